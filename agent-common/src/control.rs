@@ -1,0 +1,18 @@
+//! What the agent tells the kernel programs while they run.
+
+/// The single entry of the control map.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Control {
+    /// Number of the drain under way; its lowest bit names the set of maps that programs write
+    /// to. Only the agent writes it, and only upwards.
+    pub epoch: u64,
+}
+
+impl Control {
+    /// The set, 0 or 1, that programs write to.
+    #[inline(always)]
+    pub fn active_set(&self) -> usize {
+        (self.epoch & 1) as usize
+    }
+}

@@ -1,0 +1,42 @@
+//! The seam between the kernel programs and the agent: every type that lies in a map, and every
+//! name by which both sides find a map or a program.
+//!
+//! Addresses and ports are byte arrays in **network order**, everything else is in the order of
+//! the machine. There is no implicit padding, and no `bool`, `Option` or Rust enum in a mapped
+//! type: the verifier and the other side see plain bytes. Changing a layout here means raising
+//! [`names::LAYOUT`], because pinned maps outlive the process.
+
+#![no_std]
+
+mod control;
+mod flow;
+mod interface;
+pub mod names;
+mod skip;
+
+pub use control::Control;
+pub use flow::{Count, Direction, FlowKey4, FlowKey6};
+pub use interface::{InterfaceCounters, InterfaceKey};
+pub use skip::SkipReason;
+
+#[cfg(feature = "user")]
+mod pod {
+    //! `aya::Pod`: plain old data that may be copied to and from kernel maps as bytes.
+
+    macro_rules! plain {
+        ($($mapped:ty),+) => {
+            // SAFETY: `repr(C)`, `Copy`, made of integers and byte arrays only, without padding
+            // (the layout tests check sizes), so every bit pattern is a value.
+            $(unsafe impl aya::Pod for $mapped {})+
+        };
+    }
+
+    plain!(
+        crate::Control,
+        crate::Count,
+        crate::FlowKey4,
+        crate::FlowKey6,
+        crate::InterfaceCounters,
+        crate::InterfaceKey
+    );
+}

@@ -1,0 +1,25 @@
+//! Names by which the loader finds maps, programs and globals in the object file.
+
+/// Version of every layout in this crate; part of the pin path.
+pub const LAYOUT: u32 = 1;
+
+/// Program on tc ingress of the host-side veth: packets from the pod.
+pub const PROGRAM_TRANSMIT: &str = "zonemeter_tx";
+/// Program on tc egress of the host-side veth: packets to the pod.
+pub const PROGRAM_RECEIVE: &str = "zonemeter_rx";
+
+/// One [`crate::Control`].
+pub const MAP_CONTROL: &str = "CONTROL";
+/// IPv4 flows, one map for each set.
+pub const MAP_FLOWS4: [&str; 2] = ["FLOWS4_0", "FLOWS4_1"];
+/// IPv6 flows, one map for each set.
+pub const MAP_FLOWS6: [&str; 2] = ["FLOWS6_0", "FLOWS6_1"];
+/// Interface counters, one map for each set.
+pub const MAP_INTERFACES: [&str; 2] = ["INTERFACES_0", "INTERFACES_1"];
+/// Skipped packets and frame bytes by [`crate::SkipReason`], cumulative.
+pub const MAP_SKIPPED: &str = "SKIPPED";
+
+/// Global: 1 folds a connection's ephemeral port to 0, 0 keeps both ports.
+pub const GLOBAL_FOLD_PORTS: &str = "FOLD_PORTS";
+/// Global: lowest and highest ephemeral port (`net.ipv4.ip_local_port_range`), as two `u16`.
+pub const GLOBAL_EPHEMERAL_PORTS: &str = "EPHEMERAL_PORTS";

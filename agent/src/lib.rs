@@ -1,0 +1,10 @@
+//! The agent of zonemeter, as a library so that its rooms can be tested one by one.
+//!
+//! Read it in the order of the data: [`kernel`] counts, [`cluster`] names, [`account`] puts both
+//! together, [`expose`] shows. [`model`] holds the plain data that passes between them.
+
+pub mod account;
+pub mod cluster;
+pub mod expose;
+pub mod kernel;
+pub mod model;

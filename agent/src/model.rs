@@ -1,0 +1,9 @@
+//! The vocabulary: plain data that crosses from one room to another. No behaviour beyond
+//! reading a value, no IO, no clock.
+//!
+//! In the order of the flow: [`cluster`] (what a feed says), [`traffic`] (what a drain brings),
+//! [`snapshot`] (what a scrape shows).
+
+pub mod cluster;
+pub mod snapshot;
+pub mod traffic;

@@ -1,0 +1,193 @@
+//! What one scrape shows: every traffic number of one drain, so that sums hold within a scrape.
+
+use std::{sync::Arc, time::SystemTime};
+
+use super::{
+    cluster::Workload,
+    traffic::{Count, Direction},
+};
+
+/// All traffic metrics after one drain. Conservation, for each direction:
+/// Σ `pods` + Σ `unattributed` + `pending` + `retired` = `interface`.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// `zonemeter_pod_*`, sorted by labels.
+    pub pods: Vec<PodSeries>,
+    /// `zonemeter_workload_bytes_total`, sorted by labels.
+    pub workloads: Vec<WorkloadSeries>,
+    /// `zonemeter_interface_*` by [`Direction`] code.
+    pub interface: [Count; 2],
+    /// `zonemeter_unattributed_*`: every reason in both directions, also at 0.
+    pub unattributed: Vec<(Reason, [Count; 2])>,
+    /// `zonemeter_pending_*` by [`Direction`] code.
+    pub pending: [Count; 2],
+    /// `zonemeter_retired_*` by [`Direction`] code.
+    pub retired: [Count; 2],
+    /// What interfaces carried before counting began, by [`Direction`] code.
+    pub before_attach: [Count; 2],
+    /// `zonemeter_zone_info`: this agent's node, once it is known.
+    pub zone: Option<ZoneInfo>,
+    /// `zonemeter_series_folded_total`: increments that went to `other` since the start.
+    pub series_folded: u64,
+    /// `zonemeter_cluster_objects` by kind, in the order of [`super::cluster::Kind::ALL`].
+    pub cluster_objects: [u64; 4],
+}
+
+/// `zonemeter_zone_info`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneInfo {
+    /// Name of the Node object.
+    pub node: Arc<str>,
+    /// Zone name; empty where the node has no label.
+    pub zone: Arc<str>,
+    /// Zone id; empty where the node has no label.
+    pub zone_id: Arc<str>,
+}
+
+/// Labels of the pod family.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PodLabels {
+    /// Namespace of the local pod, `other` past the ceiling.
+    pub namespace: Arc<str>,
+    /// Name of the local pod, `other` past the ceiling.
+    pub pod: Arc<str>,
+    /// Zone of the local pod: its node's.
+    pub zone: Arc<str>,
+    /// Seen from the local pod.
+    pub direction: Direction,
+    /// What lies between the ends.
+    pub scope: Scope,
+    /// Zone of the other end; empty where not known.
+    pub peer_zone: Arc<str>,
+}
+
+/// One series of the pod family: bytes and packets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodSeries {
+    /// Labels.
+    pub labels: PodLabels,
+    /// Total since the series began.
+    pub count: Count,
+    /// When the series began: the OpenMetrics created timestamp.
+    pub created: SystemTime,
+}
+
+/// Labels of the workload family.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WorkloadLabels {
+    /// Namespace of the local workload.
+    pub namespace: Arc<str>,
+    /// The local workload.
+    pub workload: Workload,
+    /// Zone of the local pod: its node's.
+    pub zone: Arc<str>,
+    /// Seen from the local pod.
+    pub direction: Direction,
+    /// What lies between the ends.
+    pub scope: Scope,
+    /// Namespace of the other end; empty where it has none.
+    pub peer_namespace: Arc<str>,
+    /// The other end's workload, `name` of a network, a Node, `other` past the ceiling; empty
+    /// where not known.
+    pub peer_workload: Workload,
+    /// Zone of the other end; empty where not known.
+    pub peer_zone: Arc<str>,
+}
+
+/// One series of the workload family: bytes only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkloadSeries {
+    /// Labels.
+    pub labels: WorkloadLabels,
+    /// Total since the series began.
+    pub bytes: u64,
+    /// When the series began: the OpenMetrics created timestamp.
+    pub created: SystemTime,
+}
+
+/// What lies between a pod and its peer. One function decides it (`account::scope`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    /// The peer is on the pod's own node, the node itself included.
+    IntraNode,
+    /// Another node or a known subnet in the same zone.
+    IntraZone,
+    /// Another node or a known subnet in another zone: AWS bills both ends.
+    CrossZone,
+    /// In the VPC, zone not known.
+    Vpc,
+    /// Private, outside the VPC.
+    Peered,
+    /// A range of an AWS service, by the networks file.
+    AwsService,
+    /// Public.
+    Internet,
+    /// Link-local: instance metadata, VPC DNS, multicast; never leaves the VPC's router.
+    LinkLocal,
+    /// A Service address whose backend could not be found.
+    UnresolvedService,
+    /// None of these with certainty.
+    Unknown,
+}
+
+impl Scope {
+    /// All scopes.
+    pub const ALL: [Self; 10] = [
+        Self::IntraNode,
+        Self::IntraZone,
+        Self::CrossZone,
+        Self::Vpc,
+        Self::Peered,
+        Self::AwsService,
+        Self::Internet,
+        Self::LinkLocal,
+        Self::UnresolvedService,
+        Self::Unknown,
+    ];
+
+    /// The `scope` label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::IntraNode => "intra_node",
+            Self::IntraZone => "intra_zone",
+            Self::CrossZone => "cross_zone",
+            Self::Vpc => "vpc",
+            Self::Peered => "peered",
+            Self::AwsService => "aws_service",
+            Self::Internet => "internet",
+            Self::LinkLocal => "link_local",
+            Self::UnresolvedService => "unresolved_service",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Why bytes are for good without a pod or a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// The flow map had no room.
+    MapFull,
+    /// No pod was ever found for the interface.
+    UnknownPod,
+}
+
+impl Reason {
+    /// All reasons.
+    pub const ALL: [Self; 2] = [Self::MapFull, Self::UnknownPod];
+
+    /// The `reason` label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MapFull => "map_full",
+            Self::UnknownPod => "unknown_pod",
+        }
+    }
+}
+
+/// The `direction` label.
+pub fn direction_name(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Transmit => "transmit",
+        Direction::Receive => "receive",
+    }
+}

@@ -1,0 +1,77 @@
+//! What a drain of the kernel maps brings: numbers by interface index and address, nothing
+//! resolved.
+
+use std::{net::IpAddr, sync::Arc, time::Instant};
+
+pub use zonemeter_common::{Count, Direction, SkipReason};
+
+/// Everything that the kernel counted between two flips of the map sets. For each direction the
+/// sum over `flows` plus the sum over `overflow` equals the sum over `seen`, exactly.
+#[derive(Clone, Debug)]
+pub struct Drain {
+    /// Number of this drain, from the kernel's control map: it goes up over restarts.
+    pub epoch: u64,
+    /// When the programs began to write to the set.
+    pub from: Instant,
+    /// When no program could write to the set any more.
+    pub until: Instant,
+    /// Counts by flow, in no order.
+    pub flows: Vec<Flow>,
+    /// Counts by interface and direction, kept apart from the flow maps by the kernel.
+    pub interfaces: Vec<InterfaceCount>,
+}
+
+/// One flow as one veth saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// Index of the host-side veth.
+    pub interface: u32,
+    /// Seen from the pod.
+    pub direction: Direction,
+    /// The pod's address.
+    pub local: IpAddr,
+    /// The other end as this veth saw it: a Service address is still one here.
+    pub peer: IpAddr,
+    /// IP protocol number.
+    pub protocol: u8,
+    /// The pod's port; 0 where folded or absent.
+    pub local_port: u16,
+    /// The other end's port; 0 where folded or absent.
+    pub peer_port: u16,
+    /// Bytes and packets of this drain.
+    pub count: Count,
+}
+
+/// What one interface carried in one direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InterfaceCount {
+    /// Index of the host-side veth.
+    pub interface: u32,
+    /// Seen from the pod.
+    pub direction: Direction,
+    /// All IP traffic.
+    pub seen: Count,
+    /// The part of `seen` that the flow map had no room for.
+    pub overflow: Count,
+}
+
+/// A veth that is counted, or was: announced before its first flow, withdrawn after its last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InterfaceChange {
+    /// Counting on this interface has begun.
+    Attached(Interface),
+    /// The interface is gone and a drain has brought its last flows.
+    Gone(u32),
+}
+
+/// A host-side veth of a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Index in the node's network namespace; never used twice while the node runs.
+    pub index: u32,
+    /// Name, for example `eni7f94ce7c295`: `eni` and 11 hex digits of sha1(`namespace.pod`).
+    pub name: Arc<str>,
+    /// What it carried before counting began, by [`Direction`] code, by its own counters (so
+    /// super-packets count as one, 14 bytes of Ethernet header taken off each).
+    pub before_attach: [Count; 2],
+}
