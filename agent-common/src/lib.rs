@@ -13,6 +13,7 @@ mod flow;
 mod interface;
 pub mod names;
 mod skip;
+pub mod wire;
 
 pub use control::Control;
 pub use flow::{Count, Direction, FlowKey4, FlowKey6};

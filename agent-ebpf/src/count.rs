@@ -1,0 +1,156 @@
+//! Adds one packet to the counters: first to its interface, then to its flow.
+
+use aya_ebpf::{bindings::BPF_NOEXIST, programs::TcContext};
+use aya_log_ebpf::warn;
+use zonemeter_common::{
+    Count, Direction, FlowKey4, FlowKey6, InterfaceCounters, InterfaceKey, SkipReason,
+    wire::{fold_ephemeral, on_wire},
+};
+
+use crate::{
+    maps::{Flows, SKIPPED, Set, ephemeral_ports, fold_ports, with_active_set},
+    packet::{Address4, Address6, Headers, Layer3, ipv4, ipv6, layer3},
+};
+
+/// Counts one packet, or the reason why it is not counted.
+#[inline(always)]
+pub(crate) fn packet(context: &TcContext, direction: Direction) {
+    if let Err(reason) = try_packet(context, direction) {
+        skip(context, reason);
+    }
+}
+
+#[inline(always)]
+fn try_packet(context: &TcContext, direction: Direction) -> Result<(), SkipReason> {
+    match layer3(context)? {
+        Layer3::Ipv4(offset) => {
+            let headers = ipv4(context, offset)?;
+            let key = key4(context, direction, &headers);
+            add(context, direction, &headers, |set| set.flows4, &key);
+        }
+        Layer3::Ipv6(offset) => {
+            let headers = ipv6(context, offset)?;
+            let key = key6(context, direction, &headers);
+            add(context, direction, &headers, |set| set.flows6, &key);
+        }
+    }
+    Ok(())
+}
+
+macro_rules! key_of {
+    ($name:ident, $key:ident, $address:ty) => {
+        #[inline(always)]
+        fn $name(context: &TcContext, direction: Direction, headers: &Headers<$address>) -> $key {
+            let source = (headers.source, headers.source_port);
+            let destination = (headers.destination, headers.destination_port);
+            let ((local, local_port), (peer, peer_port)) = match direction {
+                Direction::Transmit => (source, destination),
+                Direction::Receive => (destination, source),
+            };
+            let (local_port, peer_port) = match fold_ports() {
+                true => fold_ephemeral(local_port, peer_port, ephemeral_ports()),
+                false => (local_port, peer_port),
+            };
+            $key {
+                interface: interface(context).index,
+                // SAFETY: same size; the pairs of bytes were read as they lie in the header.
+                local: unsafe { core::mem::transmute::<$address, _>(local) },
+                // SAFETY: as above.
+                peer: unsafe { core::mem::transmute::<$address, _>(peer) },
+                local_port: local_port.to_be_bytes(),
+                peer_port: peer_port.to_be_bytes(),
+                protocol: headers.protocol,
+                direction: direction as u8,
+                pad: [0; 2],
+            }
+        }
+    };
+}
+
+key_of!(key4, FlowKey4, Address4);
+key_of!(key6, FlowKey6, Address6);
+
+#[inline(always)]
+fn interface(context: &TcContext) -> InterfaceKey {
+    // SAFETY: the context is valid for the whole run of the program.
+    InterfaceKey { index: unsafe { (*context.skb.skb).ifindex } }
+}
+
+/// Adds to the interface, then to the flow; a flow that finds no room is added to the
+/// interface's overflow, so that detail is lost and bytes are not.
+#[inline(always)]
+fn add<K: 'static, A>(
+    context: &TcContext,
+    direction: Direction,
+    headers: &Headers<A>,
+    flows: impl Fn(&Set) -> &'static Flows<K>,
+    key: &K,
+) {
+    let count = counted(context, headers);
+    with_active_set(|set| {
+        let Some(counters) = set.interfaces.get_ptr_mut(interface(context)) else {
+            skip(context, SkipReason::UnknownInterface);
+            return;
+        };
+        // SAFETY: a map value of this CPU; the program runs with bottom halves off.
+        let counters: &mut InterfaceCounters = unsafe { &mut *counters };
+        counters.seen[direction as usize] += count;
+        if !add_to_flow(flows(&set), key, count) {
+            counters.overflow[direction as usize] += count;
+        }
+    });
+}
+
+/// The packet as it goes on the wire.
+#[inline(always)]
+fn counted<A>(context: &TcContext, headers: &Headers<A>) -> Count {
+    // SAFETY: the context is valid for the whole run of the program.
+    let buffer = unsafe { &*context.skb.skb };
+    let length = buffer.len.saturating_sub(headers.layer2_bytes);
+    on_wire(length, headers.header_bytes, buffer.gso_segs, buffer.gso_size)
+}
+
+/// False when the map is full. Another CPU may insert the flow between the lookup and the
+/// insert, so a failed insert looks once more.
+#[inline(always)]
+fn add_to_flow<K>(flows: &Flows<K>, key: &K, count: Count) -> bool {
+    if let Some(value) = flows.get_ptr_mut(key) {
+        // SAFETY: a map value of this CPU; the program runs with bottom halves off.
+        unsafe { *value += count };
+        return true;
+    }
+    if flows.insert(key, count, u64::from(BPF_NOEXIST)).is_ok() {
+        return true;
+    }
+    match flows.get_ptr_mut(key) {
+        Some(value) => {
+            // SAFETY: as above.
+            unsafe { *value += count };
+            true
+        }
+        None => false,
+    }
+}
+
+/// Counts a frame that is not counted as traffic. Reasons that should not happen are logged, at
+/// powers of two only.
+#[inline(always)]
+fn skip(context: &TcContext, reason: SkipReason) {
+    let Some(skipped) = SKIPPED.get_ptr_mut(reason as u32) else {
+        return;
+    };
+    // SAFETY: a map value of this CPU; the program runs with bottom halves off.
+    let skipped = unsafe { &mut *skipped };
+    skipped.bytes += u64::from(context.len());
+    skipped.packets += 1;
+    let rare = matches!(reason, SkipReason::Malformed | SkipReason::UnknownInterface);
+    if rare && skipped.packets & (skipped.packets - 1) == 0 {
+        warn!(
+            context,
+            "packet not counted: reason {}, interface {}, {} so far on this CPU",
+            reason as u32,
+            interface(context).index,
+            skipped.packets
+        );
+    }
+}

@@ -1,0 +1,79 @@
+//! The maps and globals by which the agent and the programs meet. Two sets of flow and interface
+//! maps: programs write to the one that [`Control::active_set`] names, the agent drains the
+//! other.
+
+use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
+    macros::map,
+    maps::{Array, PerCpuArray, PerCpuHashMap},
+};
+use zonemeter_common::{
+    Control, Count, FlowKey4, FlowKey6, InterfaceCounters, InterfaceKey, SkipReason,
+};
+
+/// Replaced by the agent at load (`--max-flows`).
+const FLOWS: u32 = 65_536;
+/// Pods that one node may hold, and those that have just gone.
+const INTERFACES: u32 = 4096;
+
+/// Flow counts of one address family, per CPU: additions need no lock.
+pub(crate) type Flows<K> = PerCpuHashMap<K, Count>;
+/// Interface counters; the agent puts an interface in before it attaches to it.
+pub(crate) type Interfaces = PerCpuHashMap<InterfaceKey, InterfaceCounters>;
+
+#[map]
+static CONTROL: Array<Control> = Array::with_max_entries(1, 0);
+#[map]
+pub(crate) static SKIPPED: PerCpuArray<Count> =
+    PerCpuArray::with_max_entries(SkipReason::ALL.len() as u32, 0);
+
+#[map]
+static FLOWS4_0: Flows<FlowKey4> = Flows::with_max_entries(FLOWS, 0);
+#[map]
+static FLOWS4_1: Flows<FlowKey4> = Flows::with_max_entries(FLOWS, 0);
+#[map]
+static FLOWS6_0: Flows<FlowKey6> = Flows::with_max_entries(FLOWS, 0);
+#[map]
+static FLOWS6_1: Flows<FlowKey6> = Flows::with_max_entries(FLOWS, 0);
+#[map]
+static INTERFACES_0: Interfaces = Interfaces::with_max_entries(INTERFACES, BPF_F_NO_PREALLOC);
+#[map]
+static INTERFACES_1: Interfaces = Interfaces::with_max_entries(INTERFACES, BPF_F_NO_PREALLOC);
+
+/// 1 folds the ephemeral port of a connection to 0; set at load (`--flow-ports`).
+#[unsafe(no_mangle)]
+static FOLD_PORTS: u32 = 1;
+/// Lowest and highest ephemeral port of the node; set at load.
+#[unsafe(no_mangle)]
+static EPHEMERAL_PORTS: [u16; 2] = [32_768, 60_999];
+
+/// The maps of one set.
+pub(crate) struct Set {
+    pub(crate) flows4: &'static Flows<FlowKey4>,
+    pub(crate) flows6: &'static Flows<FlowKey6>,
+    pub(crate) interfaces: &'static Interfaces,
+}
+
+/// Runs `write` on the active set. Each branch names its maps itself, because the verifier wants
+/// every map to be known where it is used.
+#[inline(always)]
+pub(crate) fn with_active_set(write: impl Fn(Set)) {
+    match CONTROL.get(0).map(Control::active_set) {
+        Some(0) => write(Set { flows4: &FLOWS4_0, flows6: &FLOWS6_0, interfaces: &INTERFACES_0 }),
+        _ => write(Set { flows4: &FLOWS4_1, flows6: &FLOWS6_1, interfaces: &INTERFACES_1 }),
+    }
+}
+
+/// True where the ephemeral port of a connection is folded.
+#[inline(always)]
+pub(crate) fn fold_ports() -> bool {
+    // SAFETY: a global of the object itself; volatile, because the loader rewrites it.
+    unsafe { (&raw const FOLD_PORTS).read_volatile() != 0 }
+}
+
+/// Lowest and highest ephemeral port.
+#[inline(always)]
+pub(crate) fn ephemeral_ports() -> [u16; 2] {
+    // SAFETY: as in `fold_ports`.
+    unsafe { (&raw const EPHEMERAL_PORTS).read_volatile() }
+}

@@ -1,0 +1,84 @@
+//! Builds the kernel programs (`agent-ebpf`) and leaves the object in `OUT_DIR`, from where the
+//! kernel room takes it into the binary. Where the bpf toolchain is missing it says so in one
+//! line.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+const PACKAGE: &str = "zonemeter-ebpf";
+const OBJECT: &str = "zonemeter-kernel";
+
+fn main() {
+    if let Err(problem) = build() {
+        println!("cargo::error={problem}");
+    }
+}
+
+fn build() -> Result<(), String> {
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    let workspace = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("..");
+    for source in ["agent-ebpf", "agent-common", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed={}", workspace.join(source).display());
+    }
+    println!("cargo::rerun-if-env-changed=PATH");
+    toolchain()?;
+    compile(&workspace, &out)
+}
+
+/// Checks for what `cargo xtask setup` installs.
+fn toolchain() -> Result<(), String> {
+    let advice = "run `cargo xtask setup` once, it installs what the kernel programs need";
+    Command::new("bpf-linker")
+        .arg("--version")
+        .output()
+        .map_err(|error| format!("bpf-linker cannot be run ({error}): {advice}"))?;
+    let output = Command::new(variable("RUSTC")?)
+        .args(["--print", "sysroot"])
+        .output()
+        .map_err(|error| format!("rustc --print sysroot: {error}"))?;
+    let sysroot = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    let core = sysroot.join("lib/rustlib/src/rust/library/core/Cargo.toml");
+    match core.exists() {
+        true => Ok(()),
+        false => Err(format!("the rust-src component is not installed: {advice}")),
+    }
+}
+
+fn compile(workspace: &Path, out: &Path) -> Result<(), String> {
+    let target = out.join("bpf");
+    let mut cargo = Command::new(variable("CARGO")?);
+    cargo
+        .current_dir(workspace)
+        .args(["build", "--locked", "--release", "--package", PACKAGE, "--bin", OBJECT])
+        .args(["--target", "bpfel-unknown-none", "-Zbuild-std=core", "--target-dir"])
+        .arg(&target)
+        // The kernel side needs unstable features on the stable compiler.
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            ["-Cdebuginfo=2", "-Clink-arg=--btf", "-Clink-arg=--disable-expand-memcpy-in-order"]
+                .join("\x1f"),
+        );
+    // Set by the outer cargo for the host: clippy's wrapper must not lint the dependencies here.
+    for outer in ["RUSTC", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTFLAGS"] {
+        cargo.env_remove(outer);
+    }
+    let output = cargo.output().map_err(|error| format!("{PACKAGE}: {error}"))?;
+    if !output.status.success() {
+        for line in String::from_utf8_lossy(&output.stderr).lines() {
+            println!("cargo::warning={line}");
+        }
+        return Err(format!("{PACKAGE} did not build: see the lines above"));
+    }
+    let built = target.join("bpfel-unknown-none/release").join(OBJECT);
+    std::fs::copy(&built, out.join(OBJECT))
+        .map(|_| ())
+        .map_err(|error| format!("{}: {error}", built.display()))
+}
+
+fn variable(name: &str) -> Result<String, String> {
+    env::var(name).map_err(|error| format!("{name}: {error}"))
+}

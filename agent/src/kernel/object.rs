@@ -1,0 +1,140 @@
+//! Loads the kernel object: programs, maps and the globals they are compiled against.
+
+use std::io;
+
+use anyhow::{Context as _, Result, anyhow};
+use aya::{
+    Ebpf, EbpfLoader,
+    maps::{Array, Map, MapData, PerCpuArray},
+    programs::SchedClassifier,
+};
+use zonemeter_common::{Control, Count, Direction, names};
+
+use super::{Settings, attach::Mode, batch::BatchMap, sets::Set, warnings::Warnings};
+
+/// The object file that `build.rs` compiled from `agent-ebpf`.
+static BYTES: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/zonemeter-kernel"));
+
+/// Programs that the verifier accepted, and their maps.
+pub struct Object {
+    pub(super) programs: Programs,
+    pub(super) mode: Mode,
+    pub(super) maps: Maps,
+}
+
+/// Every map, by what it is for.
+pub(super) struct Maps {
+    pub(super) control: Array<MapData, Control>,
+    pub(super) sets: [Set; 2],
+    pub(super) skipped: PerCpuArray<MapData, Count>,
+}
+
+/// Loads everything into the kernel. Needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and a tokio
+/// runtime for the returned [`Warnings`].
+///
+/// # Errors
+/// One line that names what the kernel refused and what it takes.
+pub fn load(settings: &Settings) -> Result<(Object, Warnings)> {
+    let mode = settings.mode.map_or_else(Mode::best, Ok)?;
+    let mut ebpf = create(settings).map_err(|error| explain("creating the maps", error.into()))?;
+    let warnings = Warnings::new(&mut ebpf)?;
+    let maps = maps(&mut ebpf)?;
+    let programs = Programs::load(ebpf)?;
+    Ok((Object { programs, mode, maps }, warnings))
+}
+
+/// The two programs, loaded.
+pub(super) struct Programs(Ebpf);
+
+impl Programs {
+    fn load(mut ebpf: Ebpf) -> Result<Self> {
+        for direction in Direction::ALL {
+            let name = name(direction);
+            program(&mut ebpf, direction)?
+                .load()
+                .map_err(|error| explain(&format!("loading {name}"), error.into()))?;
+        }
+        Ok(Self(ebpf))
+    }
+
+    /// The program that counts in this direction.
+    pub(super) fn get(&mut self, direction: Direction) -> Result<&mut SchedClassifier> {
+        program(&mut self.0, direction)
+    }
+}
+
+fn name(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Transmit => names::PROGRAM_TRANSMIT,
+        Direction::Receive => names::PROGRAM_RECEIVE,
+    }
+}
+
+fn program(ebpf: &mut Ebpf, direction: Direction) -> Result<&mut SchedClassifier> {
+    let name = name(direction);
+    let program =
+        ebpf.program_mut(name).with_context(|| format!("the object file has no program {name}"))?;
+    Ok(program.try_into()?)
+}
+
+/// Says in one line what the kernel refused. The verifier's log, if there is one, goes to the
+/// debug log.
+fn explain(what: &str, error: anyhow::Error) -> anyhow::Error {
+    tracing::debug!("{what}: {error:?}");
+    let cause = error.root_cause().to_string();
+    let line = cause.lines().next().unwrap_or_default();
+    match refused_by_permission(&error) {
+        true => anyhow!(
+            "{what}: {line}: run as root or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
+        ),
+        false => anyhow!("{what}: {line}: Linux 5.10 or newer with BPF is needed"),
+    }
+}
+
+fn refused_by_permission(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::PermissionDenied)
+}
+
+fn create(settings: &Settings) -> Result<Ebpf, aya::EbpfError> {
+    let fold = u32::from(settings.fold_ports);
+    let mut loader = EbpfLoader::new();
+    loader
+        .override_global(names::GLOBAL_FOLD_PORTS, &fold, true)
+        .override_global(names::GLOBAL_EPHEMERAL_PORTS, &settings.ephemeral_ports, true);
+    for name in names::MAP_FLOWS4.into_iter().chain(names::MAP_FLOWS6) {
+        loader.map_max_entries(name, settings.max_flows);
+    }
+    loader.load(BYTES)
+}
+
+fn maps(ebpf: &mut Ebpf) -> Result<Maps> {
+    let cpus = aya::util::nr_cpus()
+        .map_err(|(file, error)| anyhow!("number of possible CPUs ({file}): {error}"))?;
+    Ok(Maps {
+        control: take(ebpf, names::MAP_CONTROL)?.try_into()?,
+        sets: [set(ebpf, 0, cpus)?, set(ebpf, 1, cpus)?],
+        skipped: take(ebpf, names::MAP_SKIPPED)?.try_into()?,
+    })
+}
+
+fn set(ebpf: &mut Ebpf, number: usize, cpus: usize) -> Result<Set> {
+    Ok(Set {
+        flows4: BatchMap::new(per_cpu_hash(ebpf, names::MAP_FLOWS4[number])?, cpus),
+        flows6: BatchMap::new(per_cpu_hash(ebpf, names::MAP_FLOWS6[number])?, cpus),
+        interfaces: BatchMap::new(per_cpu_hash(ebpf, names::MAP_INTERFACES[number])?, cpus),
+    })
+}
+
+fn per_cpu_hash(ebpf: &mut Ebpf, name: &str) -> Result<MapData> {
+    match take(ebpf, name)? {
+        Map::PerCpuHashMap(data) => Ok(data),
+        other => Err(anyhow!("map {name} is not a per-CPU hash map but {other:?}")),
+    }
+}
+
+fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map> {
+    ebpf.take_map(name).with_context(|| format!("the object file has no map {name}"))
+}
