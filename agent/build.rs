@@ -21,7 +21,10 @@ fn build() -> Result<(), String> {
     let out = PathBuf::from(variable("OUT_DIR")?);
     let workspace = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("..");
     for source in ["agent-ebpf", "agent-common", "Cargo.lock"] {
-        println!("cargo::rerun-if-changed={}", workspace.join(source).display());
+        println!(
+            "cargo::rerun-if-changed={}",
+            workspace.join(source).display()
+        );
     }
     println!("cargo::rerun-if-env-changed=PATH");
     toolchain()?;
@@ -52,21 +55,45 @@ fn compile(workspace: &Path, out: &Path) -> Result<(), String> {
     let mut cargo = Command::new(variable("CARGO")?);
     cargo
         .current_dir(workspace)
-        .args(["build", "--locked", "--release", "--package", PACKAGE, "--bin", OBJECT])
-        .args(["--target", "bpfel-unknown-none", "-Zbuild-std=core", "--target-dir"])
+        .args([
+            "build",
+            "--locked",
+            "--release",
+            "--package",
+            PACKAGE,
+            "--bin",
+            OBJECT,
+        ])
+        .args([
+            "--target",
+            "bpfel-unknown-none",
+            "-Zbuild-std=core",
+            "--target-dir",
+        ])
         .arg(&target)
         // The kernel side needs unstable features on the stable compiler.
         .env("RUSTC_BOOTSTRAP", "1")
         .env(
             "CARGO_ENCODED_RUSTFLAGS",
-            ["-Cdebuginfo=2", "-Clink-arg=--btf", "-Clink-arg=--disable-expand-memcpy-in-order"]
-                .join("\x1f"),
+            [
+                "-Cdebuginfo=2",
+                "-Clink-arg=--btf",
+                "-Clink-arg=--disable-expand-memcpy-in-order",
+            ]
+            .join("\x1f"),
         );
     // Set by the outer cargo for the host: clippy's wrapper must not lint the dependencies here.
-    for outer in ["RUSTC", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTFLAGS"] {
+    for outer in [
+        "RUSTC",
+        "RUSTC_WRAPPER",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "RUSTFLAGS",
+    ] {
         cargo.env_remove(outer);
     }
-    let output = cargo.output().map_err(|error| format!("{PACKAGE}: {error}"))?;
+    let output = cargo
+        .output()
+        .map_err(|error| format!("{PACKAGE}: {error}"))?;
     if !output.status.success() {
         for line in String::from_utf8_lossy(&output.stderr).lines() {
             println!("cargo::warning={line}");

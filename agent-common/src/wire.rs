@@ -22,7 +22,10 @@ pub fn on_wire(length: u32, headers: u32, segments: u32, segment_size: u32) -> C
         known => known,
     };
     let repeated = u64::from(segments - 1) * u64::from(headers);
-    Count { bytes: u64::from(length) + repeated, packets: u64::from(segments) }
+    Count {
+        bytes: u64::from(length) + repeated,
+        packets: u64::from(segments),
+    }
 }
 
 /// Folds a connection's ephemeral port to 0 and keeps the port that names the service.
@@ -45,26 +48,59 @@ mod tests {
 
     #[test]
     fn a_plain_packet_is_itself() {
-        assert_eq!(on_wire(84, 28, 0, 0), Count { bytes: 84, packets: 1 });
-        assert_eq!(on_wire(84, 28, 1, 0), Count { bytes: 84, packets: 1 });
+        assert_eq!(
+            on_wire(84, 28, 0, 0),
+            Count {
+                bytes: 84,
+                packets: 1
+            }
+        );
+        assert_eq!(
+            on_wire(84, 28, 1, 0),
+            Count {
+                bytes: 84,
+                packets: 1
+            }
+        );
     }
 
     #[test]
     fn a_super_packet_is_its_segments() {
         // 5 segments of 1448 bytes and 52 bytes of headers each.
-        assert_eq!(on_wire(52 + 5 * 1448, 52, 5, 1448), Count { bytes: 5 * 1500, packets: 5 });
+        assert_eq!(
+            on_wire(52 + 5 * 1448, 52, 5, 1448),
+            Count {
+                bytes: 5 * 1500,
+                packets: 5
+            }
+        );
         // The last segment is short.
         assert_eq!(
             on_wire(52 + 4 * 1448 + 100, 52, 5, 1448),
-            Count { bytes: 4 * 1500 + 152, packets: 5 }
+            Count {
+                bytes: 4 * 1500 + 152,
+                packets: 5
+            }
         );
     }
 
     #[test]
     fn segments_are_divided_where_the_source_did_not_say() {
-        assert_eq!(on_wire(28 + 14_000, 28, 0, 1400), Count { bytes: 10 * 1428, packets: 10 });
+        assert_eq!(
+            on_wire(28 + 14_000, 28, 0, 1400),
+            Count {
+                bytes: 10 * 1428,
+                packets: 10
+            }
+        );
         assert_eq!(on_wire(28 + 13_001, 28, 0, 1400).packets, 10);
-        assert_eq!(on_wire(20, 28, 0, 1400), Count { bytes: 20, packets: 1 });
+        assert_eq!(
+            on_wire(20, 28, 0, 1400),
+            Count {
+                bytes: 20,
+                packets: 1
+            }
+        );
     }
 
     #[test]

@@ -3,12 +3,15 @@
 use aya_ebpf::{bindings::BPF_NOEXIST, programs::TcContext};
 use aya_log_ebpf::warn;
 use zonemeter_common::{
-    Count, Direction, FlowKey4, FlowKey6, InterfaceCounters, InterfaceKey, SkipReason,
+    Count, Direction, FlowKey4, FlowKey6, InterfaceKey, SkipReason,
     wire::{fold_ephemeral, on_wire},
 };
 
 use crate::{
-    maps::{Flows, SKIPPED, Set, ephemeral_ports, fold_ports, with_active_set},
+    maps::{
+        FLOWS4_0, FLOWS4_1, FLOWS6_0, FLOWS6_1, Flows, INTERFACES_0, INTERFACES_1, Interfaces,
+        SKIPPED, active_set, ephemeral_ports, fold_ports,
+    },
     packet::{Address4, Address6, Headers, Layer3, ipv4, ipv6, layer3},
 };
 
@@ -20,21 +23,58 @@ pub(crate) fn packet(context: &TcContext, direction: Direction) {
     }
 }
 
+/// Each branch names its maps itself: the kernel then knows at load which map each lookup is
+/// for, and puts the lookup inline.
 #[inline(always)]
 fn try_packet(context: &TcContext, direction: Direction) -> Result<(), SkipReason> {
     match layer3(context)? {
         Layer3::Ipv4(offset) => {
             let headers = ipv4(context, offset)?;
             let key = key4(context, direction, &headers);
-            add(context, direction, &headers, |set| set.flows4, &key);
+            let count = on_the_wire(context, &headers);
+            match active_set() {
+                0 => add(
+                    direction,
+                    count,
+                    &INTERFACES_0,
+                    &FLOWS4_0,
+                    key.interface,
+                    &key,
+                ),
+                _ => add(
+                    direction,
+                    count,
+                    &INTERFACES_1,
+                    &FLOWS4_1,
+                    key.interface,
+                    &key,
+                ),
+            }
         }
         Layer3::Ipv6(offset) => {
             let headers = ipv6(context, offset)?;
             let key = key6(context, direction, &headers);
-            add(context, direction, &headers, |set| set.flows6, &key);
+            let count = on_the_wire(context, &headers);
+            match active_set() {
+                0 => add(
+                    direction,
+                    count,
+                    &INTERFACES_0,
+                    &FLOWS6_0,
+                    key.interface,
+                    &key,
+                ),
+                _ => add(
+                    direction,
+                    count,
+                    &INTERFACES_1,
+                    &FLOWS6_1,
+                    key.interface,
+                    &key,
+                ),
+            }
         }
     }
-    Ok(())
 }
 
 macro_rules! key_of {
@@ -52,7 +92,7 @@ macro_rules! key_of {
                 false => (local_port, peer_port),
             };
             $key {
-                interface: interface(context).index,
+                interface: interface(context),
                 // SAFETY: same size; the pairs of bytes were read as they lie in the header.
                 local: unsafe { core::mem::transmute::<$address, _>(local) },
                 // SAFETY: as above.
@@ -70,44 +110,48 @@ macro_rules! key_of {
 key_of!(key4, FlowKey4, Address4);
 key_of!(key6, FlowKey6, Address6);
 
+/// Index of the interface that the program runs on.
 #[inline(always)]
-fn interface(context: &TcContext) -> InterfaceKey {
+fn interface(context: &TcContext) -> u32 {
     // SAFETY: the context is valid for the whole run of the program.
-    InterfaceKey { index: unsafe { (*context.skb.skb).ifindex } }
+    unsafe { (*context.skb.skb).ifindex }
+}
+
+/// The packet as it goes on the wire.
+#[inline(always)]
+fn on_the_wire<A>(context: &TcContext, headers: &Headers<A>) -> Count {
+    // SAFETY: the context is valid for the whole run of the program.
+    let buffer = unsafe { &*context.skb.skb };
+    let length = buffer.len.saturating_sub(headers.layer2_bytes);
+    on_wire(
+        length,
+        headers.header_bytes,
+        buffer.gso_segs,
+        buffer.gso_size,
+    )
 }
 
 /// Adds to the interface, then to the flow; a flow that finds no room is added to the
 /// interface's overflow, so that detail is lost and bytes are not.
 #[inline(always)]
-fn add<K: 'static, A>(
-    context: &TcContext,
+fn add<K>(
     direction: Direction,
-    headers: &Headers<A>,
-    flows: impl Fn(&Set) -> &'static Flows<K>,
+    count: Count,
+    interfaces: &Interfaces,
+    flows: &Flows<K>,
+    interface: u32,
     key: &K,
-) {
-    let count = counted(context, headers);
-    with_active_set(|set| {
-        let Some(counters) = set.interfaces.get_ptr_mut(interface(context)) else {
-            skip(context, SkipReason::UnknownInterface);
-            return;
-        };
-        // SAFETY: a map value of this CPU; the program runs with bottom halves off.
-        let counters: &mut InterfaceCounters = unsafe { &mut *counters };
-        counters.seen[direction as usize] += count;
-        if !add_to_flow(flows(&set), key, count) {
-            counters.overflow[direction as usize] += count;
-        }
-    });
-}
-
-/// The packet as it goes on the wire.
-#[inline(always)]
-fn counted<A>(context: &TcContext, headers: &Headers<A>) -> Count {
-    // SAFETY: the context is valid for the whole run of the program.
-    let buffer = unsafe { &*context.skb.skb };
-    let length = buffer.len.saturating_sub(headers.layer2_bytes);
-    on_wire(length, headers.header_bytes, buffer.gso_segs, buffer.gso_size)
+) -> Result<(), SkipReason> {
+    let Some(counters) = interfaces.get_ptr_mut(InterfaceKey { index: interface }) else {
+        return Err(SkipReason::UnknownInterface);
+    };
+    // SAFETY: a map value of this CPU; the program runs with bottom halves off.
+    let counters = unsafe { &mut *counters };
+    counters.seen[direction as usize] += count;
+    if !add_to_flow(flows, key, count) {
+        counters.overflow[direction as usize] += count;
+    }
+    Ok(())
 }
 
 /// False when the map is full. Another CPU may insert the flow between the lookup and the
@@ -149,7 +193,7 @@ fn skip(context: &TcContext, reason: SkipReason) {
             context,
             "packet not counted: reason {}, interface {}, {} so far on this CPU",
             reason as u32,
-            interface(context).index,
+            interface(context),
             skipped.packets
         );
     }

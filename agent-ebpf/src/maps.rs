@@ -28,17 +28,19 @@ pub(crate) static SKIPPED: PerCpuArray<Count> =
     PerCpuArray::with_max_entries(SkipReason::ALL.len() as u32, 0);
 
 #[map]
-static FLOWS4_0: Flows<FlowKey4> = Flows::with_max_entries(FLOWS, 0);
+pub(crate) static FLOWS4_0: Flows<FlowKey4> = Flows::with_max_entries(FLOWS, 0);
 #[map]
-static FLOWS4_1: Flows<FlowKey4> = Flows::with_max_entries(FLOWS, 0);
+pub(crate) static FLOWS4_1: Flows<FlowKey4> = Flows::with_max_entries(FLOWS, 0);
 #[map]
-static FLOWS6_0: Flows<FlowKey6> = Flows::with_max_entries(FLOWS, 0);
+pub(crate) static FLOWS6_0: Flows<FlowKey6> = Flows::with_max_entries(FLOWS, 0);
 #[map]
-static FLOWS6_1: Flows<FlowKey6> = Flows::with_max_entries(FLOWS, 0);
+pub(crate) static FLOWS6_1: Flows<FlowKey6> = Flows::with_max_entries(FLOWS, 0);
 #[map]
-static INTERFACES_0: Interfaces = Interfaces::with_max_entries(INTERFACES, BPF_F_NO_PREALLOC);
+pub(crate) static INTERFACES_0: Interfaces =
+    Interfaces::with_max_entries(INTERFACES, BPF_F_NO_PREALLOC);
 #[map]
-static INTERFACES_1: Interfaces = Interfaces::with_max_entries(INTERFACES, BPF_F_NO_PREALLOC);
+pub(crate) static INTERFACES_1: Interfaces =
+    Interfaces::with_max_entries(INTERFACES, BPF_F_NO_PREALLOC);
 
 /// 1 folds the ephemeral port of a connection to 0; set at load (`--flow-ports`).
 #[unsafe(no_mangle)]
@@ -47,21 +49,10 @@ static FOLD_PORTS: u32 = 1;
 #[unsafe(no_mangle)]
 static EPHEMERAL_PORTS: [u16; 2] = [32_768, 60_999];
 
-/// The maps of one set.
-pub(crate) struct Set {
-    pub(crate) flows4: &'static Flows<FlowKey4>,
-    pub(crate) flows6: &'static Flows<FlowKey6>,
-    pub(crate) interfaces: &'static Interfaces,
-}
-
-/// Runs `write` on the active set. Each branch names its maps itself, because the verifier wants
-/// every map to be known where it is used.
+/// The set, 0 or 1, that programs write to now.
 #[inline(always)]
-pub(crate) fn with_active_set(write: impl Fn(Set)) {
-    match CONTROL.get(0).map(Control::active_set) {
-        Some(0) => write(Set { flows4: &FLOWS4_0, flows6: &FLOWS6_0, interfaces: &INTERFACES_0 }),
-        _ => write(Set { flows4: &FLOWS4_1, flows6: &FLOWS6_1, interfaces: &INTERFACES_1 }),
-    }
+pub(crate) fn active_set() -> usize {
+    CONTROL.get(0).map_or(0, Control::active_set)
 }
 
 /// True where the ephemeral port of a connection is folded.

@@ -5,9 +5,7 @@
 
 use core::mem::{MaybeUninit, size_of};
 
-use aya_ebpf::{
-    bindings::__sk_buff, helpers::generated::bpf_skb_load_bytes, programs::TcContext,
-};
+use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_skb_load_bytes, programs::TcContext};
 use zonemeter_common::SkipReason;
 
 const ETHERNET_BYTES: u32 = 14;
@@ -137,7 +135,12 @@ pub(crate) fn ipv6(context: &TcContext, offset: u32) -> Result<Headers<Address6>
         return Err(SkipReason::Malformed);
     }
     let payload = extensions(context, header.next, offset + IPV6_BYTES);
-    let transport = transport(context, payload.protocol, payload.offset, payload.later_fragment);
+    let transport = transport(
+        context,
+        payload.protocol,
+        payload.offset,
+        payload.later_fragment,
+    );
     Ok(Headers {
         source: header.source,
         destination: header.destination,
@@ -160,7 +163,11 @@ struct Payload {
 /// under the protocol number of that header.
 #[inline(always)]
 fn extensions(context: &TcContext, next: u8, offset: u32) -> Payload {
-    let mut payload = Payload { protocol: next, offset, later_fragment: false };
+    let mut payload = Payload {
+        protocol: next,
+        offset,
+        later_fragment: false,
+    };
     for _ in 0..EXTENSIONS {
         if !is_extension(payload.protocol) || payload.later_fragment {
             break;
@@ -184,7 +191,10 @@ fn extensions(context: &TcContext, next: u8, offset: u32) -> Payload {
 
 #[inline(always)]
 fn is_extension(protocol: u8) -> bool {
-    matches!(protocol, HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS)
+    matches!(
+        protocol,
+        HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS
+    )
 }
 
 /// Ports in host order and the size of the transport header.

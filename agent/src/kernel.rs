@@ -13,6 +13,8 @@ pub mod links;
 pub mod object;
 pub mod sets;
 pub mod skipped;
+#[cfg(test)]
+mod tests;
 pub mod warnings;
 
 use std::{path::PathBuf, time::Instant};
@@ -53,7 +55,11 @@ pub struct Kernel {
 impl Kernel {
     /// Takes what [`object::load`] made.
     pub fn new(object: Object, now: Instant) -> Result<Self> {
-        let Object { programs, mode, maps } = object;
+        let Object {
+            programs,
+            mode,
+            maps,
+        } = object;
         Ok(Self {
             attachments: Attachments::new(programs, mode),
             sets: Sets::new(maps.control, maps.sets, now).context("reading the control map")?,

@@ -10,7 +10,9 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use aya::{
     programs::{
         LinkOrder, TcAttachType,
-        tc::{NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle, qdisc_add_clsact},
+        tc::{
+            NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle, qdisc_add_clsact,
+        },
     },
     util::KernelVersion,
 };
@@ -64,7 +66,11 @@ pub(super) struct Attachments {
 
 impl Attachments {
     pub(super) fn new(programs: Programs, mode: Mode) -> Self {
-        Self { programs, mode, links: BTreeMap::new() }
+        Self {
+            programs,
+            mode,
+            links: BTreeMap::new(),
+        }
     }
 
     pub(super) fn mode(&self) -> Mode {
@@ -77,6 +83,27 @@ impl Attachments {
 
     pub(super) fn indices(&self) -> Vec<u32> {
         self.links.keys().copied().collect()
+    }
+
+    /// Runs a program once on a crafted frame and returns its verdict.
+    #[cfg(test)]
+    pub(super) fn test_run(
+        &mut self,
+        direction: Direction,
+        frame: &[u8],
+        context: &[u8],
+    ) -> Result<i32> {
+        use aya::{TestRun as _, TestRunOptions};
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            ctx_in: Some(context),
+            ..TestRunOptions::new()
+        };
+        Ok(self
+            .programs
+            .get(direction)?
+            .test_run(options)?
+            .return_value as i32)
     }
 
     /// Attaches both programs, or none.
@@ -106,15 +133,17 @@ impl Attachments {
             }),
         };
         let program = self.programs.get(direction)?;
-        let id = program.attach_with_options(&link.name, hook, options).map_err(|error| {
-            let cause = anyhow!(error);
-            anyhow!(
-                "attaching to {} ({hook:?}, {}): {}",
-                link.name,
-                self.mode.name(),
-                cause.root_cause()
-            )
-        })?;
+        let id = program
+            .attach_with_options(&link.name, hook, options)
+            .map_err(|error| {
+                let cause = anyhow!(error);
+                anyhow!(
+                    "attaching to {} ({hook:?}, {}): {}",
+                    link.name,
+                    self.mode.name(),
+                    cause.root_cause()
+                )
+            })?;
         let attached = program.take_link(id)?;
         still_the_same(link)?;
         Ok(attached)
@@ -134,7 +163,11 @@ fn still_the_same(link: &Link) -> Result<()> {
     // SAFETY: `name` is a string with its terminating zero.
     let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
     if index != link.index {
-        bail!("interface {} (index {}) went away while it was attached", link.name, link.index);
+        bail!(
+            "interface {} (index {}) went away while it was attached",
+            link.name,
+            link.index
+        );
     }
     Ok(())
 }

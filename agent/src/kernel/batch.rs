@@ -26,7 +26,11 @@ impl<K: Pod, V: Pod> BatchMap<K, V> {
     /// `cpus` is the number of possible CPUs: each value is an array of that length.
     pub(super) fn new(data: MapData, cpus: usize) -> Self {
         const { assert!(size_of::<V>().is_multiple_of(8)) };
-        Self { data, cpus, types: PhantomData }
+        Self {
+            data,
+            cpus,
+            types: PhantomData,
+        }
     }
 
     /// Calls `each` with every key and its values, one for each possible CPU. The map must be
@@ -110,7 +114,10 @@ struct Chunk<K, V> {
 
 impl<K: Pod, V: Pod> Chunk<K, V> {
     fn with_room(keys: usize, cpus: usize) -> Self {
-        Self { keys: Vec::with_capacity(keys), values: Vec::with_capacity(keys * cpus) }
+        Self {
+            keys: Vec::with_capacity(keys),
+            values: Vec::with_capacity(keys * cpus),
+        }
     }
 
     /// Hands on the `count` entries that the kernel wrote.
@@ -132,8 +139,14 @@ fn call(command: bpf_cmd, attr: &mut bpf_attr) -> (usize, io::Result<()>) {
     let pointer: *mut bpf_attr = attr;
     // SAFETY: `attr` lives through the call and its pointers lead to buffers that are as long as
     // `count` says.
-    let result =
-        unsafe { libc::syscall(libc::SYS_bpf, command as libc::c_long, pointer, size_of::<bpf_attr>()) };
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command as libc::c_long,
+            pointer,
+            size_of::<bpf_attr>(),
+        )
+    };
     let error = io::Error::last_os_error();
     // SAFETY: the member that the command was given and answered in.
     let count = unsafe { attr.batch.count } as usize;

@@ -6,10 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
-use futures::{
-    StreamExt as _, TryStreamExt as _,
-    channel::mpsc::UnboundedReceiver,
-};
+use futures::{StreamExt as _, TryStreamExt as _, channel::mpsc::UnboundedReceiver};
 use glob::Pattern;
 use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::{
@@ -78,7 +75,13 @@ impl Links {
         let (connection, handle, messages) = new_multicast_connection(&[MulticastGroup::Link])
             .context("subscribing to link messages (rtnetlink)")?;
         let connection = tokio::spawn(connection);
-        Ok(Self { names, handle, messages, relist: tokio::time::interval(RELIST), connection })
+        Ok(Self {
+            names,
+            handle,
+            messages,
+            relist: tokio::time::interval(RELIST),
+            connection,
+        })
     }
 
     /// The next event. Safe to drop half-way.
@@ -120,9 +123,18 @@ impl Links {
 
     /// All matching links, as they are now.
     pub async fn list(&self) -> Result<Vec<Link>> {
-        let messages: Vec<LinkMessage> =
-            self.handle.link().get().execute().try_collect().await.context("listing links")?;
-        Ok(messages.iter().filter_map(|message| self.link(message)).collect())
+        let messages: Vec<LinkMessage> = self
+            .handle
+            .link()
+            .get()
+            .execute()
+            .try_collect()
+            .await
+            .context("listing links")?;
+        Ok(messages
+            .iter()
+            .filter_map(|message| self.link(message))
+            .collect())
     }
 
     /// One link as it is now; `None` when it is gone.
@@ -133,14 +145,20 @@ impl Links {
     }
 
     fn link(&self, message: &LinkMessage) -> Option<Link> {
-        let name = message.attributes.iter().find_map(|attribute| match attribute {
-            LinkAttribute::IfName(name) => Some(name.as_str()),
-            _ => None,
-        })?;
-        let carried = message.attributes.iter().find_map(|attribute| match attribute {
-            LinkAttribute::Stats64(stats) => Some(carried(stats)),
-            _ => None,
-        });
+        let name = message
+            .attributes
+            .iter()
+            .find_map(|attribute| match attribute {
+                LinkAttribute::IfName(name) => Some(name.as_str()),
+                _ => None,
+            })?;
+        let carried = message
+            .attributes
+            .iter()
+            .find_map(|attribute| match attribute {
+                LinkAttribute::Stats64(stats) => Some(carried(stats)),
+                _ => None,
+            });
         self.names.matches(name).then(|| Link {
             index: message.header.index,
             name: Arc::from(name),

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, anyhow};
 use aya::{
     Ebpf, EbpfLoader,
     maps::{Array, Map, MapData, PerCpuArray},
-    programs::SchedClassifier,
+    programs::{ProgramError, SchedClassifier},
 };
 use zonemeter_common::{Control, Count, Direction, names};
 
@@ -40,7 +40,14 @@ pub fn load(settings: &Settings) -> Result<(Object, Warnings)> {
     let warnings = Warnings::new(&mut ebpf)?;
     let maps = maps(&mut ebpf)?;
     let programs = Programs::load(ebpf)?;
-    Ok((Object { programs, mode, maps }, warnings))
+    Ok((
+        Object {
+            programs,
+            mode,
+            maps,
+        },
+        warnings,
+    ))
 }
 
 /// The two programs, loaded.
@@ -72,30 +79,40 @@ fn name(direction: Direction) -> &'static str {
 
 fn program(ebpf: &mut Ebpf, direction: Direction) -> Result<&mut SchedClassifier> {
     let name = name(direction);
-    let program =
-        ebpf.program_mut(name).with_context(|| format!("the object file has no program {name}"))?;
+    let program = ebpf
+        .program_mut(name)
+        .with_context(|| format!("the object file has no program {name}"))?;
     Ok(program.try_into()?)
 }
 
-/// Says in one line what the kernel refused. The verifier's log, if there is one, goes to the
-/// debug log.
+/// Says in one line what the kernel refused. `EPERM` is a missing capability; a program that the
+/// verifier refuses comes with its log, whose last lines say why.
 fn explain(what: &str, error: anyhow::Error) -> anyhow::Error {
     tracing::debug!("{what}: {error:?}");
-    let cause = error.root_cause().to_string();
-    let line = cause.lines().next().unwrap_or_default();
-    match refused_by_permission(&error) {
-        true => anyhow!(
-            "{what}: {line}: run as root or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
+    if let Some(ProgramError::LoadError { verifier_log, .. }) = error.downcast_ref() {
+        if let Some(reason) = verdict(&verifier_log.to_string()) {
+            return anyhow!("{what}: this kernel's verifier refuses the program: {reason}");
+        }
+    }
+    let cause = error.root_cause();
+    match cause
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::raw_os_error)
+    {
+        Some(libc::EPERM) => anyhow!(
+            "{what}: not permitted: run as root or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
         ),
-        false => anyhow!("{what}: {line}: Linux 5.10 or newer with BPF is needed"),
+        _ => anyhow!("{what}: {cause}: Linux 5.10 or newer with BPF is needed"),
     }
 }
 
-fn refused_by_permission(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|cause| cause.kind() == io::ErrorKind::PermissionDenied)
+/// The last line of a verifier log before its statistics.
+fn verdict(log: &str) -> Option<String> {
+    let statistics = ["verification time", "stack depth", "processed"];
+    let mut lines = log.lines().map(str::trim).rev();
+    lines
+        .find(|line| !line.is_empty() && !statistics.iter().any(|start| line.starts_with(start)))
+        .map(str::to_owned)
 }
 
 fn create(settings: &Settings) -> Result<Ebpf, aya::EbpfError> {
@@ -103,7 +120,11 @@ fn create(settings: &Settings) -> Result<Ebpf, aya::EbpfError> {
     let mut loader = EbpfLoader::new();
     loader
         .override_global(names::GLOBAL_FOLD_PORTS, &fold, true)
-        .override_global(names::GLOBAL_EPHEMERAL_PORTS, &settings.ephemeral_ports, true);
+        .override_global(
+            names::GLOBAL_EPHEMERAL_PORTS,
+            &settings.ephemeral_ports,
+            true,
+        );
     for name in names::MAP_FLOWS4.into_iter().chain(names::MAP_FLOWS6) {
         loader.map_max_entries(name, settings.max_flows);
     }
@@ -131,10 +152,13 @@ fn set(ebpf: &mut Ebpf, number: usize, cpus: usize) -> Result<Set> {
 fn per_cpu_hash(ebpf: &mut Ebpf, name: &str) -> Result<MapData> {
     match take(ebpf, name)? {
         Map::PerCpuHashMap(data) => Ok(data),
-        other => Err(anyhow!("map {name} is not a per-CPU hash map but {other:?}")),
+        other => Err(anyhow!(
+            "map {name} is not a per-CPU hash map but {other:?}"
+        )),
     }
 }
 
 fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map> {
-    ebpf.take_map(name).with_context(|| format!("the object file has no map {name}"))
+    ebpf.take_map(name)
+        .with_context(|| format!("the object file has no map {name}"))
 }

@@ -5,12 +5,7 @@
 //! set at rest. What it read is deleted only by [`Sets::clear`]: a process that dies between the
 //! two leaves the numbers where its successor finds them.
 
-use std::{
-    collections::BTreeSet,
-    io,
-    net::IpAddr,
-    time::Instant,
-};
+use std::{collections::BTreeSet, io, net::IpAddr, time::Instant};
 
 use anyhow::{Context as _, Result};
 use aya::maps::{Array, MapData};
@@ -54,7 +49,14 @@ impl Sets {
         now: Instant,
     ) -> Result<Self> {
         let epoch = control.get(&0, 0)?.epoch;
-        Ok(Self { control, sets, epoch, since: now, uncleared: None, leaving: Vec::new() })
+        Ok(Self {
+            control,
+            sets,
+            epoch,
+            since: now,
+            uncleared: None,
+            leaving: Vec::new(),
+        })
     }
 
     /// Makes room for the counters of an interface in both sets, before programs run on it.
@@ -89,15 +91,21 @@ impl Sets {
             self.flip()?;
         }
         let until = Instant::now();
-        let (drain, keys) = self.read_idle(from, until).context("reading the drained maps")?;
+        let (drain, keys) = self
+            .read_idle(from, until)
+            .context("reading the drained maps")?;
         self.since = until;
         self.uncleared = Some(keys);
         Ok(drain)
     }
 
     fn flip(&mut self) -> Result<()> {
-        let next = Control { epoch: self.epoch + 1 };
-        self.control.set(0, next, 0).context("flipping the map sets")?;
+        let next = Control {
+            epoch: self.epoch + 1,
+        };
+        self.control
+            .set(0, next, 0)
+            .context("flipping the map sets")?;
         self.epoch = next.epoch;
         // Marks the set as not cleared yet, should the wait or the reading fail.
         self.uncleared = Some(Uncleared::default());
@@ -111,8 +119,13 @@ impl Sets {
     fn read_idle(&self, from: Instant, until: Instant) -> io::Result<(Drain, Uncleared)> {
         let set = self.idle();
         let mut keys = Uncleared::default();
-        let mut drain =
-            Drain { epoch: self.epoch - 1, from, until, flows: Vec::new(), interfaces: Vec::new() };
+        let mut drain = Drain {
+            epoch: self.epoch - 1,
+            from,
+            until,
+            flows: Vec::new(),
+            interfaces: Vec::new(),
+        };
         set.flows4.read(|key, counts| {
             keys.flows4.push(key);
             drain.flows.extend(flow4(&key, counts));
@@ -134,8 +147,12 @@ impl Sets {
             return Ok(Vec::new());
         };
         let set = self.idle();
-        set.flows4.delete(&keys.flows4).context("clearing the IPv4 flows")?;
-        set.flows6.delete(&keys.flows6).context("clearing the IPv6 flows")?;
+        set.flows4
+            .delete(&keys.flows4)
+            .context("clearing the IPv4 flows")?;
+        set.flows6
+            .delete(&keys.flows6)
+            .context("clearing the IPv6 flows")?;
         set.interfaces
             .fill(&keys.interfaces, InterfaceCounters::default())
             .context("clearing the interface counters")?;
@@ -144,7 +161,10 @@ impl Sets {
 
     fn forget_left(&mut self) -> Result<Vec<u32>> {
         let drained = self.epoch - 1;
-        let (done, leaving) = self.leaving.drain(..).partition(|(_, last)| *last <= drained);
+        let (done, leaving) = self
+            .leaving
+            .drain(..)
+            .partition(|(_, last)| *last <= drained);
         self.leaving = leaving;
         let done: BTreeSet<u32> = Vec::into_iter(done).map(|(index, _)| index).collect();
         done.iter().try_for_each(|index| self.unregister(*index))?;
@@ -181,6 +201,11 @@ fn interface_counts(
     Direction::ALL.into_iter().filter_map(move |direction| {
         let seen: Count = counters.iter().map(|cpu| cpu.seen(direction)).sum();
         let overflow = counters.iter().map(|cpu| cpu.overflow(direction)).sum();
-        (!seen.is_zero()).then_some(InterfaceCount { interface: key.index, direction, seen, overflow })
+        (!seen.is_zero()).then_some(InterfaceCount {
+            interface: key.index,
+            direction,
+            seen,
+            overflow,
+        })
     })
 }

@@ -20,7 +20,10 @@ impl Skipped {
         SkipReason::ALL
             .into_iter()
             .map(|reason| {
-                let by_cpu = self.0.get(&(reason as u32), 0).context("reading the skip map")?;
+                let by_cpu = self
+                    .0
+                    .get(&(reason as u32), 0)
+                    .context("reading the skip map")?;
                 Ok((reason, by_cpu.iter().copied().sum()))
             })
             .collect()
