@@ -1,0 +1,149 @@
+//! The command line as it is typed: every flag of the contract, each value checked by itself.
+//! What values mean together is [`crate::config`]'s business.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
+use glob::Pattern;
+
+pub mod complaint;
+
+/// Counts, exactly, which workload sends how many bytes across zones, inside the node, inside
+/// the zone and to the internet.
+#[derive(Debug, Parser)]
+#[command(name = "zonemeter", version, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Attach, count, resolve, serve: the process of the DaemonSet
+    Agent(AgentArgs),
+}
+
+/// Flags of `zonemeter agent`; each is also read from `ZONEMETER_<FLAG>`.
+#[derive(Clone, Debug, Args)]
+pub struct AgentArgs {
+    /// Node object this agent runs on [default: $NODE_NAME]
+    #[arg(long, env = "ZONEMETER_NODE_NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub node_name: Option<String>,
+
+    /// How to reach the Kubernetes API [default: in-cluster account, else $KUBECONFIG]
+    #[arg(long, env = "ZONEMETER_KUBECONFIG", value_name = "PATH")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Kubernetes List of nodes, pods, services and endpointslices to use in place of the API
+    #[arg(long, env = "ZONEMETER_CLUSTER_FILE", value_name = "PATH")]
+    pub cluster_file: Option<PathBuf>,
+
+    /// Address ranges that are no pods: subnets, peered networks, AWS services
+    #[arg(long, env = "ZONEMETER_NETWORKS_FILE", value_name = "PATH")]
+    pub networks_file: Option<PathBuf>,
+
+    /// Host-side interfaces to count on, repeatable [default: pod veths of the AWS VPC CNI]
+    #[arg(
+        long = "interface",
+        env = "ZONEMETER_INTERFACE",
+        value_name = "GLOB",
+        value_delimiter = ',',
+        value_parser = pattern
+    )]
+    pub interfaces: Vec<Pattern>,
+
+    /// Serves /metrics, /livez and /readyz
+    #[arg(long, env = "ZONEMETER_LISTEN", value_name = "ADDR", default_value = "0.0.0.0:9464",
+          value_parser = address)]
+    pub listen: SocketAddr,
+
+    /// Serves the debug page and its JSON; loopback only
+    #[arg(long, env = "ZONEMETER_DEBUG_LISTEN", value_name = "ADDR",
+          default_value = "127.0.0.1:9465", value_parser = loopback)]
+    pub debug_listen: SocketAddr,
+
+    /// How often kernel maps are drained
+    #[arg(long, env = "ZONEMETER_INTERVAL", value_name = "DURATION", default_value = "5s",
+          value_parser = interval)]
+    pub interval: Duration,
+
+    /// How to attach; auto takes TCX where the kernel has it
+    #[arg(long, env = "ZONEMETER_ATTACH", value_enum, default_value = "auto")]
+    pub attach: Attach,
+
+    /// Where links and maps are pinned; empty pins nothing
+    #[arg(long, env = "ZONEMETER_PIN_DIR", value_name = "PATH",
+          default_value = "/sys/fs/bpf/zonemeter")]
+    pub pin_dir: PathBuf,
+
+    /// Where totals are kept over restarts [default: none, counters start at 0]
+    #[arg(long, env = "ZONEMETER_STATE_DIR", value_name = "PATH")]
+    pub state_dir: Option<PathBuf>,
+
+    /// Flow map capacity
+    #[arg(long, env = "ZONEMETER_MAX_FLOWS", value_name = "N", default_value = "65536",
+          value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
+    pub max_flows: u32,
+
+    /// Ceiling of traffic series this agent exposes
+    #[arg(long, env = "ZONEMETER_MAX_SERIES", value_name = "N", default_value = "20000",
+          value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
+    pub max_series: u32,
+
+    /// service folds a connection's ephemeral port, full keeps both ports
+    #[arg(long, env = "ZONEMETER_FLOW_PORTS", value_enum, default_value = "service")]
+    pub flow_ports: FlowPorts,
+}
+
+/// `--attach`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Attach {
+    /// TCX where the kernel has it, clsact otherwise.
+    Auto,
+    /// TCX links only: Linux 6.6 and newer.
+    Tcx,
+    /// Filters of the clsact qdisc.
+    Tc,
+}
+
+/// `--flow-ports`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FlowPorts {
+    /// The server's port is kept, the ephemeral one folded.
+    Service,
+    /// Both ports are kept.
+    Full,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "an address and port, like 0.0.0.0:9464 or [::1]:9464".to_owned())
+}
+
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let accepted = "a loopback address and port, like 127.0.0.1:9465 or [::1]:9465";
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => Ok(address),
+        _ => Err(accepted.to_owned()),
+    }
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let accepted = "a duration from 100ms to 10m, like 5s";
+    match humantime::parse_duration(text) {
+        Ok(interval)
+            if (Duration::from_millis(100)..=Duration::from_secs(600)).contains(&interval) =>
+        {
+            Ok(interval)
+        }
+        _ => Err(accepted.to_owned()),
+    }
+}
+
+fn pattern(text: &str) -> Result<Pattern, String> {
+    match Pattern::new(text) {
+        Ok(pattern) if !text.is_empty() => Ok(pattern),
+        _ => Err("a pattern of interface names, like eni* or eni[0-9a-f]*".to_owned()),
+    }
+}

@@ -1,0 +1,126 @@
+//! What the command line means: checked as a whole, in the terms of the rooms.
+
+use std::{
+    env,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail};
+use glob::Pattern;
+
+use crate::{
+    args::{AgentArgs, Attach, FlowPorts},
+    kernel::{self, attach::Mode, links::Names},
+};
+
+/// Where the kernel keeps the range of ephemeral ports, as `lowest<tab>highest`
+/// (`Documentation/networking/ip-sysctl.rst`).
+const EPHEMERAL_PORTS: &str = "/proc/sys/net/ipv4/ip_local_port_range";
+
+/// Everything that the agent was told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Name of this agent's Node object.
+    pub node_name: Arc<str>,
+    /// Where the cluster's objects come from.
+    pub cluster: ClusterSource,
+    /// `--networks-file`
+    pub networks_file: Option<PathBuf>,
+    /// Interfaces to count on.
+    pub names: Names,
+    /// `--listen`
+    pub listen: SocketAddr,
+    /// `--debug-listen`
+    pub debug_listen: SocketAddr,
+    /// `--interval`
+    pub interval: Duration,
+    /// `--state-dir`
+    pub state_dir: Option<PathBuf>,
+    /// `--max-series`
+    pub max_series: usize,
+    /// What the kernel room is loaded with.
+    pub kernel: kernel::Settings,
+}
+
+/// Where the cluster's objects come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClusterSource {
+    /// `--cluster-file`
+    File(PathBuf),
+    /// The Kubernetes API, by this kubeconfig; `None`: in-cluster account, else `$KUBECONFIG`.
+    Api(Option<PathBuf>),
+}
+
+impl Config {
+    /// Checks what flags mean together.
+    ///
+    /// # Errors
+    /// One line that names the flag, the value and what is accepted.
+    pub fn new(args: AgentArgs) -> Result<Self> {
+        Ok(Self {
+            node_name: node_name(args.node_name)?,
+            cluster: cluster_source(args.cluster_file, args.kubeconfig)?,
+            networks_file: args.networks_file,
+            names: names(args.interfaces)?,
+            listen: args.listen,
+            debug_listen: args.debug_listen,
+            interval: args.interval,
+            state_dir: args.state_dir,
+            max_series: args.max_series as usize,
+            kernel: kernel::Settings {
+                max_flows: args.max_flows,
+                fold_ports: args.flow_ports == FlowPorts::Service,
+                ephemeral_ports: ephemeral_ports(Path::new(EPHEMERAL_PORTS))?,
+                mode: match args.attach {
+                    Attach::Auto => None,
+                    Attach::Tcx => Some(Mode::Tcx),
+                    Attach::Tc => Some(Mode::Tc),
+                },
+                pin_dir: Some(args.pin_dir).filter(|path| !path.as_os_str().is_empty()),
+            },
+        })
+    }
+}
+
+fn node_name(flag: Option<String>) -> Result<Arc<str>> {
+    flag.or_else(|| env::var("NODE_NAME").ok())
+        .filter(|name| !name.is_empty())
+        .map(Arc::from)
+        .context("--node-name: not given and $NODE_NAME is empty: give the name of the Node object")
+}
+
+fn cluster_source(file: Option<PathBuf>, kubeconfig: Option<PathBuf>) -> Result<ClusterSource> {
+    match (file, kubeconfig) {
+        (Some(file), Some(kubeconfig)) => bail!(
+            "--cluster-file: {} cannot be used together with --kubeconfig {}: give one of them",
+            file.display(),
+            kubeconfig.display()
+        ),
+        (Some(file), None) => Ok(ClusterSource::File(file)),
+        (None, kubeconfig) => Ok(ClusterSource::Api(kubeconfig)),
+    }
+}
+
+/// Pod veths of the AWS VPC CNI where nothing else is asked for: `eni` (or `vlan` for security
+/// groups for pods) and 11 hex digits of a hash (amazon-vpc-cni-k8s, pkg/networkutils/names.go).
+/// Not `vlan.eth.<id>`, which carries the same bytes once more.
+fn names(patterns: Vec<Pattern>) -> Result<Names> {
+    if !patterns.is_empty() {
+        return Ok(Names::new(patterns));
+    }
+    let hash = "[0-9a-f]".repeat(11);
+    let defaults = ["eni", "vlan"].map(|prefix| Pattern::new(&format!("{prefix}{hash}")));
+    Ok(Names::new(defaults.into_iter().collect::<Result<_, _>>()?))
+}
+
+fn ephemeral_ports(path: &Path) -> Result<[u16; 2]> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let ports: Vec<u16> = text.split_whitespace().flat_map(str::parse).collect();
+    match ports[..] {
+        [low, high] => Ok([low, high]),
+        _ => bail!("{}: {text:?} is not a range of two ports", path.display()),
+    }
+}

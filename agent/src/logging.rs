@@ -1,0 +1,19 @@
+//! Where log lines go: standard error, one line each, structured fields as `name=value`.
+//!
+//! Levels: `error` something is not counted or not shown; `warn` something may become so, or
+//! detail is lost; `info` what a person wants to see once; `debug` the rest.
+
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+/// Starts logging at `info`, or as `ZONEMETER_LOG` says (`debug`, `zonemeter=debug,kube=info`).
+pub fn start() {
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .with_env_var("ZONEMETER_LOG")
+        .from_env_lossy();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+}
