@@ -1,0 +1,209 @@
+//! Every metric of the agent in one table: `/metrics` describes itself with it, and
+//! `docs/metrics.md` is written from it.
+
+/// What is fixed about a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// The name of its samples in Prometheus text; a histogram's without the suffixes.
+    pub name: &'static str,
+    /// Counter, gauge or histogram.
+    pub kind: Kind,
+    /// Names of its labels, in the order in which they are written.
+    pub labels: &'static [&'static str],
+    /// One sentence without its full stop, free of characters that need escaping.
+    pub help: &'static str,
+    /// Whether users may build on it.
+    pub stability: Stability,
+}
+
+impl Metric {
+    /// The OpenMetrics family: a counter's name without `_total`.
+    pub fn family(&self) -> &'static str {
+        match self.kind {
+            Kind::Counter => self.name.strip_suffix("_total").unwrap_or(self.name),
+            Kind::Gauge | Kind::Histogram => self.name,
+        }
+    }
+
+    /// The family without its unit.
+    pub fn stem(&self) -> &'static str {
+        let family = self.family();
+        let stem = self.unit().and_then(|unit| family.strip_suffix(unit));
+        stem.map_or(family, |stem| stem.trim_end_matches('_'))
+    }
+
+    /// The unit, where the family's name ends in a base unit.
+    pub fn unit(&self) -> Option<&'static str> {
+        let (_, last) = self.family().rsplit_once('_')?;
+        ["bytes", "seconds"].into_iter().find(|unit| *unit == last)
+    }
+}
+
+/// The type of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only goes up while the process runs.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts observations by size.
+    Histogram,
+}
+
+impl Kind {
+    /// As a TYPE line has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// How much users may build on a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stability {
+    /// Name, labels and meaning stay within a major version.
+    Stable,
+    /// May change in any version.
+    Unstable,
+}
+
+impl Stability {
+    /// As the reference has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stable => "stable",
+            Self::Unstable => "unstable",
+        }
+    }
+}
+
+macro_rules! catalogue {
+    ($($constant:ident = $stability:ident $kind:ident $name:literal [$($label:literal),*] $help:literal;)+) => {
+        $(
+            #[doc = concat!("`", $name, "`: ", $help, ".")]
+            pub const $constant: Metric = Metric {
+                name: $name,
+                kind: Kind::$kind,
+                labels: &[$($label),*],
+                help: $help,
+                stability: Stability::$stability,
+            };
+        )+
+
+        /// Every metric, in the order of `/metrics`.
+        pub const ALL: &[Metric] = &[$($constant),+];
+    };
+}
+
+catalogue! {
+    POD_BYTES = Stable Counter "zonemeter_pod_bytes_total"
+        ["namespace", "pod", "zone", "direction", "scope", "peer_zone"]
+        "Layer-3 bytes on the wire from (transmit) or to (receive) a pod of this node, by what lies between it and its peer";
+    POD_PACKETS = Stable Counter "zonemeter_pod_packets_total"
+        ["namespace", "pod", "zone", "direction", "scope", "peer_zone"]
+        "Packets on the wire from (transmit) or to (receive) a pod of this node, by what lies between it and its peer";
+    WORKLOAD_BYTES = Stable Counter "zonemeter_workload_bytes_total"
+        ["namespace", "workload", "workload_kind", "zone", "direction", "scope",
+         "peer_namespace", "peer_workload", "peer_workload_kind", "peer_zone"]
+        "Layer-3 bytes on the wire between a workload's pods on this node and a peer workload, node or network";
+    INTERFACE_BYTES = Stable Counter "zonemeter_interface_bytes_total" ["direction"]
+        "All layer-3 bytes seen on the interfaces of pods, counted apart from the flows";
+    INTERFACE_PACKETS = Stable Counter "zonemeter_interface_packets_total" ["direction"]
+        "All IP packets seen on the interfaces of pods, counted apart from the flows";
+    UNATTRIBUTED_BYTES = Stable Counter "zonemeter_unattributed_bytes_total" ["direction", "reason"]
+        "Layer-3 bytes seen and for good without a pod or a peer, by reason";
+    UNATTRIBUTED_PACKETS = Stable Counter "zonemeter_unattributed_packets_total" ["direction", "reason"]
+        "Packets seen and for good without a pod or a peer, by reason";
+    PENDING_BYTES = Stable Gauge "zonemeter_pending_bytes" ["direction"]
+        "Layer-3 bytes drained and held back because the name of a pod or a peer is still awaited";
+    PENDING_PACKETS = Stable Gauge "zonemeter_pending_packets" ["direction"]
+        "Packets drained and held back because the name of a pod or a peer is still awaited";
+    RETIRED_BYTES = Stable Counter "zonemeter_retired_bytes_total" ["direction"]
+        "Last values in bytes of pod series that are no longer exposed: for sums, not for rate()";
+    RETIRED_PACKETS = Stable Counter "zonemeter_retired_packets_total" ["direction"]
+        "Last values in packets of pod series that are no longer exposed: for sums, not for rate()";
+    BEFORE_ATTACH_BYTES = Stable Counter "zonemeter_before_attach_bytes_total" ["direction"]
+        "Bytes that interfaces of pods carried before counting began, by their own counters: in no other metric";
+    BEFORE_ATTACH_PACKETS = Stable Counter "zonemeter_before_attach_packets_total" ["direction"]
+        "Packets that interfaces of pods carried before counting began, by their own counters: in no other metric";
+    ZONE_INFO = Stable Gauge "zonemeter_zone_info" ["node", "zone", "zone_id"]
+        "Zone of this agent's node, always 1";
+    SERIES_FOLDED = Stable Counter "zonemeter_series_folded_total" []
+        "Increments that went to a series named other because the ceiling of series was reached";
+    CLUSTER_OBJECTS = Stable Gauge "zonemeter_cluster_objects" ["kind"]
+        "Kubernetes objects known to the agent";
+    BUILD_INFO = Stable Gauge "zonemeter_build_info" ["version", "revision"]
+        "Version of the agent and revision of its source, always 1";
+    READY = Stable Gauge "zonemeter_ready" []
+        "1 when /readyz answers 200, else 0";
+    FLOWS = Stable Gauge "zonemeter_flows" []
+        "Flows in the last drain of the kernel's maps";
+    FLOW_CAPACITY = Stable Gauge "zonemeter_flow_capacity" []
+        "Flows that the kernel's maps hold between two drains";
+    DRAIN_DURATION = Stable Histogram "zonemeter_drain_duration_seconds" []
+        "Time from the flip of the kernel's maps to the new snapshot";
+    LAST_DRAIN = Stable Gauge "zonemeter_last_drain_timestamp_seconds" []
+        "When the last drain ended, as Unix time; 0 before the first";
+    INTERFACES = Stable Gauge "zonemeter_interfaces" ["mode"]
+        "Interfaces of pods that are counted now, by the way the programs are attached";
+    SHADOWED = Stable Gauge "zonemeter_shadowed_interfaces" []
+        "Interfaces of pods where another program may take packets before they are counted";
+    ATTACH_FAILURES = Stable Counter "zonemeter_attach_failures_total" []
+        "Failed attempts to attach to an interface of a pod";
+    SKIPPED_PACKETS = Stable Counter "zonemeter_skipped_packets_total" ["reason"]
+        "Packets on interfaces of pods that are no IP traffic or cannot be read: in no traffic metric";
+    SKIPPED_BYTES = Stable Counter "zonemeter_skipped_bytes_total" ["reason"]
+        "Frame bytes, Ethernet header included, of the skipped packets";
+    WATCH_ERRORS = Stable Counter "zonemeter_cluster_watch_errors_total" ["kind"]
+        "Failed reads of Kubernetes objects, from the API or the cluster file";
+    RELOAD_FAILURES = Stable Counter "zonemeter_config_reload_failures_total" ["file"]
+        "Changed files that could not be used; the last good contents stay in force";
+    PROCESS_CPU = Stable Counter "process_cpu_seconds_total" []
+        "User and system CPU time of the agent in seconds";
+    PROCESS_RESIDENT = Stable Gauge "process_resident_memory_bytes" []
+        "Resident memory of the agent in bytes";
+    PROCESS_VIRTUAL = Stable Gauge "process_virtual_memory_bytes" []
+        "Virtual memory of the agent in bytes";
+    PROCESS_OPEN_FDS = Stable Gauge "process_open_fds" []
+        "Open file descriptors of the agent";
+    PROCESS_MAX_FDS = Stable Gauge "process_max_fds" []
+        "Most file descriptors that the agent may open";
+    PROCESS_START = Stable Gauge "process_start_time_seconds" []
+        "When the agent started, as Unix time in seconds";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_and_help_are_unique_and_need_no_escaping() {
+        let names: BTreeSet<_> = ALL.iter().map(Metric::family).collect();
+        let helps: BTreeSet<_> = ALL.iter().map(|metric| metric.help).collect();
+        assert_eq!((names.len(), helps.len()), (ALL.len(), ALL.len()));
+        for Metric { name, help, .. } in ALL {
+            assert!(
+                !help.contains(['\\', '"', '\n']) && !help.ends_with('.'),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_follow_the_kind() {
+        for Metric { name, kind, .. } in ALL {
+            assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
+        }
+        assert_eq!(POD_BYTES.family(), "zonemeter_pod_bytes");
+        assert_eq!(POD_BYTES.unit(), Some("bytes"));
+        assert_eq!(PROCESS_CPU.unit(), Some("seconds"));
+        assert_eq!(PROCESS_CPU.stem(), "process_cpu");
+        assert_eq!(POD_PACKETS.unit(), None);
+        assert_eq!(POD_PACKETS.stem(), "zonemeter_pod_packets");
+    }
+}

@@ -1,0 +1,191 @@
+//! Writes samples in the two text formats of `/metrics`.
+//!
+//! - Prometheus text 0.0.4:
+//!   <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>.
+//!   A counter's HELP and TYPE lines carry the name with `_total`.
+//! - OpenMetrics 1.0.0: <https://prometheus.io/docs/specs/om/open_metrics_spec/>. A counter's
+//!   family has no `_total`, its samples do; `_created` beside each sample says since when it
+//!   counts; the last line is `# EOF`.
+
+use std::{
+    fmt::Write as _,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use super::catalogue::{Kind, Metric};
+
+/// A text format of `/metrics`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Prometheus text 0.0.4.
+    Prometheus,
+    /// OpenMetrics 1.0.0.
+    OpenMetrics,
+}
+
+impl Format {
+    /// The `Content-Type` of the answer.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// A body of `/metrics` while it is written.
+#[derive(Debug)]
+pub struct Exposition {
+    format: Format,
+    text: String,
+}
+
+impl Exposition {
+    /// An empty body with room for `bytes`.
+    pub fn new(format: Format, bytes: usize) -> Self {
+        Self {
+            format,
+            text: String::with_capacity(bytes),
+        }
+    }
+
+    /// Begins a family. Its HELP and TYPE lines come with its first sample: a family without
+    /// samples is not shown.
+    pub fn family<'a>(&'a mut self, metric: &'static Metric) -> Family<'a> {
+        Family {
+            body: self,
+            metric,
+            begun: false,
+        }
+    }
+
+    /// Appends what the registry's encoder wrote, which is OpenMetrics without its last line.
+    pub fn append_open_metrics(&mut self, text: &str) {
+        match self.format {
+            Format::OpenMetrics => self.text.push_str(text),
+            Format::Prometheus => append_as_prometheus(&mut self.text, text),
+        }
+    }
+
+    /// The finished body.
+    pub fn finish(mut self) -> String {
+        if self.format == Format::OpenMetrics {
+            self.text.push_str("# EOF\n");
+        }
+        self.text
+    }
+}
+
+/// A family while its samples are written.
+#[derive(Debug)]
+pub struct Family<'a> {
+    body: &'a mut Exposition,
+    metric: &'static Metric,
+    begun: bool,
+}
+
+impl Family<'_> {
+    /// Writes one sample; `labels` are values in the order of [`Metric::labels`].
+    pub fn sample(&mut self, labels: &[&str], value: u64) {
+        self.begin();
+        self.series(self.metric.name, labels);
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.body.text, " {value}");
+    }
+
+    /// Writes one sample of a counter that counts since `created`.
+    pub fn sample_since(&mut self, labels: &[&str], value: u64, created: SystemTime) {
+        self.sample(labels, value);
+        if self.body.format == Format::OpenMetrics {
+            self.body.text.push_str(self.metric.family());
+            self.series("_created", labels);
+            write_timestamp(&mut self.body.text, created);
+        }
+    }
+
+    fn begin(&mut self) {
+        if std::mem::replace(&mut self.begun, true) {
+            return;
+        }
+        let Metric { name, help, .. } = *self.metric;
+        let family = self.metric.family();
+        let kind = self.metric.kind.name();
+        let text = &mut self.body.text;
+        let _ = match (self.body.format, self.metric.unit()) {
+            (Format::Prometheus, _) => {
+                writeln!(text, "# HELP {name} {help}.\n# TYPE {name} {kind}")
+            }
+            (Format::OpenMetrics, None) => {
+                writeln!(text, "# HELP {family} {help}.\n# TYPE {family} {kind}")
+            }
+            (Format::OpenMetrics, Some(unit)) => writeln!(
+                text,
+                "# HELP {family} {help}.\n# TYPE {family} {kind}\n# UNIT {family} {unit}"
+            ),
+        };
+    }
+
+    fn series(&mut self, name: &str, labels: &[&str]) {
+        debug_assert_eq!(labels.len(), self.metric.labels.len(), "{name}");
+        let text = &mut self.body.text;
+        text.push_str(name);
+        let mut before = '{';
+        for (label, value) in self.metric.labels.iter().zip(labels) {
+            text.push(before);
+            text.push_str(label);
+            text.push_str("=\"");
+            push_escaped(text, value);
+            text.push('"');
+            before = ',';
+        }
+        if before == ',' {
+            text.push('}');
+        }
+    }
+}
+
+/// Both formats escape the same three characters in a label's value.
+fn push_escaped(text: &mut String, value: &str) {
+    if !value.contains(['\\', '"', '\n']) {
+        return text.push_str(value);
+    }
+    for character in value.chars() {
+        match character {
+            '\\' => text.push_str("\\\\"),
+            '"' => text.push_str("\\\""),
+            '\n' => text.push_str("\\n"),
+            other => text.push(other),
+        }
+    }
+}
+
+/// Seconds since 1970 with milliseconds. A clock before 1970 shows as 0.
+fn write_timestamp(text: &mut String, time: SystemTime) {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let _ = writeln!(text, " {}.{:03}", since.as_secs(), since.subsec_millis());
+}
+
+/// Turns OpenMetrics into Prometheus text: a counter is described under its sample's name, and
+/// units are not described.
+fn append_as_prometheus(text: &mut String, open_metrics: &str) {
+    let mut help: Option<(&str, &str)> = None;
+    for line in open_metrics.lines() {
+        if let Some(described) = line.strip_prefix("# HELP ") {
+            help = described.split_once(' ');
+        } else if let Some(typed) = line.strip_prefix("# TYPE ") {
+            let (family, kind) = typed.split_once(' ').unwrap_or((typed, "untyped"));
+            let suffix = if kind == Kind::Counter.name() {
+                "_total"
+            } else {
+                ""
+            };
+            if let Some((_, help)) = help.take() {
+                let _ = writeln!(text, "# HELP {family}{suffix} {help}");
+            }
+            let _ = writeln!(text, "# TYPE {family}{suffix} {kind}");
+        } else if !line.starts_with("# UNIT ") {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! What the agent says about itself. The rooms' wiring holds a [`SelfMetrics`] and reports
+//! through it; `/metrics` reads it.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use prometheus_client::{
+    encoding::text,
+    metrics::{counter::Counter, gauge, histogram::Histogram},
+    registry::{self, Registry, Unit},
+};
+
+use self::labelled::{Constant, Labelled};
+use super::{catalogue as metric, catalogue::Metric, process::Process};
+use crate::model::{
+    cluster,
+    traffic::{Count, SkipReason},
+};
+
+mod labelled;
+
+/// Way in which the programs hang on an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AttachMode {
+    /// A TCX link at the head of the chain.
+    Tcx,
+    /// A filter of the clsact qdisc.
+    Tc,
+}
+
+impl AttachMode {
+    /// All modes.
+    pub const ALL: [Self; 2] = [Self::Tcx, Self::Tc];
+
+    /// The `mode` label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcx => "tcx",
+            Self::Tc => "tc",
+        }
+    }
+}
+
+/// A file that is reread when it changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ConfigFile {
+    /// `--cluster-file`
+    Cluster,
+    /// `--networks-file`
+    Networks,
+}
+
+impl ConfigFile {
+    /// All files.
+    pub const ALL: [Self; 2] = [Self::Cluster, Self::Networks];
+
+    /// The `file` label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cluster => "cluster",
+            Self::Networks => "networks",
+        }
+    }
+}
+
+/// The agent's numbers about itself. Clones share them.
+#[derive(Clone, Debug)]
+pub struct SelfMetrics {
+    numbers: Numbers,
+    registry: Arc<Registry>,
+}
+
+type Gauge = gauge::Gauge<u64, AtomicU64>;
+type SecondsGauge = gauge::Gauge<f64, AtomicU64>;
+
+/// Clones of these share their values with the registry's.
+#[derive(Clone, Debug)]
+struct Numbers {
+    ready: Gauge,
+    flows: Gauge,
+    flow_capacity: Gauge,
+    drain_duration: Histogram,
+    last_drain: SecondsGauge,
+    interfaces: Labelled<Gauge>,
+    shadowed: Gauge,
+    attach_failures: Counter,
+    skipped_packets: Labelled<Counter>,
+    skipped_bytes: Labelled<Counter>,
+    watch_errors: Labelled<Counter>,
+    reload_failures: Labelled<Counter>,
+}
+
+/// Seconds; a drain of 10,000 flows takes some milliseconds, one that takes longer than the
+/// usual interval of 5 s is in trouble.
+const DRAIN_BUCKETS: [f64; 12] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
+];
+
+impl Default for SelfMetrics {
+    fn default() -> Self {
+        let numbers = Numbers::default();
+        let registry = Arc::new(numbers.registry());
+        Self { numbers, registry }
+    }
+}
+
+impl SelfMetrics {
+    /// Flows in the last drain.
+    pub fn set_flows(&self, flows: u64) {
+        self.numbers.flows.set(flows);
+    }
+
+    /// Flows that fit into the kernel's maps: `--max-flows`.
+    pub fn set_flow_capacity(&self, flows: u64) {
+        self.numbers.flow_capacity.set(flows);
+    }
+
+    /// A drain took this long, from the flip to the new snapshot, and ended at `ended`.
+    pub fn drained(&self, took: Duration, ended: SystemTime) {
+        self.numbers.drain_duration.observe(took.as_secs_f64());
+        let ended = ended.duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.numbers.last_drain.set(ended.as_secs_f64());
+    }
+
+    /// Interfaces that are counted now in this mode.
+    pub fn set_interfaces(&self, mode: AttachMode, interfaces: u64) {
+        if let Some(gauge) = self.numbers.interfaces.get(mode.name()) {
+            gauge.set(interfaces);
+        }
+    }
+
+    /// Interfaces where another program may take packets first.
+    pub fn set_shadowed_interfaces(&self, interfaces: u64) {
+        self.numbers.shadowed.set(interfaces);
+    }
+
+    /// An attempt to attach failed.
+    pub fn attach_failed(&self) {
+        self.numbers.attach_failures.inc();
+    }
+
+    /// What the kernel has skipped for this reason so far: a total, not a difference. Bytes are
+    /// those of frames.
+    pub fn set_skipped(&self, reason: SkipReason, total: Count) {
+        let numbers = &self.numbers;
+        for (family, value) in [
+            (&numbers.skipped_packets, total.packets),
+            (&numbers.skipped_bytes, total.bytes),
+        ] {
+            if let Some(counter) = family.get(reason.name()) {
+                counter.inner().store(value, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Objects of this kind could not be read.
+    pub fn watch_failed(&self, kind: cluster::Kind) {
+        if let Some(counter) = self.numbers.watch_errors.get(kind.name()) {
+            counter.inc();
+        }
+    }
+
+    /// The changed file could not be used.
+    pub fn reload_failed(&self, file: ConfigFile) {
+        if let Some(counter) = self.numbers.reload_failures.get(file.name()) {
+            counter.inc();
+        }
+    }
+
+    /// Writes all of them as OpenMetrics without its last line.
+    pub(super) fn open_metrics(&self, ready: bool) -> Result<String, fmt::Error> {
+        self.numbers.ready.set(ready.into());
+        let mut text = String::new();
+        text::encode_registry(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        let kinds = cluster::Kind::ALL.map(cluster::Kind::name);
+        let reasons = SkipReason::ALL.map(SkipReason::name);
+        Self {
+            ready: Gauge::default(),
+            flows: Gauge::default(),
+            flow_capacity: Gauge::default(),
+            drain_duration: Histogram::new(DRAIN_BUCKETS),
+            last_drain: SecondsGauge::default(),
+            interfaces: Labelled::new(&metric::INTERFACES, AttachMode::ALL.map(AttachMode::name)),
+            shadowed: Gauge::default(),
+            attach_failures: Counter::default(),
+            skipped_packets: Labelled::new(&metric::SKIPPED_PACKETS, reasons),
+            skipped_bytes: Labelled::new(&metric::SKIPPED_BYTES, reasons),
+            watch_errors: Labelled::new(&metric::WATCH_ERRORS, kinds),
+            reload_failures: Labelled::new(
+                &metric::RELOAD_FAILURES,
+                ConfigFile::ALL.map(ConfigFile::name),
+            ),
+        }
+    }
+}
+
+impl Numbers {
+    /// A registry that shows these, in the order of the catalogue.
+    fn registry(&self) -> Registry {
+        let numbers = self.clone();
+        let mut registry = Registry::default();
+        register(&mut registry, &metric::BUILD_INFO, build_info());
+        register(&mut registry, &metric::READY, numbers.ready);
+        register(&mut registry, &metric::FLOWS, numbers.flows);
+        register(&mut registry, &metric::FLOW_CAPACITY, numbers.flow_capacity);
+        register(
+            &mut registry,
+            &metric::DRAIN_DURATION,
+            numbers.drain_duration,
+        );
+        register(&mut registry, &metric::LAST_DRAIN, numbers.last_drain);
+        register(&mut registry, &metric::INTERFACES, numbers.interfaces);
+        register(&mut registry, &metric::SHADOWED, numbers.shadowed);
+        register(
+            &mut registry,
+            &metric::ATTACH_FAILURES,
+            numbers.attach_failures,
+        );
+        register(
+            &mut registry,
+            &metric::SKIPPED_PACKETS,
+            numbers.skipped_packets,
+        );
+        register(&mut registry, &metric::SKIPPED_BYTES, numbers.skipped_bytes);
+        register(&mut registry, &metric::WATCH_ERRORS, numbers.watch_errors);
+        register(
+            &mut registry,
+            &metric::RELOAD_FAILURES,
+            numbers.reload_failures,
+        );
+        registry.register_collector(Box::new(Process));
+        registry
+    }
+}
+
+/// The registry adds the unit and, for a counter, `_total` to the name by itself.
+fn register(registry: &mut Registry, metric: &Metric, value: impl registry::Metric) {
+    match metric.unit() {
+        None => registry.register(metric.stem(), metric.help, value),
+        Some(unit) => {
+            let unit = Unit::Other(unit.to_owned());
+            registry.register_with_unit(metric.stem(), metric.help, unit, value);
+        }
+    }
+}
+
+fn build_info() -> Constant<2> {
+    let revision = option_env!("ZONEMETER_REVISION").unwrap_or_default();
+    Constant::new(&metric::BUILD_INFO, [env!("CARGO_PKG_VERSION"), revision])
+}
