@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     io,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
@@ -107,12 +107,20 @@ pub(crate) fn output(mut command: Cmd) -> Result<String> {
         .with_context(|| format!("`{}` printed what is not UTF-8", command.shown()))
 }
 
-/// Where programs are looked for: `PATH`, cargo's own folder, the system's folders.
-pub(crate) fn search_path() -> std::ffi::OsString {
+/// Where programs are looked for: `PATH`, cargo's own folder, the system's folders. As it is
+/// when it has them all: build scripts run anew when it changes.
+pub(crate) fn search_path() -> OsString {
     let path = env::var_os("PATH").unwrap_or_default();
-    let folders = env::split_paths(&path)
-        .chain(cargo_home().map(|home| home.join("bin")))
-        .chain(SYSTEM_FOLDERS.iter().map(PathBuf::from));
+    let mut folders: Vec<PathBuf> = env::split_paths(&path).collect();
+    let cargo = cargo_home().map(|home| home.join("bin"));
+    for folder in cargo
+        .into_iter()
+        .chain(SYSTEM_FOLDERS.iter().map(PathBuf::from))
+    {
+        if !folders.contains(&folder) {
+            folders.push(folder);
+        }
+    }
     env::join_paths(folders).unwrap_or(path)
 }
 
