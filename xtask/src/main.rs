@@ -1,1 +1,49 @@
-fn main() {}
+//! The project's own commands. Each has a file of its own, named as the command.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+mod exec;
+mod lint;
+mod privilege;
+mod progress;
+mod repository;
+mod setup;
+mod test;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "zonemeter's own commands", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what building and testing need and this machine lacks
+    Setup,
+    /// Check formatting, clippy for the host and for the bpf target, and the project's own rules
+    Lint,
+    /// Run every test: units, kernel programs on crafted packets, the lab
+    Test(test::Args),
+}
+
+fn main() -> ExitCode {
+    match dispatch(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            progress::fail(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<()> {
+    match command {
+        Command::Setup => setup::run(),
+        Command::Lint => lint::run(),
+        Command::Test(args) => test::run(&args),
+    }
+}

@@ -1,0 +1,130 @@
+//! `cargo xtask lint`: the project's own rules, formatting, and clippy twice, because the kernel
+//! programs compile for a target of their own. Everything runs; then it fails if anything did.
+
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    exec::{self, Cmd},
+    progress, repository, setup,
+    setup::toolchain::Toolchain,
+};
+
+mod layout;
+mod manifests;
+mod purity;
+mod rooms;
+mod source;
+mod text;
+mod violation;
+
+use violation::Violation;
+
+/// The command.
+pub(crate) fn run() -> Result<()> {
+    let toolchain = setup::ensure()?;
+    let results = [
+        check("the project's rules", rules),
+        check("formatting", formatting),
+        check("clippy for the kernel programs", || clippy_bpf(&toolchain)),
+        check("clippy for the host", clippy_host),
+    ];
+    let failed: Vec<&str> = results.into_iter().filter_map(Result::err).collect();
+    if failed.is_empty() {
+        progress::say("lint: clean");
+        return Ok(());
+    }
+    bail!("lint: not clean: {}", failed.join(", "))
+}
+
+/// Says what failed at once; the name comes back for the closing line.
+fn check(what: &'static str, work: impl FnOnce() -> Result<()>) -> Result<(), &'static str> {
+    progress::step(what, work).map_err(|error| {
+        progress::fail(&format!("{error:#}"));
+        what
+    })
+}
+
+fn rules() -> Result<()> {
+    let found = violations()?;
+    for violation in &found {
+        progress::say(&violation.to_string());
+    }
+    match found.len() {
+        0 => Ok(()),
+        count => bail!("{count} broken rules"),
+    }
+}
+
+fn formatting() -> Result<()> {
+    exec::run(Cmd::cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn clippy_host() -> Result<()> {
+    exec::run(
+        Cmd::cargo()
+            .args([
+                "clippy",
+                "--locked",
+                "--workspace",
+                "--exclude",
+                "zonemeter-ebpf",
+            ])
+            .args(["--all-targets", "--", "--deny", "warnings"]),
+    )
+}
+
+/// In a target folder of its own: the flags would otherwise throw away the host's builds.
+fn clippy_bpf(toolchain: &Toolchain) -> Result<()> {
+    let build_std: &[&str] = if toolchain.has_bpf_core() {
+        &[]
+    } else {
+        &["-Z", "build-std=core"]
+    };
+    exec::run(
+        Cmd::cargo()
+            .env("RUSTC_BOOTSTRAP", "1")
+            .args(["clippy", "--locked", "--package", "zonemeter-ebpf"])
+            .args([
+                "--target",
+                "bpfel-unknown-none",
+                "--target-dir",
+                "target/bpf-clippy",
+            ])
+            .args(build_std)
+            .args(["--", "--deny", "warnings"]),
+    )
+}
+
+/// Every broken rule in the files that git tracks, in the order of the files.
+fn violations() -> Result<Vec<Violation>> {
+    let files = repository::files()?;
+    let mut found = layout::check_top_level(&files);
+    let manifest = read("agent/Cargo.toml")?;
+    let crates = manifests::dependencies(&manifest)?;
+    for file in &files {
+        let Ok(content) = fs::read_to_string(repository::root().join(file)) else {
+            continue; // a picture or another binary file: no rule reads those
+        };
+        found.extend(check_file(file, &content, &crates));
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn check_file(file: &str, content: &str, crates: &[String]) -> Vec<Violation> {
+    let mut found = text::check(file, content);
+    if file.ends_with(".rs") {
+        found.extend(layout::check_length(file, content));
+        found.extend(rooms::check(file, content, crates));
+    }
+    if file.ends_with("Cargo.toml") {
+        found.extend(manifests::check(file, content));
+    }
+    found
+}
+
+fn read(file: &str) -> Result<String> {
+    fs::read_to_string(repository::root().join(file)).with_context(|| format!("reading {file}"))
+}

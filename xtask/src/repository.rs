@@ -1,0 +1,37 @@
+//! Where the repository is and what it tracks.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::exec::{self, Cmd};
+
+/// The repository's top folder.
+pub(crate) fn root() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own).to_path_buf()
+}
+
+/// Paths relative to [`root`] of every file that git tracks or would track, sorted; files that
+/// are deleted and not yet committed as such are left out.
+pub(crate) fn files() -> Result<Vec<String>> {
+    let listed = exec::output(
+        Cmd::new("git")
+            .args([
+                "ls-files",
+                "-z",
+                "--cached",
+                "--others",
+                "--exclude-standard",
+            ])
+            .current_dir(root()),
+    )?;
+    let mut files: Vec<String> = listed
+        .split('\0')
+        .filter(|path| !path.is_empty() && root().join(path).is_file())
+        .map(str::to_owned)
+        .collect();
+    files.sort();
+    files.dedup();
+    Ok(files)
+}

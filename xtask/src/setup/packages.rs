@@ -1,0 +1,134 @@
+//! System tools that the lab, the tests and the demo call, and Debian's packages that hold them.
+
+use std::ffi::OsStr;
+
+use anyhow::{Context, Result, bail};
+
+use super::{linker, toolchain::Toolchain};
+use crate::{
+    exec::{self, Cmd},
+    privilege::Privilege,
+    progress,
+};
+
+/// A program, and the Debian package that brings it.
+const TOOLS: [(&str, &str); 15] = [
+    ("bpftool", "bpftool"),
+    ("capsh", "libcap2-bin"),
+    ("cc", "gcc"),
+    ("conntrack", "conntrack"),
+    ("curl", "curl"),
+    ("ethtool", "ethtool"),
+    ("ip", "iproute2"),
+    ("ip6tables", "iptables"),
+    ("iperf3", "iperf3"),
+    ("iptables", "iptables"),
+    ("nft", "nftables"),
+    ("ping", "iputils-ping"),
+    ("sysctl", "procps"),
+    ("tc", "iproute2"),
+    ("tcpdump", "tcpdump"),
+];
+
+/// Packages to install: sorted, each once.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Packages(Vec<String>);
+
+impl Packages {
+    /// Those whose programs or files are not there.
+    pub(super) fn missing(linker: &linker::State, toolchain: &Toolchain) -> Self {
+        let mut names = of_missing_tools(&exec::search_path());
+        names.extend(linker.packages(toolchain));
+        Self::new(names)
+    }
+
+    fn new(mut names: Vec<String>) -> Self {
+        names.sort();
+        names.dedup();
+        Self(names)
+    }
+
+    /// Installs them with apt-get.
+    ///
+    /// # Errors
+    /// Where that cannot be: the whole list and the command, in one message.
+    pub(super) fn install(&self, privilege: Privilege) -> Result<()> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        if exec::find("apt-get", &exec::search_path()).is_none() {
+            bail!(
+                "this machine lacks programs or headers, and has no apt-get to install them. \
+                 Debian's packages of them are: {}",
+                self.0.join(" ")
+            );
+        }
+        if privilege == Privilege::Absent {
+            bail!(
+                "packages are missing, and neither root nor passwordless sudo is at hand. Run:\n  \
+                 sudo apt-get update && sudo apt-get install --yes {}",
+                self.0.join(" ")
+            );
+        }
+        progress::quiet_step("apt-get update", || {
+            exec::run_quietly(apt_get(privilege).arg("update"))
+        })?;
+        progress::quiet_step(&format!("apt-get install {}", self.0.join(" ")), || {
+            exec::run_quietly(
+                apt_get(privilege)
+                    .args(["install", "--yes", "--no-install-recommends"])
+                    .args(&self.0),
+            )
+        })
+        .context("installing packages")
+    }
+}
+
+/// apt-get that asks nothing and waits for another one to finish.
+fn apt_get(privilege: Privilege) -> Cmd {
+    privilege
+        .command("apt-get")
+        .args(["--quiet", "-o", "DPkg::Lock::Timeout=300"])
+        .env("DEBIAN_FRONTEND", "noninteractive")
+}
+
+fn of_missing_tools(path: &OsStr) -> Vec<String> {
+    TOOLS
+        .iter()
+        .filter(|(program, _)| exec::find(program, path).is_none())
+        .map(|(_, package)| (*package).to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_package_is_asked_for_once_when_its_program_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let packages = Packages::new(of_missing_tools(folder.path().as_os_str()));
+        assert_eq!(
+            packages.0.iter().filter(|name| *name == "iproute2").count(),
+            1
+        );
+
+        for program in ["ip", "tc"] {
+            let file = folder.path().join(program);
+            std::fs::write(&file, "").unwrap();
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let packages = Packages::new(of_missing_tools(folder.path().as_os_str()));
+        assert!(!packages.0.contains(&"iproute2".to_owned()), "{packages:?}");
+        assert!(packages.0.contains(&"conntrack".to_owned()), "{packages:?}");
+    }
+
+    #[test]
+    fn without_privilege_the_message_is_a_command_to_paste() {
+        let packages = Packages::new(vec!["tcpdump".to_owned(), "conntrack".to_owned()]);
+        let error = packages.install(Privilege::Absent).unwrap_err().to_string();
+        assert!(error.contains("conntrack tcpdump"), "{error}");
+    }
+}

@@ -1,0 +1,94 @@
+//! `cargo xtask test`: everything there is to run, and one closing line that counts it.
+//!
+//! Two tiers, told apart by where a test stands. *Unit* tests live beside the code, in a
+//! library or a program, and run as whoever calls. *Root* tests load kernel programs and build
+//! network namespaces: everything in a package's `tests` folder, and unit tests marked
+//! `#[ignore = "needs root"]`. They run as root, one at a time, for they share one kernel.
+
+use anyhow::{Result, bail};
+
+use crate::{
+    exec::{self, Cmd},
+    privilege::Privilege,
+    progress, setup,
+};
+
+mod executables;
+mod outcome;
+mod runs;
+
+use executables::{Executable, Tier};
+use outcome::Outcome;
+use runs::Run;
+
+/// What to run.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only tests whose name contains this
+    filter: Option<String>,
+    /// Only what needs neither root nor the lab
+    #[arg(long)]
+    quick: bool,
+}
+
+/// The command.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    setup::ensure()?;
+    let privilege = Privilege::find();
+    if privilege == Privilege::Absent && !args.quick {
+        bail!(
+            "the kernel's tests and the lab need root or passwordless sudo; without, `--quick` runs the unit tests"
+        );
+    }
+    progress::step("building the agent", build_agent)?;
+    let executables = progress::step("building the tests", executables::build)?;
+    let outcome = run_all(&plan(&executables, args, privilege)?)?;
+    outcome.report();
+    match outcome.failed {
+        0 if outcome.passed == 0 => bail!("no test ran: does the filter fit?"),
+        0 => Ok(()),
+        _ => bail!("tests failed"),
+    }
+}
+
+fn build_agent() -> Result<()> {
+    exec::run(Cmd::cargo().args([
+        "build",
+        "--locked",
+        "--package",
+        "zonemeter-agent",
+        "--bin",
+        "zonemeter",
+    ]))
+}
+
+/// Unit tests first: they are quick, and when they fail the lab's failures mean little.
+fn plan(executables: &[Executable], args: &Args, privilege: Privilege) -> Result<Vec<Run>> {
+    let filter = args.filter.as_deref();
+    let mut runs = Vec::new();
+    for executable in executables
+        .iter()
+        .filter(|executable| executable.tier == Tier::Unit)
+    {
+        runs.extend(Run::units(executable, filter)?);
+    }
+    if args.quick {
+        return Ok(runs);
+    }
+    if filter.is_none() {
+        runs.push(Run::documentation());
+    }
+    for executable in executables {
+        runs.extend(Run::as_root(executable, filter, privilege)?);
+    }
+    Ok(runs)
+}
+
+fn run_all(runs: &[Run]) -> Result<Outcome> {
+    let mut total = Outcome::default();
+    for run in runs {
+        let outcome = progress::step(&run.title, || run.execute())?;
+        total.add(outcome);
+    }
+    Ok(total)
+}

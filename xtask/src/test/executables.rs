@@ -1,0 +1,129 @@
+//! Compiles the tests and learns from cargo which programs that made.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::exec::{self, Cmd};
+
+/// Who runs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tier {
+    /// Whoever calls; tests in parallel.
+    Unit,
+    /// Root; one test at a time.
+    Root,
+}
+
+/// One compiled test program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Executable {
+    /// `package: target`, for people.
+    pub(super) name: String,
+    pub(super) file: PathBuf,
+    /// The package's folder, where cargo starts its tests.
+    pub(super) folder: PathBuf,
+    pub(super) tier: Tier,
+}
+
+/// Compiles every test of the workspace; the kernel programs have none of their own.
+pub(super) fn build() -> Result<Vec<Executable>> {
+    let command = Cmd::cargo()
+        .args([
+            "test",
+            "--locked",
+            "--no-run",
+            "--workspace",
+            "--exclude",
+            "zonemeter-ebpf",
+        ])
+        .args(["--message-format", "json-render-diagnostics"]);
+    let shown = command.shown();
+    let mut child = command
+        .into_inner()
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{shown}`"))?;
+    let mut found = Vec::new();
+    for line in BufReader::new(child.stdout.take().context("cargo's output")?).lines() {
+        found.extend(parse(&line.context("reading cargo's messages")?));
+    }
+    if !child.wait().context("waiting for cargo")?.success() {
+        bail!("`{shown}` failed");
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+/// Names of the tests that `executable` would run with `arguments`.
+pub(super) fn list(executable: &Executable, arguments: &[String]) -> Result<Vec<String>> {
+    let printed = exec::output(
+        Cmd::new(&executable.file)
+            .current_dir(&executable.folder)
+            .args(["--list", "--format=terse"])
+            .args(arguments),
+    )?;
+    Ok(printed
+        .lines()
+        .filter_map(|line| line.strip_suffix(": test"))
+        .map(str::to_owned)
+        .collect())
+}
+
+/// One of cargo's messages, when it tells of a test program
+/// (the Cargo book, "External tools", artifact messages).
+fn parse(line: &str) -> Option<Executable> {
+    let message: Value = serde_json::from_str(line).ok()?;
+    if message["reason"] != "compiler-artifact" || message["profile"]["test"] != true {
+        return None;
+    }
+    let folder = Path::new(message["manifest_path"].as_str()?)
+        .parent()?
+        .to_owned();
+    let is_root = message["target"]["kind"]
+        .as_array()?
+        .iter()
+        .any(|kind| kind == "test");
+    let package = folder.file_name()?.to_string_lossy().into_owned();
+    Some(Executable {
+        name: format!("{package}: {}", message["target"]["name"].as_str()?),
+        file: PathBuf::from(message["executable"].as_str()?),
+        folder,
+        tier: if is_root { Tier::Root } else { Tier::Unit },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(kind: &str, is_test: bool) -> String {
+        format!(
+            r#"{{"reason":"compiler-artifact","manifest_path":"/r/agent/Cargo.toml",
+            "target":{{"kind":["{kind}"],"name":"zonemeter"}},"profile":{{"test":{is_test}}},
+            "executable":"/r/target/debug/deps/zonemeter-1"}}"#
+        )
+    }
+
+    #[test]
+    fn the_kind_of_target_decides_the_tier() {
+        let unit = parse(&message("lib", true)).unwrap();
+        assert_eq!(
+            (unit.name.as_str(), unit.tier),
+            ("agent: zonemeter", Tier::Unit)
+        );
+        assert_eq!(unit.folder, Path::new("/r/agent"));
+        assert_eq!(parse(&message("test", true)).unwrap().tier, Tier::Root);
+    }
+
+    #[test]
+    fn what_is_no_test_program_is_passed_over() {
+        assert_eq!(parse(&message("bin", false)), None);
+        assert_eq!(parse(r#"{"reason":"build-finished","success":true}"#), None);
+    }
+}
