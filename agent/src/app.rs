@@ -1,0 +1,118 @@
+//! The agent's wiring: what runs, and what is joined to what.
+
+use std::{net::SocketAddr, sync::Arc, time::Instant};
+
+use anyhow::{Context as _, Result};
+use axum::Router;
+use tokio::{
+    net::TcpListener,
+    runtime::{Builder, Runtime},
+    sync::{mpsc, watch},
+};
+
+use crate::{
+    account::{Account, Settings},
+    cluster::{self, Feed},
+    config::Config,
+    expose::{self, SelfMetrics},
+    feeds,
+    kernel::{Kernel, links::Links, object},
+    model::snapshot::Snapshot,
+    pipeline::Pipeline,
+    readiness::{Need, Readiness},
+    signals,
+    tasks::Tasks,
+};
+
+/// Changes of the cluster that may wait for the pipeline.
+const CHANGES_WAITING: usize = 1024;
+
+const COUNTING: Need = Need::always("counting", "the first drain is not through yet");
+const CLUSTER: Need = Need::at_start("cluster", "not read yet");
+const NETWORKS: Need = Need::at_start("networks file", "not read yet");
+
+/// An agent that holds its ports and has loaded its programs.
+pub struct App {
+    runtime: Runtime,
+    tasks: Tasks,
+}
+
+impl App {
+    /// Binds, loads, and starts every task.
+    ///
+    /// # Errors
+    /// One line for what this machine or its configuration does not allow.
+    pub fn start(config: Config) -> Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build().context("runtime")?;
+        let tasks = runtime.block_on(start(config))?;
+        Ok(Self { runtime, tasks })
+    }
+
+    /// Runs until a signal or until a task fails.
+    pub fn run(self) -> Result<()> {
+        self.runtime.block_on(self.tasks.run(signals::shutdown()))
+    }
+}
+
+async fn start(config: Config) -> Result<Tasks> {
+    let listener = bind("--listen", config.listen).await?;
+    let (object, warnings) = object::load(&config.kernel)?;
+    let kernel = Kernel::new(object, Instant::now())?;
+
+    let metrics = SelfMetrics::default();
+    metrics.set_flow_capacity(config.kernel.max_flows.into());
+    let (readiness, [counting, cluster, networks]) =
+        Readiness::new([COUNTING, CLUSTER, NETWORKS]);
+    let (changes_in, changes) = mpsc::channel(CHANGES_WAITING);
+    let (feed, health) = Feed::new(config.cluster.into(), changes_in);
+    let (networks_in, networks_out) = watch::channel(Arc::default());
+    let snapshots = watch::Sender::new(Arc::new(Snapshot::default()));
+
+    let state = expose::State {
+        snapshots: snapshots.subscribe(),
+        metrics: metrics.clone(),
+        health: Arc::new(readiness.clone()),
+    };
+    let pulse = readiness.pulse("pipeline", 3 * config.interval + PULSE_MARGIN);
+    let account = Account::new(Settings::new(config.node_name, config.max_series));
+
+    let mut tasks = Tasks::default();
+    let stop = tasks.stop();
+    tasks.spawn("http", serve(listener, expose::router(state), tasks.stop()));
+    tasks.spawn("program log", warnings.run());
+    tasks.spawn("cluster feed", feeds::cluster(feed, health, cluster, metrics.clone()));
+    tasks.spawn_thread("pipeline", move || async move {
+        let links = Links::subscribe(config.names)?;
+        let pipeline = Pipeline {
+            kernel,
+            links,
+            account,
+            changes,
+            networks: networks_out,
+            snapshots,
+            metrics,
+            counting,
+            pulse,
+        };
+        pipeline.run(config.interval, stop).await
+    });
+    Ok(tasks)
+}
+
+async fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("{flag}: cannot listen on {address}: choose another address or stop its owner")
+    })
+}
+
+async fn serve(
+    listener: TcpListener,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) -> Result<()> {
+    let stopped = async move {
+        // An error means that the sender is gone, which is the same to us.
+        let _ = stop.changed().await;
+    };
+    axum::serve(listener, router).with_graceful_shutdown(stopped).await.context("http")
+}
