@@ -8,3 +8,4 @@ pub mod cluster;
 pub mod expose;
 pub mod kernel;
 pub mod model;
+pub mod reread;
