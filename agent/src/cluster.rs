@@ -1,1 +1,61 @@
-//! cluster
+//! The cluster's side of the truth: who has which address, on which node, in which zone.
+//!
+//! A [`Feed`] turns its [`Source`], a file or the live Kubernetes API, into one stream of
+//! [`Change`]s and keeps its [`Health`] up to date. In the order of the data: `wire` (what is
+//! decoded) → `trim` and `workload` (what is kept) → [`Change`].
+
+mod file;
+mod health;
+mod list;
+mod strings;
+mod trim;
+mod wire;
+mod workload;
+
+use std::path::PathBuf;
+
+use tokio::sync::{mpsc, watch};
+
+use self::health::{Counter, Reporter, reporters};
+pub use self::health::{Failing, Health, Part};
+use crate::model::cluster::Change;
+
+/// Where the cluster's objects come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// `--cluster-file`: a Kubernetes `List`, read again when it changes.
+    File(PathBuf),
+}
+
+/// Feeds changes into a channel for as long as somebody takes them.
+#[derive(Debug)]
+pub struct Feed {
+    changes: mpsc::Sender<Change>,
+    from: From,
+}
+
+#[derive(Debug)]
+enum From {
+    File(PathBuf, Reporter),
+}
+
+impl Feed {
+    /// A feed that has not begun, and its health to watch.
+    pub fn new(source: Source, changes: mpsc::Sender<Change>) -> (Self, watch::Receiver<Health>) {
+        let (from, health) = match source {
+            Source::File(path) => {
+                let ([reporter], health) = reporters(["cluster file"], Counter::ReloadFailures);
+                (From::File(path, reporter), health)
+            }
+        };
+        (Self { changes, from }, health)
+    }
+
+    /// Runs until the receiver of the changes is dropped. Whatever fails on the way is in the
+    /// [`Health`], is tried again, and leaves what is known in force.
+    pub async fn run(self) {
+        match self.from {
+            From::File(path, reporter) => file::run(&path, self.changes, reporter).await,
+        }
+    }
+}

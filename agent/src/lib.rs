@@ -9,3 +9,4 @@ pub mod expose;
 pub mod kernel;
 pub mod model;
 pub mod readiness;
+pub mod reread;

@@ -8,7 +8,8 @@ use std::{net::IpAddr, sync::Arc};
 /// [`Change::ListDone`] is gone.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// A full list of this kind begins.
+    /// A full list of this kind begins. One that breaks off has no [`Change::ListDone`]: the
+    /// next [`Change::ListStarted`] begins anew, and until a list is done nothing is gone.
     ListStarted(Kind),
     /// An object exists with these contents: listed, added or modified.
     Applied(Object),
@@ -66,6 +67,31 @@ pub enum Object {
     Service(Service),
     /// See [`EndpointSlice`].
     EndpointSlice(EndpointSlice),
+}
+
+impl Object {
+    /// Which kind it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Node(_) => Kind::Node,
+            Self::Pod(_) => Kind::Pod,
+            Self::Service(_) => Kind::Service,
+            Self::EndpointSlice(_) => Kind::EndpointSlice,
+        }
+    }
+
+    /// Its name, as [`Change::Deleted`] would give it.
+    pub fn name(&self) -> Name {
+        match self {
+            Self::Node(node) => Name {
+                namespace: "".into(),
+                name: Arc::clone(&node.name),
+            },
+            Self::Pod(pod) => pod.name.clone(),
+            Self::Service(service) => service.name.clone(),
+            Self::EndpointSlice(slice) => slice.name.clone(),
+        }
+    }
 }
 
 /// A machine of the cluster.

@@ -1,0 +1,94 @@
+//! The feed from a file (`--cluster-file`): a whole list each time its content changes.
+
+use std::{fs::File, io::BufReader, path::Path};
+
+use anyhow::Context;
+use tokio::sync::mpsc;
+
+use super::{
+    health::Reporter,
+    list::{self, Listed},
+    strings::Strings,
+};
+use crate::{
+    model::cluster::{Change, Kind},
+    reread::Reread,
+};
+
+/// Feeds until nobody takes the changes any more. A bad file is reported, and the last good
+/// content stays in force.
+pub(super) async fn run(path: &Path, changes: mpsc::Sender<Change>, reporter: Reporter) {
+    let mut reread = Reread::new(path);
+    let mut strings = Strings::default();
+    loop {
+        let opened = tokio::select! {
+            opened = reread.changed() => opened,
+            () = changes.closed() => return,
+        };
+        let read;
+        (read, strings) = read_apart(opened, strings).await;
+        match read {
+            Err(error) => reporter.failed(&line(path, &error)),
+            Ok(listed) => {
+                log(path, &listed);
+                if send(listed, &changes).await.is_err() {
+                    return;
+                }
+                reporter.listed();
+            }
+        }
+    }
+}
+
+/// Reads on a thread of its own: a large file takes a second or two.
+async fn read_apart(
+    opened: std::io::Result<File>,
+    mut strings: Strings,
+) -> (anyhow::Result<Listed>, Strings) {
+    let read = tokio::task::spawn_blocking(move || {
+        let listed = opened
+            .context("it cannot be read")
+            .and_then(|file| list::read(BufReader::with_capacity(1 << 16, file), &mut strings));
+        (listed, strings)
+    });
+    match read.await {
+        Ok(done) => done,
+        Err(error) => (
+            Err(error).context("reading it was broken off"),
+            Strings::default(),
+        ),
+    }
+}
+
+fn line(path: &Path, error: &anyhow::Error) -> String {
+    format!(
+        "cluster file {}: {error:#}; write it whole and rename it into place, as printed by \
+         `kubectl get nodes,pods,services,endpointslices -A -o json`",
+        path.display()
+    )
+}
+
+fn log(path: &Path, listed: &Listed) {
+    let [nodes, pods, services, slices] = Kind::ALL.map(|kind| listed.objects(kind).len());
+    tracing::info!(path = %path.display(), nodes, pods, services, slices, "read the cluster file");
+    if !listed.ignored.is_empty() {
+        tracing::info!(path = %path.display(), ignored = ?listed.ignored, "passed over other kinds");
+    }
+}
+
+async fn send(
+    mut listed: Listed,
+    changes: &mpsc::Sender<Change>,
+) -> Result<(), mpsc::error::SendError<Change>> {
+    for kind in Kind::ALL {
+        changes.send(Change::ListStarted(kind)).await?;
+        for object in listed.take(kind) {
+            changes.send(Change::Applied(object)).await?;
+        }
+        changes.send(Change::ListDone(kind)).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

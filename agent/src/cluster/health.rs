@@ -1,0 +1,220 @@
+//! What a feed has and what it lacks: for `/readyz`, for the metrics and for the log.
+
+use std::{fmt, sync::Arc, time::SystemTime};
+
+use tokio::sync::watch;
+
+/// The state of a feed, by part: each watch of the API is one, the cluster file is one.
+#[derive(Clone, Debug, Default)]
+pub struct Health {
+    /// Always the same parts in the same order.
+    pub parts: Vec<Part>,
+    /// `zonemeter_cluster_watch_errors_total`: failed lists and watches of the API.
+    pub watch_errors: u64,
+    /// What the cluster file adds to `zonemeter_config_reload_failures_total`.
+    pub reload_failures: u64,
+}
+
+impl Health {
+    /// Whether every part was listed once: the names of the cluster are known. Never goes back.
+    pub fn listed(&self) -> bool {
+        self.parts.iter().all(|part| part.listed)
+    }
+
+    /// One line for each part that is missing or failing at `now`.
+    pub fn missing(&self, now: SystemTime) -> Vec<String> {
+        self.parts
+            .iter()
+            .filter_map(|part| part.missing(now))
+            .collect()
+    }
+}
+
+/// One part of a feed.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// For example `pods of this node` or `cluster file`.
+    pub name: &'static str,
+    /// Listed in full at least once. What was listed stays in force while the part fails.
+    pub listed: bool,
+    /// Set while it does not work.
+    pub failing: Option<Failing>,
+}
+
+impl Part {
+    fn missing(&self, now: SystemTime) -> Option<String> {
+        match &self.failing {
+            Some(failing) => {
+                let seconds = now
+                    .duration_since(failing.since)
+                    .unwrap_or_default()
+                    .as_secs();
+                Some(format!("{}: {} (for {seconds} s)", self.name, failing.line))
+            }
+            None if self.listed => None,
+            None => Some(format!("{}: not listed yet", self.name)),
+        }
+    }
+}
+
+/// Why a part does not work.
+#[derive(Clone, Debug)]
+pub struct Failing {
+    /// When it last worked, or the first attempt.
+    pub since: SystemTime,
+    /// The latest error with its remedy, one line.
+    pub line: String,
+}
+
+/// Which counter a failure of a part goes to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Counter {
+    WatchErrors,
+    ReloadFailures,
+}
+
+/// Writes the health of one part, and logs what changes.
+#[derive(Clone, Debug)]
+pub(super) struct Reporter {
+    health: Arc<watch::Sender<Health>>,
+    counter: Counter,
+    part: usize,
+}
+
+/// A reporter for each of the named parts.
+pub(super) fn reporters<const N: usize>(
+    names: [&'static str; N],
+    counter: Counter,
+) -> ([Reporter; N], watch::Receiver<Health>) {
+    let parts = names
+        .map(|name| Part {
+            name,
+            listed: false,
+            failing: None,
+        })
+        .into();
+    let (sender, receiver) = watch::channel(Health {
+        parts,
+        ..Health::default()
+    });
+    let health = Arc::new(sender);
+    let reporter = |part| Reporter {
+        health: Arc::clone(&health),
+        counter,
+        part,
+    };
+    (std::array::from_fn(reporter), receiver)
+}
+
+impl Reporter {
+    /// The part was listed in full: it works.
+    pub(super) fn listed(&self) {
+        self.works(true);
+    }
+
+    /// The part gave something: it works.
+    pub(super) fn alive(&self) {
+        self.works(false);
+    }
+
+    fn works(&self, listed: bool) {
+        self.health.send_if_modified(|health| {
+            let Some(part) = health.parts.get_mut(self.part) else {
+                return false;
+            };
+            if let Some(failing) = part.failing.take() {
+                let seconds = failing.since.elapsed().unwrap_or_default().as_secs();
+                tracing::info!(part = part.name, after_seconds = seconds, "works again");
+            } else if part.listed || !listed {
+                return false;
+            }
+            part.listed |= listed;
+            true
+        });
+    }
+
+    /// The part failed, for the reason that `line` names. The log has each new reason once.
+    pub(super) fn failed(&self, line: &dyn fmt::Display) {
+        let line = line.to_string();
+        self.health.send_modify(|health| {
+            self.count(health);
+            let Some(part) = health.parts.get_mut(self.part) else {
+                return;
+            };
+            let known = part.failing.as_ref();
+            if known.is_none_or(|failing| failing.line != line) {
+                tracing::warn!(part = part.name, "{line}");
+            }
+            let since = known.map_or_else(SystemTime::now, |failing| failing.since);
+            part.failing = Some(Failing { since, line });
+        });
+    }
+
+    fn count(&self, health: &mut Health) {
+        match self.counter {
+            Counter::WatchErrors => health.watch_errors += 1,
+            Counter::ReloadFailures => health.reload_failures += 1,
+        }
+    }
+
+    /// A single object was refused: counted and logged, the part goes on working.
+    pub(super) fn refused(&self, line: &dyn fmt::Display) {
+        tracing::warn!("{line}");
+        self.health.send_modify(|health| self.count(health));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn says_what_is_missing_and_since_when() {
+        let ([nodes, pods], health) = reporters(["nodes", "pods"], Counter::WatchErrors);
+        let now = SystemTime::now();
+        assert_eq!(
+            health.borrow().missing(now),
+            ["nodes: not listed yet", "pods: not listed yet"]
+        );
+        nodes.listed();
+        pods.failed(&"missing RBAC: list pods");
+        pods.failed(&"missing RBAC: list pods");
+        let since = health.borrow().parts[1].failing.clone().unwrap().since;
+        assert_eq!(
+            health.borrow().missing(since + Duration::from_secs(61)),
+            ["pods: missing RBAC: list pods (for 61 s)"]
+        );
+        assert_eq!(health.borrow().watch_errors, 2);
+        pods.listed();
+        assert_eq!(health.borrow().missing(now), [""; 0]);
+    }
+
+    #[test]
+    fn a_failure_does_not_take_back_what_was_listed() {
+        let ([file], health) = reporters(["cluster file"], Counter::ReloadFailures);
+        file.listed();
+        file.failed(&"half written");
+        assert!(health.borrow().listed());
+        assert_eq!(health.borrow().missing(SystemTime::now()).len(), 1);
+        assert_eq!(
+            (
+                health.borrow().reload_failures,
+                health.borrow().watch_errors
+            ),
+            (1, 0)
+        );
+    }
+
+    #[test]
+    fn a_sign_of_life_is_not_a_full_list() {
+        let ([pods], health) = reporters(["pods"], Counter::WatchErrors);
+        pods.failed(&"connection refused");
+        pods.alive();
+        assert_eq!(
+            health.borrow().missing(SystemTime::now()),
+            ["pods: not listed yet"]
+        );
+    }
+}

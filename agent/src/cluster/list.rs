@@ -1,0 +1,220 @@
+//! A Kubernetes `List`, JSON or YAML, read one item at a time: an item's full text never
+//! outlives its trimming.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+    io::{self, BufRead, Read},
+};
+
+use anyhow::{Context, anyhow, bail};
+use serde::{
+    Deserializer,
+    de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::Value;
+
+use super::{
+    strings::Strings,
+    wire::{self, Wire},
+};
+use crate::model::cluster::{Kind, Name, Object};
+
+/// What a list holds.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    objects: [Vec<Object>; 4],
+    /// How many items of other kinds were passed over, by `apiVersion` and `kind`.
+    pub(super) ignored: BTreeMap<String, usize>,
+}
+
+impl Listed {
+    /// The objects of one kind, in the order of the list.
+    pub(super) fn objects(&self, kind: Kind) -> &[Object] {
+        &self.objects[kind as usize]
+    }
+
+    /// As [`Self::objects`], taken out.
+    pub(super) fn take(&mut self, kind: Kind) -> Vec<Object> {
+        std::mem::take(&mut self.objects[kind as usize])
+    }
+}
+
+/// Reads a list. Errors name the line and column, and the item where it is one item's fault.
+pub(super) fn read(mut input: impl BufRead, strings: &mut Strings) -> anyhow::Result<Listed> {
+    let start = first_byte(&mut input)?;
+    let mut reading = Reading {
+        strings,
+        listed: Listed::default(),
+        seen: HashSet::new(),
+    };
+    match start {
+        None => bail!("the file is empty"),
+        Some(b'{') => read_json(input, &mut reading)?,
+        Some(_) => read_yaml(input, &mut reading)?,
+    }
+    Ok(reading.listed)
+}
+
+/// The first byte that is not white space, left in the input.
+fn first_byte(input: &mut impl BufRead) -> io::Result<Option<u8>> {
+    loop {
+        let buffer = input.fill_buf()?;
+        let Some(&byte) = buffer.first() else {
+            return Ok(None);
+        };
+        if !byte.is_ascii_whitespace() {
+            return Ok(Some(byte));
+        }
+        input.consume(1);
+    }
+}
+
+fn read_json(input: impl Read, reading: &mut Reading<'_>) -> anyhow::Result<()> {
+    let mut json = serde_json::Deserializer::from_reader(input);
+    ListSeed(reading).deserialize(&mut json)?;
+    Ok(json.end()?)
+}
+
+fn read_yaml(input: impl Read, reading: &mut Reading<'_>) -> anyhow::Result<()> {
+    let unbounded = serde_saphyr::options! { budget: None };
+    let list = |yaml: serde_saphyr::Deserializer<'_, '_>| ListSeed(reading).deserialize(yaml);
+    serde_saphyr::with_deserializer_from_reader_with_options(input, unbounded, list)
+        .map_err(|error| anyhow!("{}", error.without_snippet().to_string().replace('\n', " ")))
+}
+
+struct Reading<'a> {
+    strings: &'a mut Strings,
+    listed: Listed,
+    seen: HashSet<(Kind, Name)>,
+}
+
+impl Reading<'_> {
+    fn item(&mut self, index: usize, item: Value) -> anyhow::Result<()> {
+        let place = place(index, &item);
+        let api = text(&item, "/apiVersion").to_owned();
+        let object = match (api.as_str(), text(&item, "/kind")) {
+            ("v1", "Node") => trimmed::<wire::Node>(item, self.strings),
+            ("v1", "Pod") => trimmed::<wire::Pod>(item, self.strings),
+            ("v1", "Service") => trimmed::<wire::Service>(item, self.strings),
+            ("discovery.k8s.io/v1", "EndpointSlice") => {
+                trimmed::<wire::EndpointSlice>(item, self.strings)
+            }
+            ("", _) | (_, "") => Err(anyhow!("it has no apiVersion or no kind")),
+            (api, kind) => {
+                *self
+                    .listed
+                    .ignored
+                    .entry(format!("{api} {kind}"))
+                    .or_default() += 1;
+                return Ok(());
+            }
+        };
+        let object = object.with_context(|| place.clone())?;
+        if !self.seen.insert(identity(&object)) {
+            bail!("{place}: the list has it twice");
+        }
+        self.listed.objects[object.kind() as usize].push(object);
+        Ok(())
+    }
+}
+
+fn trimmed<W: Wire>(item: Value, strings: &mut Strings) -> anyhow::Result<Object> {
+    let wire = W::deserialize(item)?;
+    wire.trim(strings).map_err(|refused| anyhow!("{refused}"))
+}
+
+fn identity(object: &Object) -> (Kind, Name) {
+    (object.kind(), object.name())
+}
+
+fn place(index: usize, item: &Value) -> String {
+    let kind = text(item, "/kind");
+    let (namespace, name) = (
+        text(item, "/metadata/namespace"),
+        text(item, "/metadata/name"),
+    );
+    let slash = if namespace.is_empty() { "" } else { "/" };
+    format!("item {index} ({kind} {namespace}{slash}{name})")
+}
+
+fn text<'a>(item: &'a Value, pointer: &str) -> &'a str {
+    item.pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
+/// The list's outer object; `items` may come before `kind`, as `kubectl` prints it.
+struct ListSeed<'a, 'r>(&'a mut Reading<'r>);
+
+impl<'de> DeserializeSeed<'de> for ListSeed<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ListSeed<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a Kubernetes List")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let (mut kind, mut items) = (None, false);
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "kind" => kind = Some(map.next_value::<String>()?),
+                "items" => {
+                    map.next_value_seed(ItemsSeed(self.0))?;
+                    items = true;
+                }
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        match kind.as_deref() {
+            Some("List") if items => Ok(()),
+            Some("List") => Err(A::Error::custom("the List has no items")),
+            Some(other) => Err(A::Error::custom(format!(
+                "its kind is {other:?}, not \"List\""
+            ))),
+            None => Err(A::Error::custom(
+                "it has no kind, where \"List\" was expected",
+            )),
+        }
+    }
+}
+
+struct ItemsSeed<'a, 'r>(&'a mut Reading<'r>);
+
+impl<'de> DeserializeSeed<'de> for ItemsSeed<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ItemsSeed<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the items of a List")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let mut index = 0;
+        while let Some(item) = items.next_element::<Value>()? {
+            self.0
+                .item(index, item)
+                .map_err(|error| A::Error::custom(format!("{error:#}")))?;
+            index += 1;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
