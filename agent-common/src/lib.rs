@@ -10,15 +10,15 @@
 
 mod control;
 mod flow;
-mod interface;
 pub mod names;
 mod skip;
+mod totals;
 pub mod wire;
 
 pub use control::Control;
 pub use flow::{Count, Direction, FlowKey4, FlowKey6};
-pub use interface::{InterfaceCounters, InterfaceKey};
 pub use skip::SkipReason;
+pub use totals::Totals;
 
 #[cfg(feature = "user")]
 mod pod {
@@ -37,7 +37,6 @@ mod pod {
         crate::Count,
         crate::FlowKey4,
         crate::FlowKey6,
-        crate::InterfaceCounters,
-        crate::InterfaceKey
+        crate::Totals
     );
 }

@@ -14,8 +14,8 @@ pub const MAP_CONTROL: &str = "CONTROL";
 pub const MAP_FLOWS4: [&str; 2] = ["FLOWS4_0", "FLOWS4_1"];
 /// IPv6 flows, one map for each set.
 pub const MAP_FLOWS6: [&str; 2] = ["FLOWS6_0", "FLOWS6_1"];
-/// Interface counters, one map for each set.
-pub const MAP_INTERFACES: [&str; 2] = ["INTERFACES_0", "INTERFACES_1"];
+/// One [`crate::Totals`], one map for each set.
+pub const MAP_TOTALS: [&str; 2] = ["TOTALS_0", "TOTALS_1"];
 /// Skipped packets and frame bytes by [`crate::SkipReason`], cumulative.
 pub const MAP_SKIPPED: &str = "SKIPPED";
 

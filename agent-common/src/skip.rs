@@ -10,21 +10,13 @@ pub enum SkipReason {
     NotIp = 1,
     /// Says it is IP, but the header is cut short or its version or length is wrong.
     Malformed = 2,
-    /// An interface that the agent has not registered: a program left by an earlier process.
-    UnknownInterface = 3,
     /// More than two VLAN tags in the frame.
-    VlanDepth = 4,
+    VlanDepth = 3,
 }
 
 impl SkipReason {
     /// All reasons, in the order of their codes.
-    pub const ALL: [Self; 5] = [
-        Self::Arp,
-        Self::NotIp,
-        Self::Malformed,
-        Self::UnknownInterface,
-        Self::VlanDepth,
-    ];
+    pub const ALL: [Self; 4] = [Self::Arp, Self::NotIp, Self::Malformed, Self::VlanDepth];
 
     /// The `reason` label.
     pub fn name(self) -> &'static str {
@@ -32,7 +24,6 @@ impl SkipReason {
             Self::Arp => "arp",
             Self::NotIp => "not_ip",
             Self::Malformed => "malformed",
-            Self::UnknownInterface => "unknown_interface",
             Self::VlanDepth => "vlan_depth",
         }
     }

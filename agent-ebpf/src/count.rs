@@ -1,16 +1,16 @@
-//! Adds one packet to the counters: first to its interface, then to its flow.
+//! Adds one packet to the counters: first to the totals, then to its flow.
 
-use aya_ebpf::{bindings::BPF_NOEXIST, programs::TcContext};
+use aya_ebpf::{bindings::BPF_NOEXIST, maps::PerCpuArray, programs::TcContext};
 use aya_log_ebpf::warn;
 use zonemeter_common::{
-    Count, Direction, FlowKey4, FlowKey6, InterfaceKey, SkipReason,
+    Count, Direction, FlowKey4, FlowKey6, SkipReason, Totals,
     wire::{fold_ephemeral, on_wire},
 };
 
 use crate::{
     maps::{
-        FLOWS4_0, FLOWS4_1, FLOWS6_0, FLOWS6_1, Flows, INTERFACES_0, INTERFACES_1, Interfaces,
-        SKIPPED, active_set, ephemeral_ports, fold_ports,
+        FLOWS4_0, FLOWS4_1, FLOWS6_0, FLOWS6_1, Flows, SKIPPED, TOTALS_0, TOTALS_1, active_set,
+        ephemeral_ports, fold_ports,
     },
     packet::{Address4, Address6, Headers, Layer3, ipv4, ipv6, layer3},
 };
@@ -33,22 +33,8 @@ fn try_packet(context: &TcContext, direction: Direction) -> Result<(), SkipReaso
             let key = key4(context, direction, &headers);
             let count = on_the_wire(context, &headers);
             match active_set() {
-                0 => add(
-                    direction,
-                    count,
-                    &INTERFACES_0,
-                    &FLOWS4_0,
-                    key.interface,
-                    &key,
-                ),
-                _ => add(
-                    direction,
-                    count,
-                    &INTERFACES_1,
-                    &FLOWS4_1,
-                    key.interface,
-                    &key,
-                ),
+                0 => add(direction, count, &TOTALS_0, &FLOWS4_0, &key),
+                _ => add(direction, count, &TOTALS_1, &FLOWS4_1, &key),
             }
         }
         Layer3::Ipv6(offset) => {
@@ -56,25 +42,12 @@ fn try_packet(context: &TcContext, direction: Direction) -> Result<(), SkipReaso
             let key = key6(context, direction, &headers);
             let count = on_the_wire(context, &headers);
             match active_set() {
-                0 => add(
-                    direction,
-                    count,
-                    &INTERFACES_0,
-                    &FLOWS6_0,
-                    key.interface,
-                    &key,
-                ),
-                _ => add(
-                    direction,
-                    count,
-                    &INTERFACES_1,
-                    &FLOWS6_1,
-                    key.interface,
-                    &key,
-                ),
+                0 => add(direction, count, &TOTALS_0, &FLOWS6_0, &key),
+                _ => add(direction, count, &TOTALS_1, &FLOWS6_1, &key),
             }
         }
     }
+    Ok(())
 }
 
 macro_rules! key_of {
@@ -131,27 +104,26 @@ fn on_the_wire<A>(context: &TcContext, headers: &Headers<A>) -> Count {
     )
 }
 
-/// Adds to the interface, then to the flow; a flow that finds no room is added to the
-/// interface's overflow, so that detail is lost and bytes are not.
+/// Adds to the totals, then to the flow; a flow that finds no room is added to the overflow, so
+/// that detail is lost and bytes are not. Totals are an array, because its lookup is inline: a
+/// second hash lookup would cost as much as the first.
 #[inline(always)]
 fn add<K>(
     direction: Direction,
     count: Count,
-    interfaces: &Interfaces,
+    totals: &PerCpuArray<Totals>,
     flows: &Flows<K>,
-    interface: u32,
     key: &K,
-) -> Result<(), SkipReason> {
-    let Some(counters) = interfaces.get_ptr_mut(InterfaceKey { index: interface }) else {
-        return Err(SkipReason::UnknownInterface);
+) {
+    let Some(totals) = totals.get_ptr_mut(0) else {
+        return;
     };
     // SAFETY: a map value of this CPU; the program runs with bottom halves off.
-    let counters = unsafe { &mut *counters };
-    counters.seen[direction as usize] += count;
+    let totals = unsafe { &mut *totals };
+    totals.seen[direction as usize] += count;
     if !add_to_flow(flows, key, count) {
-        counters.overflow[direction as usize] += count;
+        totals.overflow[direction as usize] += count;
     }
-    Ok(())
 }
 
 /// False when the map is full. Another CPU may insert the flow between the lookup and the
@@ -187,8 +159,7 @@ fn skip(context: &TcContext, reason: SkipReason) {
     let skipped = unsafe { &mut *skipped };
     skipped.bytes += u64::from(context.len());
     skipped.packets += 1;
-    let rare = matches!(reason, SkipReason::Malformed | SkipReason::UnknownInterface);
-    if rare && skipped.packets & (skipped.packets - 1) == 0 {
+    if matches!(reason, SkipReason::Malformed) && skipped.packets & (skipped.packets - 1) == 0 {
         warn!(
             context,
             "packet not counted: reason {}, interface {}, {} so far on this CPU",

@@ -1,25 +1,17 @@
-//! The maps and globals by which the agent and the programs meet. Two sets of flow and interface
-//! maps: programs write to the one that [`Control::active_set`] names, the agent drains the
+//! The maps and globals by which the agent and the programs meet. Two sets of flow maps and totals: programs write to the one that [`Control::active_set`] names, the agent drains the
 //! other.
 
 use aya_ebpf::{
-    bindings::BPF_F_NO_PREALLOC,
     macros::map,
     maps::{Array, PerCpuArray, PerCpuHashMap},
 };
-use zonemeter_common::{
-    Control, Count, FlowKey4, FlowKey6, InterfaceCounters, InterfaceKey, SkipReason,
-};
+use zonemeter_common::{Control, Count, FlowKey4, FlowKey6, SkipReason, Totals};
 
 /// Replaced by the agent at load (`--max-flows`).
 const FLOWS: u32 = 65_536;
-/// Pods that one node may hold, and those that have just gone.
-const INTERFACES: u32 = 4096;
 
 /// Flow counts of one address family, per CPU: additions need no lock.
 pub(crate) type Flows<K> = PerCpuHashMap<K, Count>;
-/// Interface counters; the agent puts an interface in before it attaches to it.
-pub(crate) type Interfaces = PerCpuHashMap<InterfaceKey, InterfaceCounters>;
 
 #[map]
 static CONTROL: Array<Control> = Array::with_max_entries(1, 0);
@@ -36,11 +28,9 @@ pub(crate) static FLOWS6_0: Flows<FlowKey6> = Flows::with_max_entries(FLOWS, 0);
 #[map]
 pub(crate) static FLOWS6_1: Flows<FlowKey6> = Flows::with_max_entries(FLOWS, 0);
 #[map]
-pub(crate) static INTERFACES_0: Interfaces =
-    Interfaces::with_max_entries(INTERFACES, BPF_F_NO_PREALLOC);
+pub(crate) static TOTALS_0: PerCpuArray<Totals> = PerCpuArray::with_max_entries(1, 0);
 #[map]
-pub(crate) static INTERFACES_1: Interfaces =
-    Interfaces::with_max_entries(INTERFACES, BPF_F_NO_PREALLOC);
+pub(crate) static TOTALS_1: PerCpuArray<Totals> = PerCpuArray::with_max_entries(1, 0);
 
 /// 1 folds the ephemeral port of a connection to 0; set at load (`--flow-ports`).
 #[unsafe(no_mangle)]

@@ -75,11 +75,7 @@ impl Kernel {
         if self.attachments.contains(link.index) {
             return Ok(None);
         }
-        self.sets.register(link.index)?;
-        if let Err(error) = self.attachments.attach(link) {
-            self.sets.unregister(link.index)?;
-            return Err(error);
-        }
+        self.attachments.attach(link)?;
         Ok(Some(Interface {
             index: link.index,
             name: link.name.clone(),

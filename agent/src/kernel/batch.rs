@@ -81,18 +81,6 @@ impl<K: Pod, V: Pod> BatchMap<K, V> {
         call(bpf_cmd::BPF_MAP_DELETE_BATCH, &mut attr).1
     }
 
-    /// Sets the value of every key to `value` on every CPU.
-    pub(super) fn fill(&self, keys: &[K], value: V) -> io::Result<()> {
-        if keys.is_empty() {
-            return Ok(());
-        }
-        let values = vec![value; keys.len() * self.cpus];
-        let mut attr = self.attr(keys.len());
-        attr.batch.keys = keys.as_ptr() as u64;
-        attr.batch.values = values.as_ptr() as u64;
-        call(bpf_cmd::BPF_MAP_UPDATE_BATCH, &mut attr).1
-    }
-
     fn attr(&self, count: usize) -> bpf_attr {
         // SAFETY: `bpf_attr` is a union of integers; all zeroes is a value of every member.
         let mut attr: bpf_attr = unsafe { zeroed() };

@@ -132,8 +132,7 @@ fn create(settings: &Settings) -> Result<Ebpf, aya::EbpfError> {
 }
 
 fn maps(ebpf: &mut Ebpf) -> Result<Maps> {
-    let cpus = aya::util::nr_cpus()
-        .map_err(|(file, error)| anyhow!("number of possible CPUs ({file}): {error}"))?;
+    let cpus = nr_cpus()?;
     Ok(Maps {
         control: take(ebpf, names::MAP_CONTROL)?.try_into()?,
         sets: [set(ebpf, 0, cpus)?, set(ebpf, 1, cpus)?],
@@ -141,11 +140,17 @@ fn maps(ebpf: &mut Ebpf) -> Result<Maps> {
     })
 }
 
+/// The number of possible CPUs: how many values a per-CPU map has for each key.
+pub(super) fn nr_cpus() -> Result<usize> {
+    aya::util::nr_cpus()
+        .map_err(|(file, error)| anyhow!("number of possible CPUs ({file}): {error}"))
+}
+
 fn set(ebpf: &mut Ebpf, number: usize, cpus: usize) -> Result<Set> {
     Ok(Set {
         flows4: BatchMap::new(per_cpu_hash(ebpf, names::MAP_FLOWS4[number])?, cpus),
         flows6: BatchMap::new(per_cpu_hash(ebpf, names::MAP_FLOWS6[number])?, cpus),
-        interfaces: BatchMap::new(per_cpu_hash(ebpf, names::MAP_INTERFACES[number])?, cpus),
+        totals: take(ebpf, names::MAP_TOTALS[number])?.try_into()?,
     })
 }
 

@@ -5,20 +5,20 @@
 //! set at rest. What it read is deleted only by [`Sets::clear`]: a process that dies between the
 //! two leaves the numbers where its successor finds them.
 
-use std::{collections::BTreeSet, io, net::IpAddr, time::Instant};
+use std::{io, net::IpAddr, time::Instant};
 
 use anyhow::{Context as _, Result};
-use aya::maps::{Array, MapData};
-use zonemeter_common::{Control, FlowKey4, FlowKey6, InterfaceCounters, InterfaceKey};
+use aya::maps::{Array, MapData, PerCpuArray, PerCpuValues};
+use zonemeter_common::{Control, FlowKey4, FlowKey6, Totals};
 
-use super::{batch::BatchMap, grace};
-use crate::model::traffic::{Count, Direction, Drain, Flow, InterfaceCount};
+use super::{batch::BatchMap, grace, object::nr_cpus};
+use crate::model::traffic::{Count, Direction, Drain, Flow};
 
 /// The maps of one set.
 pub(super) struct Set {
     pub(super) flows4: BatchMap<FlowKey4, Count>,
     pub(super) flows6: BatchMap<FlowKey6, Count>,
-    pub(super) interfaces: BatchMap<InterfaceKey, InterfaceCounters>,
+    pub(super) totals: PerCpuArray<MapData, Totals>,
 }
 
 /// Both sets and which of them is written to.
@@ -34,12 +34,11 @@ pub(super) struct Sets {
     leaving: Vec<(u32, u64)>,
 }
 
-/// Keys that were read and are to be deleted or set to zero.
+/// Keys that were read and are to be deleted.
 #[derive(Default)]
 struct Uncleared {
     flows4: Vec<FlowKey4>,
     flows6: Vec<FlowKey6>,
-    interfaces: Vec<InterfaceKey>,
 }
 
 impl Sets {
@@ -57,26 +56,6 @@ impl Sets {
             uncleared: None,
             leaving: Vec::new(),
         })
-    }
-
-    /// Makes room for the counters of an interface in both sets, before programs run on it.
-    pub(super) fn register(&self, index: u32) -> Result<()> {
-        for set in &self.sets {
-            set.interfaces
-                .fill(&[InterfaceKey { index }], InterfaceCounters::default())
-                .with_context(|| format!("no room in the interface map for interface {index}"))?;
-        }
-        Ok(())
-    }
-
-    /// Takes back what [`Self::register`] did.
-    pub(super) fn unregister(&self, index: u32) -> Result<()> {
-        for set in &self.sets {
-            set.interfaces
-                .delete(&[InterfaceKey { index }])
-                .with_context(|| format!("interface {index} is not in the interface map"))?;
-        }
-        Ok(())
     }
 
     /// No program runs on this interface any more; the drain of the active set is its last.
@@ -116,6 +95,10 @@ impl Sets {
         &self.sets[1 - Control { epoch: self.epoch }.active_set()]
     }
 
+    fn idle_mut(&mut self) -> &mut Set {
+        &mut self.sets[1 - Control { epoch: self.epoch }.active_set()]
+    }
+
     fn read_idle(&self, from: Instant, until: Instant) -> io::Result<(Drain, Uncleared)> {
         let set = self.idle();
         let mut keys = Uncleared::default();
@@ -124,7 +107,8 @@ impl Sets {
             from,
             until,
             flows: Vec::new(),
-            interfaces: Vec::new(),
+            seen: [Count::ZERO; 2],
+            overflow: [Count::ZERO; 2],
         };
         set.flows4.read(|key, counts| {
             keys.flows4.push(key);
@@ -134,10 +118,12 @@ impl Sets {
             keys.flows6.push(key);
             drain.flows.extend(flow6(&key, counts));
         })?;
-        set.interfaces.read(|key, counters| {
-            keys.interfaces.push(key);
-            drain.interfaces.extend(interface_counts(key, counters));
-        })?;
+        for cpu in set.totals.get(&0, 0).map_err(io::Error::other)?.iter() {
+            for direction in Direction::ALL {
+                drain.seen[direction as usize] += cpu.seen(direction);
+                drain.overflow[direction as usize] += cpu.overflow(direction);
+            }
+        }
         Ok((drain, keys))
     }
 
@@ -146,29 +132,27 @@ impl Sets {
         let Some(keys) = self.uncleared.take() else {
             return Ok(Vec::new());
         };
-        let set = self.idle();
+        let set = self.idle_mut();
         set.flows4
             .delete(&keys.flows4)
             .context("clearing the IPv4 flows")?;
         set.flows6
             .delete(&keys.flows6)
             .context("clearing the IPv6 flows")?;
-        set.interfaces
-            .fill(&keys.interfaces, InterfaceCounters::default())
-            .context("clearing the interface counters")?;
-        self.forget_left()
+        let zero = vec![Totals::default(); nr_cpus()?];
+        let zero = PerCpuValues::try_from(zero).context("clearing the totals")?;
+        set.totals.set(0, zero, 0).context("clearing the totals")?;
+        Ok(self.forget_left())
     }
 
-    fn forget_left(&mut self) -> Result<Vec<u32>> {
+    fn forget_left(&mut self) -> Vec<u32> {
         let drained = self.epoch - 1;
         let (done, leaving) = self
             .leaving
             .drain(..)
             .partition(|(_, last)| *last <= drained);
         self.leaving = leaving;
-        let done: BTreeSet<u32> = Vec::into_iter(done).map(|(index, _)| index).collect();
-        done.iter().try_for_each(|index| self.unregister(*index))?;
-        Ok(done.into_iter().collect())
+        Vec::into_iter(done).map(|(index, _)| index).collect()
     }
 }
 
@@ -192,20 +176,3 @@ macro_rules! flow_of {
 
 flow_of!(flow4, FlowKey4);
 flow_of!(flow6, FlowKey6);
-
-/// Both directions of one interface, summed over CPUs; silent directions are left out.
-fn interface_counts(
-    key: InterfaceKey,
-    counters: &[InterfaceCounters],
-) -> impl Iterator<Item = InterfaceCount> {
-    Direction::ALL.into_iter().filter_map(move |direction| {
-        let seen: Count = counters.iter().map(|cpu| cpu.seen(direction)).sum();
-        let overflow = counters.iter().map(|cpu| cpu.overflow(direction)).sum();
-        (!seen.is_zero()).then_some(InterfaceCount {
-            interface: key.index,
-            direction,
-            seen,
-            overflow,
-        })
-    })
-}

@@ -6,7 +6,7 @@ use std::{net::IpAddr, sync::Arc, time::Instant};
 pub use zonemeter_common::{Count, Direction, SkipReason};
 
 /// Everything that the kernel counted between two flips of the map sets. For each direction the
-/// sum over `flows` plus the sum over `overflow` equals the sum over `seen`, exactly.
+/// sum over `flows` plus `overflow` equals `seen`, exactly.
 #[derive(Clone, Debug)]
 pub struct Drain {
     /// Number of this drain, from the kernel's control map: it goes up over restarts.
@@ -17,8 +17,10 @@ pub struct Drain {
     pub until: Instant,
     /// Counts by flow, in no order.
     pub flows: Vec<Flow>,
-    /// Counts by interface and direction, kept apart from the flow maps by the kernel.
-    pub interfaces: Vec<InterfaceCount>,
+    /// All IP traffic by [`Direction`] code, counted apart from the flow maps by the kernel.
+    pub seen: [Count; 2],
+    /// The part of `seen` that the flow map had no room for, by [`Direction`] code.
+    pub overflow: [Count; 2],
 }
 
 /// One flow as one veth saw it.
@@ -40,19 +42,6 @@ pub struct Flow {
     pub peer_port: u16,
     /// Bytes and packets of this drain.
     pub count: Count,
-}
-
-/// What one interface carried in one direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InterfaceCount {
-    /// Index of the host-side veth.
-    pub interface: u32,
-    /// Seen from the pod.
-    pub direction: Direction,
-    /// All IP traffic.
-    pub seen: Count,
-    /// The part of `seen` that the flow map had no room for.
-    pub overflow: Count,
 }
 
 /// A veth that is counted, or was: announced before its first flow, withdrawn after its last.
