@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::model::snapshot::Snapshot;
 
 pub mod catalogue;
+pub mod debug;
 pub mod exposition;
 pub mod health;
 mod index;

@@ -4,9 +4,12 @@
 //! together, [`expose`] shows. [`model`] holds the plain data that passes between them.
 
 pub mod account;
+pub mod client;
 pub mod cluster;
+pub mod explain;
 pub mod expose;
 pub mod kernel;
 pub mod model;
 pub mod readiness;
 pub mod reread;
+pub mod top;

@@ -1,19 +1,17 @@
 //! `/metrics`.
 
-use std::{fmt, io::Write as _, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use axum::{
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use flate2::{Compression, write::GzEncoder};
 
 use super::{
     exposition::{Exposition, Format},
     negotiation, traffic,
 };
-use crate::model::snapshot::Snapshot;
 
 /// Rendering and packing 10,000 series takes milliseconds: not on a thread that serves others.
 pub(super) async fn metrics(State(state): State<super::State>, headers: HeaderMap) -> Response {
@@ -27,31 +25,14 @@ pub(super) async fn metrics(State(state): State<super::State>, headers: HeaderMa
     }
 }
 
-fn body(state: &super::State, format: Format, gzip: bool) -> anyhow::Result<Vec<u8>> {
-    let text = render(state, format)?.into_bytes();
-    if gzip { pack(&text) } else { Ok(text) }
-}
-
 /// The whole body: traffic from one snapshot, then the agent's own numbers.
-pub(super) fn render(state: &super::State, format: Format) -> Result<String, fmt::Error> {
+fn body(state: &super::State, format: Format, gzip: bool) -> anyhow::Result<Vec<u8>> {
     let snapshot = Arc::clone(&state.snapshots.borrow());
-    let mut body = Exposition::new(format, expected_bytes(&snapshot));
+    let mut body = Exposition::new(format, gzip);
     traffic::write(&mut body, &snapshot);
     let ready = state.health.ready().ok;
     body.append_open_metrics(&state.metrics.open_metrics(ready)?);
-    Ok(body.finish())
-}
-
-/// Roughly: a workload's line has some 300 bytes, a pod's twice 150, OpenMetrics twice that.
-fn expected_bytes(snapshot: &Snapshot) -> usize {
-    16 * 1024 + 512 * (snapshot.pods.len() + snapshot.workloads.len())
-}
-
-/// The fastest level: it takes the usual scrape to a tenth, the slower ones not much further.
-fn pack(text: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 8), Compression::fast());
-    encoder.write_all(text)?;
-    Ok(encoder.finish()?)
+    Ok(body.finish()?)
 }
 
 fn respond(format: Format, gzip: bool, body: Vec<u8>) -> Response {

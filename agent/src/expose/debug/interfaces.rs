@@ -1,0 +1,54 @@
+//! `/api/interfaces`: what is counted, and where.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Query, State},
+};
+
+use super::{
+    answer::{Interface, Interfaces, Refusal, unix_seconds},
+    flows::traffic,
+    query::Parameters,
+    zones::total,
+};
+use crate::model::recent::{Recent, RecentInterface};
+
+pub(super) async fn list(
+    State(state): State<super::State>,
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Result<Json<Interfaces>, Refusal> {
+    Parameters::new(pairs, &[])?;
+    let recent = Arc::clone(&state.recent.borrow());
+    let mut interfaces: Vec<_> = recent
+        .interfaces
+        .iter()
+        .map(|one| row(one, &recent))
+        .collect();
+    interfaces.sort_by(|one, other| (&one.name, one.index).cmp(&(&other.name, other.index)));
+    Ok(Json(Interfaces {
+        drained_unix_seconds: unix_seconds(recent.ended),
+        seconds: recent.lasted.as_secs_f64(),
+        interfaces,
+    }))
+}
+
+fn row(interface: &RecentInterface, recent: &Recent) -> Interface {
+    let pod = interface.pod.as_ref();
+    let [transmit, receive] = interface.seen.map(|count| traffic(count, recent));
+    let [transmit_overflow, receive_overflow] = interface.overflow.map(total);
+    let [transmit_before_attach, receive_before_attach] = interface.before_attach.map(total);
+    Interface {
+        name: interface.name.to_string(),
+        index: interface.index,
+        namespace: pod.map_or(String::new(), |name| name.namespace.to_string()),
+        pod: pod.map_or(String::new(), |name| name.name.to_string()),
+        transmit,
+        receive,
+        transmit_overflow,
+        receive_overflow,
+        transmit_before_attach,
+        receive_before_attach,
+    }
+}

@@ -1,0 +1,161 @@
+//! What the debug listener shows beyond totals: the flows of the last drain with their names,
+//! and why an address is what it is.
+
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use super::{
+    cluster::{Name, Workload},
+    snapshot::Scope,
+    traffic::{Count, Direction},
+};
+
+/// The last drain, resolved. Its numbers are what this drain brought, not totals.
+#[derive(Clone, Debug)]
+pub struct Recent {
+    /// When the drain ended.
+    pub ended: SystemTime,
+    /// How long the programs wrote to the drained set: divide by it for a rate.
+    pub lasted: Duration,
+    /// Every flow of the drain, in no order.
+    pub flows: Vec<ResolvedFlow>,
+    /// Every interface that is counted, in no order.
+    pub interfaces: Vec<RecentInterface>,
+}
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self {
+            ended: SystemTime::UNIX_EPOCH,
+            lasted: Duration::ZERO,
+            flows: Vec::new(),
+            interfaces: Vec::new(),
+        }
+    }
+}
+
+/// Who holds an address. Shared: the book hands out clones of one `Arc` for each holder.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Party {
+    /// Namespace of the workload; empty where it has none.
+    pub namespace: Arc<str>,
+    /// Name of the pod; empty where it is no pod.
+    pub pod: Arc<str>,
+    /// The workload, Node or Network; empty where not known.
+    pub workload: Workload,
+    /// Node that it is on; empty where not known.
+    pub node: Arc<str>,
+    /// Zone; empty where not known.
+    pub zone: Arc<str>,
+}
+
+/// One direction of one flow with names.
+#[derive(Clone, Debug)]
+pub struct ResolvedFlow {
+    /// Index of the host-side veth.
+    pub interface: u32,
+    /// Seen from the local pod.
+    pub direction: Direction,
+    /// The local pod; empty names while it is awaited.
+    pub local: Arc<Party>,
+    /// The local pod's address.
+    pub local_address: IpAddr,
+    /// The local pod's port; 0 where folded or absent.
+    pub local_port: u16,
+    /// The other end; the backend where the pod spoke to a Service.
+    pub peer: Arc<Party>,
+    /// The other end's address, after a Service address was replaced by the backend's.
+    pub peer_address: IpAddr,
+    /// The other end's port as the pod sees it; 0 where folded or absent.
+    pub peer_port: u16,
+    /// The Service by whose address the pod spoke to the peer.
+    pub service: Option<Name>,
+    /// IP protocol number.
+    pub protocol: u8,
+    /// What lies between the ends.
+    pub scope: Scope,
+    /// Held back: a name is still awaited.
+    pub pending: bool,
+    /// Bytes and packets of this drain.
+    pub count: Count,
+}
+
+/// One counted interface and what this drain brought for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecentInterface {
+    /// Index in the node's network namespace.
+    pub index: u32,
+    /// Name, for example `eni7f94ce7c295`.
+    pub name: Arc<str>,
+    /// The pod behind it, once known.
+    pub pod: Option<Name>,
+    /// All IP traffic of this drain, by [`Direction`] code.
+    pub seen: [Count; 2],
+    /// The part of `seen` that the flow map had no room for, by [`Direction`] code.
+    pub overflow: [Count; 2],
+    /// What it carried before counting began, by [`Direction`] code.
+    pub before_attach: [Count; 2],
+}
+
+/// Why an address gets its scope, seen from this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// The address asked for.
+    pub address: IpAddr,
+    /// What a flow of a local pod with this address would be now.
+    pub scope: Scope,
+    /// Who holds it now.
+    pub party: Party,
+    /// Everything that says something about the address, the deciding one first.
+    pub evidence: Vec<Evidence>,
+}
+
+/// One source's word about an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// Where it comes from.
+    pub source: Source,
+    /// What it says, in one line, for example `shop/client-0 on node a, zone us-east-2a`.
+    pub says: String,
+    /// How long ago it was learnt; `None` for what is built in.
+    pub age: Option<Duration>,
+    /// The scope and the holder come from it. Several may decide together: a pod its node's zone.
+    pub decides: bool,
+}
+
+/// Where knowledge about an address comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Source {
+    /// `status.podIPs` of a Pod.
+    Pod,
+    /// `status.addresses` of a Node.
+    Node,
+    /// An address of a Service.
+    Service,
+    /// An endpoint of an EndpointSlice.
+    EndpointSlice,
+    /// A range of the networks file, its VPC ranges included.
+    NetworksFile,
+    /// A special-purpose range of the IANA registries.
+    SpecialRange,
+    /// Nothing else matched.
+    Default,
+}
+
+impl Source {
+    /// As users read it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pod => "Pod",
+            Self::Node => "Node",
+            Self::Service => "Service",
+            Self::EndpointSlice => "EndpointSlice",
+            Self::NetworksFile => "networks_file",
+            Self::SpecialRange => "special_range",
+            Self::Default => "default",
+        }
+    }
+}

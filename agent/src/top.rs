@@ -1,0 +1,100 @@
+//! `zonemeter top`: the busiest conversations of one agent, live in a terminal.
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    time::Duration,
+};
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use crate::{client::Client, expose::debug::answer::Flows};
+
+mod table;
+
+/// Flags of `zonemeter top`.
+#[derive(Clone, Debug, Args)]
+pub struct TopArgs {
+    /// Debug listener of the agent to ask
+    #[arg(
+        long,
+        env = "ZONEMETER_URL",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:9465"
+    )]
+    pub url: Client,
+
+    /// What makes a conversation busy
+    #[arg(long, value_enum, default_value = "total")]
+    pub sort: Sort,
+
+    /// Conversations to show
+    #[arg(long, value_name = "N", default_value = "20",
+          value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub limit: u16,
+
+    /// Print one table and end; so it is when the output is no terminal
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// `--sort`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Sort {
+    /// Bytes from the pod.
+    Transmit,
+    /// Bytes to the pod.
+    Receive,
+    /// Both.
+    Total,
+}
+
+impl Sort {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Transmit => "transmit",
+            Self::Receive => "receive",
+            Self::Total => "total",
+        }
+    }
+}
+
+/// The agent's numbers change once per drain; this is often enough for any interval.
+const REFRESH: Duration = Duration::from_secs(1);
+/// Cursor to the top left; what is below is written over, then cleared.
+const HOME: &str = "\x1b[H";
+const CLEAR_BELOW: &str = "\x1b[J";
+const CLEAR_ALL: &str = "\x1b[2J";
+
+/// Prints the table until interrupted, or once.
+///
+/// # Errors
+/// As [`Client::get`], at the first reading; later ones are shown in place of the table.
+pub async fn run(args: &TopArgs) -> Result<()> {
+    let mut out = io::stdout();
+    let live = out.is_terminal() && !args.once;
+    let first = read(args).await?;
+    if !live {
+        return Ok(write!(out, "{}", table::render(&first))?);
+    }
+    write!(out, "{CLEAR_ALL}{HOME}{}", table::render(&first))?;
+    loop {
+        out.flush()?;
+        tokio::time::sleep(REFRESH).await;
+        let shown = match read(args).await {
+            Ok(flows) => table::render(&flows),
+            Err(error) => format!("{error:#}\n"),
+        };
+        write!(out, "{HOME}{}{CLEAR_BELOW}", end_lines(&shown))?;
+    }
+}
+
+async fn read(args: &TopArgs) -> Result<Flows> {
+    let path = format!("/api/flows?sort={}&limit={}", args.sort.name(), args.limit);
+    args.url.get(&path).await
+}
+
+/// Clears the rest of each line, where an earlier table may have been wider.
+fn end_lines(text: &str) -> String {
+    text.replace('\n', "\x1b[K\n")
+}
