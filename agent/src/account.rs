@@ -1,1 +1,270 @@
-//! account
+//! The account: drained flows become totals under names. No IO, no async, no clock: time is an
+//! argument.
+//!
+//! In the order of the data: [`book`] and [`interfaces`] say who has which address and which veth,
+//! [`resolve`] finds the two ends of a flow, [`scope`] says what lies between them, [`pending`]
+//! holds what has no name yet, [`ledger`] adds it up.
+//!
+//! Invariant, for each direction and exactly after every [`Account::add`]: the pod series, what is
+//! unattributed, what is pending and what is retired make up what the interfaces saw.
+
+mod book;
+pub mod explain;
+mod interfaces;
+mod ledger;
+pub mod networks;
+mod pending;
+mod prefixes;
+mod resolve;
+mod scope;
+mod special;
+mod veth;
+
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use self::{
+    book::{Book, Entry, News},
+    interfaces::Interfaces,
+    ledger::{Ledger, Live, Moment},
+    pending::{Awaited, Held, Patience, Pending},
+    resolve::Names,
+    scope::{Class, Classes},
+};
+pub use self::{explain::Explanation, networks::Networks};
+use crate::model::{
+    cluster::{Change, Name, Pod},
+    snapshot::{PodLabels, Reason, Snapshot, WorkloadLabels, ZoneInfo},
+    traffic::{Direction, Drain, InterfaceChange},
+};
+
+/// What an operator may choose.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Name of the Node object that the agent runs on.
+    pub node_name: Arc<str>,
+    /// Ceiling of traffic series; exact from 400 on.
+    pub max_series: usize,
+    /// How long a flow waits for the pod behind its veth, and for this node's zone.
+    pub pod_patience: Duration,
+    /// How long a flow waits for the owner of a peer address that may be a pod's.
+    pub peer_patience: Duration,
+    /// How long a series of a gone pod is shown after its last byte.
+    pub retire_after: Duration,
+}
+
+impl Settings {
+    /// The documented defaults: 20,000 series, 60 s, 10 s, 5 min.
+    pub fn new(node_name: Arc<str>) -> Self {
+        Self {
+            node_name,
+            max_series: 20_000,
+            pod_patience: Duration::from_secs(60),
+            peer_patience: Duration::from_secs(10),
+            retire_after: Duration::from_secs(300),
+        }
+    }
+}
+
+/// Everything that the agent knows and has counted.
+#[derive(Debug)]
+pub struct Account {
+    names: Names,
+    classes: Classes,
+    pending: Pending,
+    ledger: Ledger,
+    pod_patience: Duration,
+}
+
+impl Account {
+    /// Knows nothing yet.
+    pub fn new(settings: Settings) -> Self {
+        let patience = Patience {
+            pod: settings.pod_patience,
+            peer: settings.peer_patience,
+        };
+        Self {
+            names: Names {
+                home: settings.node_name,
+                book: Book::default(),
+                interfaces: Interfaces::default(),
+                networks: Networks::default(),
+            },
+            classes: Classes::default(),
+            pending: Pending::new(patience),
+            ledger: Ledger::new(settings.max_series, settings.retire_after),
+            pod_patience: settings.pod_patience,
+        }
+    }
+
+    /// Takes in what the cluster feed says.
+    pub fn apply(&mut self, change: Change, now: Instant) {
+        let News {
+            pod,
+            pods_gone,
+            nodes_changed,
+        } = self.names.book.apply(change, now);
+        for gone in &pods_gone {
+            self.names.interfaces.forget(gone);
+        }
+        if let Some(pod) = pod {
+            self.learn(&pod);
+        }
+        if nodes_changed {
+            self.pending.known(Awaited::Node);
+            self.forget_classes();
+        }
+    }
+
+    /// Takes in a networks file; it holds for what comes from now on.
+    pub fn set_networks(&mut self, networks: Networks) {
+        self.names.networks = networks;
+        self.forget_classes();
+    }
+
+    /// Takes in that an interface came or went.
+    pub fn interface(&mut self, change: InterfaceChange, now: Instant) {
+        self.names.interfaces.apply(change, now);
+    }
+
+    /// Adds a drain that ended at `wall` to the totals: first what was held back before it, then
+    /// its own flows.
+    pub fn add(&mut self, drain: &Drain, wall: SystemTime) {
+        let at = Moment::of(drain, wall);
+        self.ledger.add_interfaces(drain);
+        for flow in self.pending.take() {
+            self.place(&flow, at);
+        }
+        for flow in &drain.flows {
+            self.place(&Held::new(flow, drain), at);
+        }
+        self.tidy(at.now);
+    }
+
+    /// All traffic numbers as of the last drain.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            pending: self.pending.totals(),
+            before_attach: self.names.interfaces.before_attach(),
+            zone: self.zone_info(),
+            cluster_objects: self.names.book.object_counts(),
+            ..self.ledger.snapshot()
+        }
+    }
+
+    /// What is known of an address, and what traffic to it from this node is.
+    pub fn explain(&self, address: IpAddr, now: Instant) -> Explanation {
+        explain::explain(&self.names, address, now)
+    }
+
+    /// One flow: resolve, hold back or classify, add.
+    fn place(&mut self, flow: &Held, at: Moment) {
+        self.names.bind_by_address(flow);
+        let resolved = self.names.resolve(flow);
+        if let Some(awaited) = resolved.awaited
+            && self.pending.hold(flow, awaited, at.now)
+        {
+            return;
+        }
+        let Some((pod, peer)) = resolved.ends else {
+            self.ledger
+                .add_unattributed(Reason::UnknownPod, flow.direction, flow.count);
+            return;
+        };
+        let (id, class) = self.classes.classify(&self.names, peer);
+        let labels = || labels(&self.names, &pod.object, flow.direction, class);
+        self.ledger
+            .add((pod.id, id, flow.direction), flow.count, at, labels);
+    }
+
+    fn learn(&mut self, pod: &Arc<Entry<Pod>>) {
+        let object = &pod.object;
+        if object.node.as_ref() == Some(&self.names.home) && !object.host_network {
+            self.names.interfaces.learn(pod);
+        } else {
+            self.names.interfaces.forget(pod);
+        }
+        for address in &object.addresses {
+            self.pending.known(Awaited::Peer(*address));
+        }
+    }
+
+    /// Lets go of what time has made useless.
+    fn tidy(&mut self, now: Instant) {
+        let mut live = Live::default();
+        for pod in self
+            .names
+            .interfaces
+            .pods()
+            .map(|pod| &pod.object)
+            .filter(|pod| !pod.finished)
+        {
+            let Name { namespace, .. } = &pod.name;
+            live.pods.insert(&pod.name);
+            live.workloads.insert((&**namespace, &pod.workload));
+        }
+        self.ledger.retire(now, &live);
+        self.pending.prune(now);
+        self.names.book.prune(now);
+        self.names.interfaces.prune(now, 2 * self.pod_patience);
+        if self.classes.is_full() {
+            self.forget_classes();
+        }
+    }
+
+    fn forget_classes(&mut self) {
+        self.classes.clear();
+        self.ledger.forget_routes();
+    }
+
+    fn zone_info(&self) -> Option<ZoneInfo> {
+        let node = self.names.book.node(&self.names.home)?;
+        Some(ZoneInfo {
+            node: Arc::clone(&node.name),
+            zone: node.zone.clone().unwrap_or_default(),
+            zone_id: node.zone_id.clone().unwrap_or_default(),
+        })
+    }
+}
+
+/// The label sets that a flow is added to.
+fn labels(
+    names: &Names,
+    pod: &Pod,
+    direction: Direction,
+    class: &Class,
+) -> (PodLabels, WorkloadLabels) {
+    let zone = names.home_zone().cloned().unwrap_or_default();
+    let Name { namespace, name } = &pod.name;
+    let Class {
+        scope,
+        peer_zone,
+        peer_namespace,
+        peer_workload,
+    } = class.clone();
+    let of_pod = PodLabels {
+        namespace: Arc::clone(namespace),
+        pod: Arc::clone(name),
+        zone: Arc::clone(&zone),
+        direction,
+        scope,
+        peer_zone: Arc::clone(&peer_zone),
+    };
+    let of_workload = WorkloadLabels {
+        namespace: Arc::clone(namespace),
+        workload: pod.workload.clone(),
+        zone,
+        direction,
+        scope,
+        peer_namespace,
+        peer_workload,
+        peer_zone,
+    };
+    (of_pod, of_workload)
+}
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,9 @@ pub struct Snapshot {
     pub zone: Option<ZoneInfo>,
     /// `zonemeter_series_folded_total`: increments that went to `other` since the start.
     pub series_folded: u64,
+    /// Drains in which flows and overflow did not make up what the interfaces saw: a fault of the
+    /// programs or of the drain, never of the traffic. Stays 0.
+    pub drains_that_disagreed: u64,
     /// `zonemeter_cluster_objects` by kind, in the order of [`super::cluster::Kind::ALL`].
     pub cluster_objects: [u64; 4],
 }
@@ -169,17 +172,20 @@ pub enum Reason {
     MapFull,
     /// No pod was ever found for the interface.
     UnknownPod,
+    /// Seen on the interface, but in no flow: see [`Snapshot::drains_that_disagreed`].
+    NoDetail,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 2] = [Self::MapFull, Self::UnknownPod];
+    pub const ALL: [Self; 3] = [Self::MapFull, Self::UnknownPod, Self::NoDetail];
 
     /// The `reason` label.
     pub fn name(self) -> &'static str {
         match self {
             Self::MapFull => "map_full",
             Self::UnknownPod => "unknown_pod",
+            Self::NoDetail => "no_detail",
         }
     }
 }

@@ -1,0 +1,397 @@
+//! The address book: which pod, node or Service has which address, and had it before.
+//!
+//! Fed by the cluster's stream of changes; every question takes a time interval. Pods come before
+//! nodes and nodes before Services where an address has several owners. A pod of the host's
+//! network never owns an address (the peer is the Node), a finished one has given its own up, a
+//! terminating one still sends and keeps it.
+
+mod listed;
+mod strings;
+mod tenure;
+
+use std::{net::IpAddr, sync::Arc, time::Instant};
+
+pub(crate) use self::{listed::Entry, tenure::FormerTenure};
+use self::{listed::Listed, strings::Strings, tenure::Tenures};
+use crate::model::cluster::{Change, EndpointSlice, Kind, Name, Node, Object, Pod, Service};
+
+/// The cluster's objects by name and by address.
+#[derive(Debug, Default)]
+pub(crate) struct Book {
+    pods: Listed<Name, Pod>,
+    nodes: Listed<Arc<str>, Node>,
+    services: Listed<Name, Service>,
+    slices: Listed<Name, ()>,
+    pod_addresses: Tenures<Entry<Pod>>,
+    node_addresses: Tenures<Entry<Node>>,
+    service_addresses: Tenures<Entry<Service>>,
+    strings: Strings,
+    last_id: u64,
+}
+
+/// Who has an address.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Owner<'a> {
+    /// A pod with an address of its own.
+    Pod(&'a Arc<Entry<Pod>>),
+    /// A machine, or a pod of its network.
+    Node(&'a Arc<Entry<Node>>),
+    /// A Service: the backend is not known here.
+    Service(&'a Arc<Entry<Service>>),
+}
+
+/// What a change meant for those who remember something of the book.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    /// This pod exists with these contents.
+    pub(crate) pod: Option<Arc<Entry<Pod>>>,
+    /// These pods are gone.
+    pub(crate) pods_gone: Vec<Arc<Entry<Pod>>>,
+    /// A node came, went or changed: zones may have changed.
+    pub(crate) nodes_changed: bool,
+}
+
+impl Book {
+    /// Takes in one step of the feed.
+    pub(crate) fn apply(&mut self, change: Change, now: Instant) -> News {
+        match change {
+            Change::ListStarted(kind) => self.start_list(kind),
+            Change::Applied(object) => return self.apply_object(object, now),
+            Change::Deleted(kind, name) => return self.delete(kind, &name, now),
+            Change::ListDone(kind) => return self.end_list(kind, now),
+        }
+        News::default()
+    }
+
+    /// Who had the address during the interval.
+    pub(crate) fn owner(
+        &self,
+        address: IpAddr,
+        from: Instant,
+        until: Instant,
+    ) -> Option<Owner<'_>> {
+        let pod = || {
+            self.pod_addresses
+                .owner(address, from, until)
+                .map(Owner::Pod)
+        };
+        let node = || {
+            self.node_addresses
+                .owner(address, from, until)
+                .map(Owner::Node)
+        };
+        let service = || {
+            self.service_addresses
+                .owner(address, from, until)
+                .map(Owner::Service)
+        };
+        pod().or_else(node).or_else(service)
+    }
+
+    /// The node of this name.
+    pub(crate) fn node(&self, name: &str) -> Option<&Node> {
+        self.nodes.get(name).map(|entry| &entry.object)
+    }
+
+    /// The zone of the node of this name, where both are known.
+    pub(crate) fn zone(&self, node: &str) -> Option<&Arc<str>> {
+        self.node(node)?.zone.as_ref()
+    }
+
+    /// The zone with this id, as the cluster's nodes name it.
+    pub(crate) fn zone_of_id(&self, zone_id: &str) -> Option<&Arc<str>> {
+        let mut nodes = self.nodes.iter().map(|entry| &entry.object);
+        nodes
+            .find(|node| node.zone_id.as_deref() == Some(zone_id))?
+            .zone
+            .as_ref()
+    }
+
+    /// Number of objects, in the order of [`Kind::ALL`].
+    pub(crate) fn object_counts(&self) -> [u64; 4] {
+        [
+            self.nodes.len(),
+            self.pods.len(),
+            self.services.len(),
+            self.slices.len(),
+        ]
+        .map(|count| count as u64)
+    }
+
+    /// Pods that had the address, oldest first.
+    pub(crate) fn former_pods(&self, address: IpAddr) -> &[FormerTenure<Entry<Pod>>] {
+        self.pod_addresses.former(address)
+    }
+
+    /// Since when the present owner has the address.
+    pub(crate) fn since(&self, address: IpAddr) -> Option<Instant> {
+        let pod = self
+            .pod_addresses
+            .present(address)
+            .map(|tenure| tenure.since);
+        let node = || {
+            self.node_addresses
+                .present(address)
+                .map(|tenure| tenure.since)
+        };
+        let service = || {
+            self.service_addresses
+                .present(address)
+                .map(|tenure| tenure.since)
+        };
+        pod.or_else(node).or_else(service)
+    }
+
+    /// Forgets former owners that no flow can belong to any more.
+    pub(crate) fn prune(&mut self, now: Instant) {
+        self.pod_addresses.prune(now);
+        self.node_addresses.prune(now);
+        self.service_addresses.prune(now);
+    }
+
+    fn start_list(&mut self, kind: Kind) {
+        match kind {
+            Kind::Node => self.nodes.start_list(),
+            Kind::Pod => self.pods.start_list(),
+            Kind::Service => self.services.start_list(),
+            Kind::EndpointSlice => self.slices.start_list(),
+        }
+    }
+
+    fn end_list(&mut self, kind: Kind, now: Instant) -> News {
+        let missing: Vec<Name> = match kind {
+            Kind::Node => self
+                .nodes
+                .end_list()
+                .into_iter()
+                .map(cluster_wide)
+                .collect(),
+            Kind::Pod => self.pods.end_list(),
+            Kind::Service => self.services.end_list(),
+            Kind::EndpointSlice => self.slices.end_list(),
+        };
+        let mut news = News::default();
+        for name in missing {
+            let one = self.delete(kind, &name, now);
+            news.pods_gone.extend(one.pods_gone);
+            news.nodes_changed |= one.nodes_changed;
+        }
+        news
+    }
+
+    fn apply_object(&mut self, object: Object, now: Instant) -> News {
+        match object {
+            Object::Node(node) => self.apply_node(node, now),
+            Object::Pod(pod) => self.apply_pod(pod, now),
+            Object::Service(service) => self.apply_service(service, now),
+            Object::EndpointSlice(slice) => self.apply_slice(slice),
+        }
+    }
+
+    fn delete(&mut self, kind: Kind, name: &Name, now: Instant) -> News {
+        match kind {
+            Kind::Node => self.delete_node(name, now),
+            Kind::Pod => self.delete_pod(name, now),
+            Kind::Service => self.delete_service(name, now),
+            Kind::EndpointSlice => {
+                self.slices.remove(name);
+                News::default()
+            }
+        }
+    }
+
+    fn apply_pod(&mut self, mut pod: Pod, now: Instant) -> News {
+        if self
+            .pods
+            .get(&pod.name)
+            .is_some_and(|entry| entry.object == pod)
+        {
+            self.pods.confirm(&pod.name);
+            return News::default();
+        }
+        self.share_strings(&mut pod);
+        let key = pod.name.clone();
+        let after = self.entry(pod);
+        let before = self.pods.put(key, Arc::clone(&after));
+        self.settle_pod(before.as_ref(), &after, now);
+        News {
+            pod: Some(after),
+            ..News::default()
+        }
+    }
+
+    fn settle_pod(
+        &mut self,
+        before: Option<&Arc<Entry<Pod>>>,
+        after: &Arc<Entry<Pod>>,
+        now: Instant,
+    ) {
+        let new = own_addresses(&after.object);
+        match before {
+            Some(before) if is_same_pod(&before.object, &after.object) => {
+                let old = own_addresses(&before.object);
+                self.pod_addresses.settle((before, old), (after, new), now);
+            }
+            Some(_) | None => {
+                before.iter().for_each(|before| self.release(before, now));
+                self.pod_addresses.take_all(new, after, now);
+            }
+        }
+    }
+
+    fn delete_pod(&mut self, name: &Name, now: Instant) -> News {
+        let Some(gone) = self.pods.remove(name) else {
+            return News::default();
+        };
+        self.release(&gone, now);
+        News {
+            pods_gone: vec![gone],
+            ..News::default()
+        }
+    }
+
+    /// The pod gives up its addresses. One that it had taken from a pod that still claims it (the
+    /// API had told of the newer pod first) goes back.
+    fn release(&mut self, gone: &Arc<Entry<Pod>>, now: Instant) {
+        for address in own_addresses(&gone.object) {
+            if self.pod_addresses.give_up(*address, gone, now)
+                && let Some(claimant) = self.claimant(*address, gone)
+            {
+                self.pod_addresses.take(*address, claimant, now);
+            }
+        }
+    }
+
+    fn claimant(&self, address: IpAddr, gone: &Entry<Pod>) -> Option<Arc<Entry<Pod>>> {
+        let former = self.pod_addresses.former(address).iter().rev();
+        let present = former.filter_map(|past| self.pods.get(&past.tenure.owner.object.name));
+        let mut claimants = present.filter(|pod| own_addresses(&pod.object).contains(&address));
+        claimants
+            .find(|pod| pod.object.name != gone.object.name)
+            .cloned()
+    }
+
+    fn apply_node(&mut self, node: Node, now: Instant) -> News {
+        if self
+            .nodes
+            .get(&node.name)
+            .is_some_and(|entry| entry.object == node)
+        {
+            self.nodes.confirm(&node.name);
+            return News::default();
+        }
+        let mut node = node;
+        self.strings.share(&mut node.name);
+        node.zone
+            .iter_mut()
+            .chain(&mut node.zone_id)
+            .for_each(|string| self.strings.share(string));
+        let key = Arc::clone(&node.name);
+        let after = self.entry(node);
+        let new = &after.object.addresses[..];
+        match self.nodes.put(key, Arc::clone(&after)) {
+            Some(before) => {
+                let old = (&before, &before.object.addresses[..]);
+                self.node_addresses.settle(old, (&after, new), now);
+            }
+            None => self.node_addresses.take_all(new, &after, now),
+        }
+        News {
+            nodes_changed: true,
+            ..News::default()
+        }
+    }
+
+    fn delete_node(&mut self, name: &Name, now: Instant) -> News {
+        let Some(gone) = self.nodes.remove(&name.name) else {
+            return News::default();
+        };
+        for address in &gone.object.addresses {
+            self.node_addresses.give_up(*address, &gone, now);
+        }
+        News {
+            nodes_changed: true,
+            ..News::default()
+        }
+    }
+
+    fn apply_service(&mut self, service: Service, now: Instant) -> News {
+        if self
+            .services
+            .get(&service.name)
+            .is_some_and(|entry| entry.object == service)
+        {
+            self.services.confirm(&service.name);
+            return News::default();
+        }
+        let mut service = service;
+        self.strings.share(&mut service.name.namespace);
+        let key = service.name.clone();
+        let after = self.entry(service);
+        let new = &after.object.addresses[..];
+        match self.services.put(key, Arc::clone(&after)) {
+            Some(before) => {
+                let old = (&before, &before.object.addresses[..]);
+                self.service_addresses.settle(old, (&after, new), now);
+            }
+            None => self.service_addresses.take_all(new, &after, now),
+        }
+        News::default()
+    }
+
+    fn delete_service(&mut self, name: &Name, now: Instant) -> News {
+        if let Some(gone) = self.services.remove(name) {
+            for address in &gone.object.addresses {
+                self.service_addresses.give_up(*address, &gone, now);
+            }
+        }
+        News::default()
+    }
+
+    fn apply_slice(&mut self, slice: EndpointSlice) -> News {
+        let mut name = slice.name;
+        self.strings.share(&mut name.namespace);
+        let entry = self.entry(());
+        self.slices.put(name, entry);
+        News::default()
+    }
+
+    fn entry<T>(&mut self, object: T) -> Arc<Entry<T>> {
+        self.last_id += 1;
+        Arc::new(Entry {
+            id: self.last_id,
+            object,
+        })
+    }
+
+    fn share_strings(&mut self, pod: &mut Pod) {
+        self.strings.share(&mut pod.name.namespace);
+        self.strings.share(&mut pod.workload.kind);
+        self.strings.share(&mut pod.workload.name);
+        pod.node
+            .iter_mut()
+            .for_each(|node| self.strings.share(node));
+        pod.addresses.shrink_to_fit();
+    }
+}
+
+/// The addresses that a pod owns.
+fn own_addresses(pod: &Pod) -> &[IpAddr] {
+    if pod.host_network || pod.finished {
+        &[]
+    } else {
+        &pod.addresses
+    }
+}
+
+/// False for a namesake: a pod that was replaced, or moved to another node.
+fn is_same_pod(before: &Pod, after: &Pod) -> bool {
+    before.uid == after.uid && (before.node == after.node || before.node.is_none())
+}
+
+fn cluster_wide(name: Arc<str>) -> Name {
+    Name {
+        namespace: Arc::default(),
+        name,
+    }
+}

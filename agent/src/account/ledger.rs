@@ -1,0 +1,278 @@
+//! The totals: monotone, by label set, under a ceiling.
+//!
+//! Nothing that a series has shown moves to another traffic series. Past the ceiling, what comes
+//! from then on goes to a series named `other` (see [`ceiling`]); a series of a gone pod that has
+//! been idle for [`Ledger::retire`]'s time is taken out and its value goes to `retired`.
+
+mod ceiling;
+mod table;
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::{Duration, Instant, SystemTime},
+};
+
+use self::{
+    ceiling::{Ceiling, is_other_pod, is_other_workload},
+    table::{Slot, Table},
+};
+use super::scope::ClassId;
+use crate::model::{
+    cluster::{Name, Workload},
+    snapshot::{PodLabels, PodSeries, Reason, Snapshot, WorkloadLabels, WorkloadSeries},
+    traffic::{Count, Direction, Drain},
+};
+
+/// All totals of the agent.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    pods: Table<PodLabels, Series<Count>>,
+    workloads: Table<WorkloadLabels, Series<u64>>,
+    routes: HashMap<RouteKey, Route>,
+    ceiling: Ceiling,
+    retire_after: Duration,
+    interface: [Count; 2],
+    unattributed: [[Count; 2]; Reason::ALL.len()],
+    retired: [Count; 2],
+    folded: u64,
+    drains_that_disagreed: u64,
+}
+
+/// When something is added.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// The end of the drain's interval.
+    pub(crate) now: Instant,
+    /// The begin of the drain's interval: series that it opens were 0 then.
+    pub(crate) began: SystemTime,
+}
+
+/// What decides the labels of a flow: the pod's entry, the peer's class, the direction.
+pub(crate) type RouteKey = (u64, ClassId, Direction);
+
+/// The pods and workloads of this node that may send more.
+#[derive(Debug, Default)]
+pub(crate) struct Live<'a> {
+    /// Pods.
+    pub(crate) pods: HashSet<&'a Name>,
+    /// Workloads by namespace.
+    pub(crate) workloads: HashSet<(&'a str, &'a Workload)>,
+}
+
+#[derive(Debug)]
+struct Series<T> {
+    total: T,
+    created: SystemTime,
+    fed: Instant,
+}
+
+/// The series that a flow goes to.
+#[derive(Clone, Copy, Debug)]
+struct Route {
+    pod: Slot,
+    workload: Slot,
+    /// How many of the two are `other`.
+    folded: u64,
+}
+
+impl<T: Default> Series<T> {
+    fn new(at: Moment) -> Self {
+        Self {
+            total: T::default(),
+            created: at.began,
+            fed: at.now,
+        }
+    }
+}
+
+impl Moment {
+    /// The moment of a drain that ended at `wall`.
+    pub(crate) fn of(drain: &Drain, wall: SystemTime) -> Self {
+        let length = drain.until.saturating_duration_since(drain.from);
+        Self {
+            now: drain.until,
+            began: wall.checked_sub(length).unwrap_or(wall),
+        }
+    }
+}
+
+impl Ledger {
+    /// Nothing counted yet, `max_series` traffic series at most.
+    pub(crate) fn new(max_series: usize, retire_after: Duration) -> Self {
+        Self {
+            pods: Table::default(),
+            workloads: Table::default(),
+            routes: HashMap::new(),
+            ceiling: Ceiling::new(max_series),
+            retire_after,
+            interface: [Count::ZERO; 2],
+            unattributed: [[Count::ZERO; 2]; Reason::ALL.len()],
+            retired: [Count::ZERO; 2],
+            folded: 0,
+            drains_that_disagreed: 0,
+        }
+    }
+
+    /// Counts what the interfaces saw, and what of it found no room in the flow map.
+    ///
+    /// The kernel counts both at one place, so flows and overflow make up what was seen. Should
+    /// they not (a fault of the programs or of the drain), the sums still hold: what is missing
+    /// in detail goes to [`Reason::NoDetail`], what is too much is taken as seen, and the drain is
+    /// counted as one that disagreed.
+    pub(crate) fn add_interfaces(&mut self, drain: &Drain) {
+        let mut detailed = [Count::ZERO; 2];
+        for flow in &drain.flows {
+            detailed[flow.direction as usize] += flow.count;
+        }
+        let mut seen = [Count::ZERO; 2];
+        for interface in &drain.interfaces {
+            seen[interface.direction as usize] += interface.seen;
+            detailed[interface.direction as usize] += interface.overflow;
+            self.add_unattributed(Reason::MapFull, interface.direction, interface.overflow);
+        }
+        self.drains_that_disagreed += u64::from(seen != detailed);
+        for direction in Direction::ALL {
+            let (seen, detailed) = (seen[direction as usize], detailed[direction as usize]);
+            self.add_unattributed(Reason::NoDetail, direction, surplus(seen, detailed));
+            self.interface[direction as usize] += seen + surplus(detailed, seen);
+        }
+    }
+
+    /// Adds a flow to the pod family and to the workload family. `labels` is asked only where the
+    /// way of such a flow is not known yet.
+    pub(crate) fn add(
+        &mut self,
+        key: RouteKey,
+        count: Count,
+        at: Moment,
+        labels: impl FnOnce() -> (PodLabels, WorkloadLabels),
+    ) {
+        let route = match self.routes.get(&key) {
+            Some(route) => *route,
+            None => self.open(key, labels(), at),
+        };
+        if let Some(series) = self.pods.value_mut(route.pod) {
+            series.total += count;
+            series.fed = at.now;
+        }
+        if let Some(series) = self.workloads.value_mut(route.workload) {
+            series.total += count.bytes;
+            series.fed = at.now;
+        }
+        self.folded += route.folded;
+    }
+
+    /// Adds what is for good without a pod or a peer.
+    pub(crate) fn add_unattributed(&mut self, reason: Reason, direction: Direction, count: Count) {
+        self.unattributed[reason as usize][direction as usize] += count;
+    }
+
+    /// Takes out series of gone pods that have been idle for long enough, and workload series
+    /// likewise once all their pods are gone. What pods showed goes to `retired`.
+    pub(crate) fn retire(&mut self, now: Instant, live: &Live<'_>) {
+        let after = self.retire_after;
+        let idle = |fed: Instant| now.saturating_duration_since(fed) >= after;
+        let pods = self.pods.take_if(|labels, series| {
+            idle(series.fed) && !is_other_pod(labels) && !live.has_pod(labels)
+        });
+        let workloads = self.workloads.take_if(|labels, series| {
+            let many = is_other_workload(&labels.workload);
+            idle(series.fed) && !many && !live.has_workload(labels)
+        });
+        for (labels, series) in &pods {
+            self.retired[labels.direction as usize] += series.total;
+        }
+        if !pods.is_empty() || !workloads.is_empty() {
+            self.ceiling.closed(&pods, &workloads);
+            self.forget_routes();
+        }
+    }
+
+    /// Asks for labels anew from now on: names, zones or the room under the ceiling have changed.
+    pub(crate) fn forget_routes(&mut self) {
+        self.routes.clear();
+    }
+
+    /// The totals as a scrape shows them; what waits is not the ledger's to say.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let unattributed = Reason::ALL.map(|reason| (reason, self.unattributed[reason as usize]));
+        Snapshot {
+            pods: self.pods.iter().map(pod_series).collect(),
+            workloads: self.workloads.iter().map(workload_series).collect(),
+            interface: self.interface,
+            unattributed: unattributed.into(),
+            retired: self.retired,
+            series_folded: self.folded,
+            drains_that_disagreed: self.drains_that_disagreed,
+            ..Snapshot::default()
+        }
+    }
+
+    fn open(&mut self, key: RouteKey, labels: (PodLabels, WorkloadLabels), at: Moment) -> Route {
+        let (pod, pod_folded) = self.open_pod(labels.0, at);
+        let (workload, workload_folded) = self.open_workload(labels.1, at);
+        let folded = u64::from(pod_folded) + u64::from(workload_folded);
+        let route = Route {
+            pod,
+            workload,
+            folded,
+        };
+        self.routes.insert(key, route);
+        route
+    }
+
+    fn open_pod(&mut self, labels: PodLabels, at: Moment) -> (Slot, bool) {
+        if let Some(slot) = self.pods.find(&labels) {
+            return (slot, false);
+        }
+        let (labels, folded) = self.ceiling.admit_pod(labels, &self.pods);
+        (self.pods.insert(labels, Series::new(at)), folded)
+    }
+
+    fn open_workload(&mut self, labels: WorkloadLabels, at: Moment) -> (Slot, bool) {
+        if let Some(slot) = self.workloads.find(&labels) {
+            return (slot, false);
+        }
+        let (labels, folded) = self.ceiling.admit_workload(labels, &self.workloads);
+        (self.workloads.insert(labels, Series::new(at)), folded)
+    }
+}
+
+impl Live<'_> {
+    fn has_pod(&self, labels: &PodLabels) -> bool {
+        let PodLabels { namespace, pod, .. } = labels;
+        self.pods.contains(&Name {
+            namespace: namespace.clone(),
+            name: pod.clone(),
+        })
+    }
+
+    fn has_workload(&self, labels: &WorkloadLabels) -> bool {
+        self.workloads
+            .contains(&(&*labels.namespace, &labels.workload))
+    }
+}
+
+/// How much more `a` is than `b`, bytes and packets each by itself.
+fn surplus(a: Count, b: Count) -> Count {
+    Count {
+        bytes: a.bytes.saturating_sub(b.bytes),
+        packets: a.packets.saturating_sub(b.packets),
+    }
+}
+
+fn pod_series((labels, series): &(PodLabels, Series<Count>)) -> PodSeries {
+    PodSeries {
+        labels: labels.clone(),
+        count: series.total,
+        created: series.created,
+    }
+}
+
+fn workload_series((labels, series): &(WorkloadLabels, Series<u64>)) -> WorkloadSeries {
+    WorkloadSeries {
+        labels: labels.clone(),
+        bytes: series.total,
+        created: series.created,
+    }
+}

@@ -1,0 +1,149 @@
+use std::net::IpAddr;
+
+use super::*;
+
+fn address(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn refused(text: &str) -> String {
+    parse(text).unwrap_err().to_string()
+}
+
+const DOCUMENTED: &str = "\
+vpc: [192.168.0.0/16, 'fd12::/16']  # the VPC's own ranges
+networks:
+  - { cidr: 192.168.0.0/19, zone: us-east-2a, zoneId: use2-az1, name: private-a }
+  - { cidr: 10.8.0.0/16, scope: peered, name: on-prem }
+  - { cidr: 52.94.0.0/22, scope: aws_service, name: s3 }
+  - cidr: 192.168.5.0/24
+    name: databases
+  - { cidr: '2600:1f18::/32', scope: aws_service, name: s3-v6 }
+";
+
+#[test]
+fn the_longest_prefix_wins() {
+    let networks = parse(DOCUMENTED).unwrap();
+    let name = |text| {
+        networks
+            .find(address(text))
+            .map(|(_, network)| network.name.to_string())
+    };
+    assert_eq!(name("192.168.31.255").as_deref(), Some("private-a"));
+    assert_eq!(name("192.168.5.1").as_deref(), Some("databases"));
+    assert_eq!(name("192.168.32.0"), None);
+    assert_eq!(name("10.8.255.255").as_deref(), Some("on-prem"));
+    assert_eq!(name("10.9.0.0"), None);
+    assert_eq!(name("2600:1f18::1").as_deref(), Some("s3-v6"));
+    assert_eq!(
+        networks.vpc_range(address("192.168.200.1")),
+        Some("192.168.0.0/16".parse().unwrap())
+    );
+    assert_eq!(
+        networks.vpc_range(address("fd12::1")),
+        Some("fd12::/16".parse().unwrap())
+    );
+    assert_eq!(networks.vpc_range(address("10.8.0.1")), None);
+    assert!(networks.knows_vpc());
+    assert_eq!(networks.len(), 7);
+}
+
+#[test]
+fn entries_keep_zone_and_scope() {
+    let networks = parse(DOCUMENTED).unwrap();
+    let (_, subnet) = networks.find(address("192.168.0.1")).unwrap();
+    assert_eq!(subnet.zone.as_deref(), Some("us-east-2a"));
+    assert_eq!(subnet.zone_id.as_deref(), Some("use2-az1"));
+    assert_eq!(subnet.scope, None);
+    let (_, bucket) = networks.find(address("52.94.3.255")).unwrap();
+    assert_eq!(bucket.scope, Some(Scope::AwsService));
+}
+
+#[test]
+fn a_bad_entry_is_refused_with_its_line_and_a_remedy() {
+    let entry = |entry: &str| refused(&format!("networks:\n\n  - {{ {entry} }}\n"));
+    assert_eq!(
+        entry("cidr: 10.0.0/8, name: a"),
+        "networks file line 3: cidr \"10.0.0/8\" is not a network: write it like 10.0.0.0/8"
+    );
+    assert_eq!(
+        entry("cidr: 10.1.2.3, name: a"),
+        "networks file line 3: cidr \"10.1.2.3\" is not a network: write it like 10.1.2.3/32"
+    );
+    assert_eq!(
+        entry("cidr: 10.0.0.0/33, name: a"),
+        "networks file line 3: cidr \"10.0.0.0/33\" is not a network: write it like 10.0.0.0/8"
+    );
+    assert_eq!(
+        entry("cidr: 10.1.2.3/8, name: a"),
+        "networks file line 3: cidr \"10.1.2.3/8\" has host bits set: write 10.0.0.0/8"
+    );
+    assert_eq!(
+        entry("cidr: 10.0.0.0/8"),
+        "networks file line 3: name is missing: add name: on-prem"
+    );
+    assert_eq!(
+        entry("name: a"),
+        "networks file line 3: cidr is missing: add cidr: 10.8.0.0/16"
+    );
+    assert_eq!(
+        entry("cidr: 10.0.0.0/8, name: ''"),
+        "networks file line 3: name is empty: give it a value or leave it out"
+    );
+    assert_eq!(
+        entry("cidr: 10.0.0.0/8, name: a, scope: cross_zone"),
+        "networks file line 3: scope \"cross_zone\" is not known here: write one of vpc, peered, \
+         aws_service, internet, link_local, unknown"
+    );
+}
+
+#[test]
+fn duplicates_are_refused_with_both_lines() {
+    let text = "\
+networks:
+  - { cidr: 10.0.0.0/8, name: a }
+  - { cidr: 10.0.0.0/9, name: b }
+  - { cidr: 10.0.0.0/8, name: c }
+";
+    assert_eq!(
+        refused(text),
+        "networks file line 4: cidr \"10.0.0.0/8\" is already on line 2: remove one"
+    );
+    assert_eq!(
+        refused("vpc:\n- 10.0.0.0/8\n- 10.0.0.0/8\n"),
+        "networks file line 3: vpc range \"10.0.0.0/8\" is already on line 2: remove one"
+    );
+}
+
+#[test]
+fn unknown_fields_and_broken_yaml_are_refused_in_one_line() {
+    for (text, line, what) in [
+        (
+            "networks:\n  - { cidr: 10.0.0.0/8, name: a, zoneid: x }\n",
+            2,
+            "zoneid",
+        ),
+        ("vpc: []\nsubnets: []\n", 2, "subnets"),
+        ("vpc: [10.0.0.0/8\n", 1, "unclosed bracket"),
+        ("networks: 7\n", 1, "sequence"),
+    ] {
+        let message = refused(text);
+        assert!(
+            message.starts_with(&format!("networks file line {line}: ")),
+            "{message}"
+        );
+        assert!(message.contains(what), "{message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+    }
+}
+
+/// Half a file must not empty the table: a writer may be in the middle of it.
+#[test]
+fn an_empty_file_is_refused_and_an_empty_table_is_not() {
+    assert_eq!(
+        refused("# nothing yet\n"),
+        "networks file: is empty: write networks: [] for a file without networks"
+    );
+    assert!(parse("networks: []\n").unwrap().is_empty());
+    assert!(parse("{}").unwrap().is_empty());
+}

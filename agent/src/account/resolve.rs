@@ -1,0 +1,154 @@
+//! From a flow to its two ends: the pod behind the veth, and who or what the peer is.
+
+use std::{net::IpAddr, sync::Arc, time::Instant};
+
+use super::{
+    book::{Book, Entry, Owner},
+    interfaces::Interfaces,
+    networks::{Network, Networks},
+    pending::{Awaited, Held},
+    special::Range,
+};
+use crate::model::cluster::{Node, Pod, Service};
+
+/// Everything by which the agent names an address.
+#[derive(Debug)]
+pub(crate) struct Names {
+    /// Name of the Node object that the agent runs on.
+    pub(crate) home: Arc<str>,
+    /// Addresses of pods, nodes and Services.
+    pub(crate) book: Book,
+    /// Pods by veth.
+    pub(crate) interfaces: Interfaces,
+    /// Address ranges that are no pods.
+    pub(crate) networks: Networks,
+}
+
+/// What is known of a flow's ends.
+#[derive(Debug)]
+pub(crate) struct Resolved<'a> {
+    /// The pod and its peer; `None` while the pod is not known.
+    pub(crate) ends: Option<(&'a Entry<Pod>, Peer<'a>)>,
+    /// What may yet become known: the flow is worth holding back.
+    pub(crate) awaited: Option<Awaited>,
+}
+
+/// The other end of a flow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Peer<'a> {
+    /// A pod of the cluster.
+    Pod(&'a Entry<Pod>),
+    /// A node of the cluster, or a pod of its network.
+    Node(&'a Entry<Node>),
+    /// A Service whose backend is not known.
+    Service(&'a Entry<Service>),
+    /// A network of the networks file.
+    Network(&'a Network),
+    /// An address of the VPC.
+    Vpc,
+    /// Any other address, by its range.
+    Range(Range),
+}
+
+/// Tells peers apart that may be classified differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum PeerKey {
+    /// A pod, node or Service by the id of its entry.
+    Entry(u64),
+    /// A network by its id.
+    Network(u32),
+    /// An address of the VPC.
+    Vpc,
+    /// A range.
+    Range(Range),
+}
+
+impl Names {
+    /// The flow's ends, as far as they are known.
+    pub(crate) fn resolve(&self, flow: &Held) -> Resolved<'_> {
+        let Some(pod) = self.interfaces.pod(flow.interface) else {
+            return Resolved {
+                ends: None,
+                awaited: Some(Awaited::Pod(flow.interface)),
+            };
+        };
+        let peer = self.peer(flow.peer, flow.from, flow.until);
+        let awaited = if self.book.node(&self.home).is_none() {
+            Some(Awaited::Node)
+        } else {
+            peer.may_be_pod().then_some(Awaited::Peer(flow.peer))
+        };
+        Resolved {
+            ends: Some((pod, peer)),
+            awaited,
+        }
+    }
+
+    /// Who or what had the address during the interval. A pod, node or Service of the cluster
+    /// comes before the networks file, and that before what a range says.
+    pub(crate) fn peer(&self, address: IpAddr, from: Instant, until: Instant) -> Peer<'_> {
+        let address = address.to_canonical();
+        match self.book.owner(address, from, until) {
+            Some(Owner::Pod(pod)) => Peer::Pod(pod),
+            Some(Owner::Node(node)) => Peer::Node(node),
+            Some(Owner::Service(service)) => Peer::Service(service),
+            None => match self.networks.find(address) {
+                Some((_, network)) => Peer::Network(network),
+                None => self.unnamed(address),
+            },
+        }
+    }
+
+    /// Finds the pod of a veth whose name does not tell, by the address seen behind it.
+    pub(crate) fn bind_by_address(&mut self, flow: &Held) {
+        if !self.interfaces.may_bind_by_address(flow.interface) {
+            return;
+        }
+        let owner = self
+            .book
+            .owner(flow.local.to_canonical(), flow.from, flow.until);
+        if let Some(Owner::Pod(pod)) = owner
+            && pod.object.node.as_ref() == Some(&self.home)
+        {
+            self.interfaces.bind(flow.interface, Arc::clone(pod));
+        }
+    }
+
+    /// The zone of this node, which is the zone of its pods.
+    pub(crate) fn home_zone(&self) -> Option<&Arc<str>> {
+        self.book.zone(&self.home)
+    }
+
+    fn unnamed(&self, address: IpAddr) -> Peer<'_> {
+        match Range::of(address) {
+            range @ (Range::LinkLocal | Range::Multicast | Range::Broadcast) => Peer::Range(range),
+            _ if self.networks.vpc_range(address).is_some() => Peer::Vpc,
+            range => Peer::Range(range),
+        }
+    }
+}
+
+impl Peer<'_> {
+    /// What classification depends on.
+    pub(crate) fn key(&self) -> PeerKey {
+        match self {
+            Self::Pod(pod) => PeerKey::Entry(pod.id),
+            Self::Node(node) => PeerKey::Entry(node.id),
+            Self::Service(service) => PeerKey::Entry(service.id),
+            Self::Network(network) => PeerKey::Network(network.id),
+            Self::Vpc => PeerKey::Vpc,
+            Self::Range(range) => PeerKey::Range(*range),
+        }
+    }
+
+    /// True where a pod may have the address without the API having told so yet: in the VPC, in a
+    /// network of the file that is not said to be elsewhere, in private space.
+    pub(crate) fn may_be_pod(&self) -> bool {
+        match self {
+            Self::Pod(_) | Self::Node(_) | Self::Service(_) => false,
+            Self::Network(network) => network.scope.is_none(),
+            Self::Vpc => true,
+            Self::Range(range) => *range == Range::Private,
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What lies between a pod of this node and its peer: the `scope` and `peer_zone` labels.
+//!
+//! The first row that fits decides (`docs/scope.md` has the same table with examples):
+//!
+//! | peer | scope | peer zone |
+//! |---|---|---|
+//! | pod of this node, or this node itself | `intra_node` | the node's |
+//! | pod or node elsewhere, both zones known | `intra_zone` or `cross_zone` | its node's |
+//! | pod or node elsewhere, a zone not known | `vpc` | its node's, where known |
+//! | Service address | `unresolved_service` | |
+//! | network of the file with a scope | that scope | the entry's, where it has one |
+//! | network with a zone, own zone known | `intra_zone` or `cross_zone` | the entry's |
+//! | any other network | `vpc` | the entry's, where it has one |
+//! | link-local, multicast, broadcast | `link_local` | |
+//! | in a VPC range of the file | `vpc` | |
+//! | private, VPC ranges configured | `peered` | |
+//! | private, no VPC range configured | `unknown` | |
+//! | loopback, unspecified, reserved, documentation | `unknown` | |
+//! | any other address | `internet` | |
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    networks::Network,
+    resolve::{Names, Peer, PeerKey},
+    special::Range,
+};
+use crate::model::{cluster::Workload, snapshot::Scope};
+
+/// The labels that a peer gives a flow.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Class {
+    /// What lies between.
+    pub(crate) scope: Scope,
+    /// Zone of the peer; empty where not known.
+    pub(crate) peer_zone: Arc<str>,
+    /// Namespace of the peer; empty where it has none.
+    pub(crate) peer_namespace: Arc<str>,
+    /// The peer's workload, or what stands for it; empty where not known.
+    pub(crate) peer_workload: Workload,
+}
+
+/// Classes by peer, decided once. All pods of a node see a peer in the same class.
+#[derive(Debug, Default)]
+pub(crate) struct Classes {
+    by_peer: HashMap<PeerKey, ClassId>,
+    ids: HashMap<Class, ClassId>,
+    classes: Vec<Class>,
+}
+
+/// Number of a class, until [`Classes::clear`].
+pub(crate) type ClassId = u32;
+
+/// More peers than this are not remembered; a peer takes about 50 bytes.
+const MOST_PEERS: usize = 65_536;
+
+/// Decides the scope and the peer's zone, by the table above.
+pub(crate) fn decide<'a>(names: &'a Names, peer: Peer<'a>) -> (Scope, Option<&'a Arc<str>>) {
+    match peer {
+        Peer::Pod(pod) => at_node(names, pod.object.node.as_deref()),
+        Peer::Node(node) => at_node(names, Some(&node.object.name)),
+        Peer::Service(_) => (Scope::UnresolvedService, None),
+        Peer::Network(network) => in_network(names, network),
+        Peer::Vpc => (Scope::Vpc, None),
+        Peer::Range(range) => (in_range(range, names.networks.knows_vpc()), None),
+    }
+}
+
+fn at_node<'a>(names: &'a Names, node: Option<&str>) -> (Scope, Option<&'a Arc<str>>) {
+    if node == Some(&*names.home) {
+        return (Scope::IntraNode, names.home_zone());
+    }
+    let zone = node.and_then(|node| names.book.zone(node));
+    (by_zone(names, zone), zone)
+}
+
+fn in_network<'a>(names: &'a Names, network: &'a Network) -> (Scope, Option<&'a Arc<str>>) {
+    let by_id = || names.book.zone_of_id(network.zone_id.as_deref()?);
+    let zone = network.zone.as_ref().or_else(by_id);
+    (network.scope.unwrap_or_else(|| by_zone(names, zone)), zone)
+}
+
+fn by_zone(names: &Names, peer: Option<&Arc<str>>) -> Scope {
+    match (names.home_zone(), peer) {
+        (Some(own), Some(peer)) if own == peer => Scope::IntraZone,
+        (Some(_), Some(_)) => Scope::CrossZone,
+        (None, _) | (_, None) => Scope::Vpc,
+    }
+}
+
+fn in_range(range: Range, vpc_is_known: bool) -> Scope {
+    match range {
+        Range::LinkLocal | Range::Multicast | Range::Broadcast => Scope::LinkLocal,
+        Range::Private if vpc_is_known => Scope::Peered,
+        Range::Private
+        | Range::Loopback
+        | Range::Unspecified
+        | Range::Documentation
+        | Range::Reserved => Scope::Unknown,
+        Range::Global => Scope::Internet,
+    }
+}
+
+impl Class {
+    /// The class of a peer.
+    pub(crate) fn of(names: &Names, peer: Peer<'_>) -> Self {
+        let (scope, zone) = decide(names, peer);
+        let (peer_namespace, peer_workload) = labels(peer);
+        Self {
+            scope,
+            peer_zone: zone.cloned().unwrap_or_default(),
+            peer_namespace,
+            peer_workload,
+        }
+    }
+}
+
+/// The namespace and the workload that a peer is shown as.
+fn labels(peer: Peer<'_>) -> (Arc<str>, Workload) {
+    let shown_as = |kind: &str, name: &Arc<str>| Workload {
+        kind: kind.into(),
+        name: Arc::clone(name),
+    };
+    match peer {
+        Peer::Pod(pod) => (
+            Arc::clone(&pod.object.name.namespace),
+            pod.object.workload.clone(),
+        ),
+        Peer::Node(node) => (Arc::default(), shown_as("Node", &node.object.name)),
+        Peer::Service(service) => {
+            let name = &service.object.name;
+            (Arc::clone(&name.namespace), shown_as("Service", &name.name))
+        }
+        Peer::Network(network) => (Arc::default(), shown_as("Network", &network.name)),
+        Peer::Vpc | Peer::Range(_) => (
+            Arc::default(),
+            Workload {
+                kind: Arc::default(),
+                name: Arc::default(),
+            },
+        ),
+    }
+}
+
+impl Classes {
+    /// The class of a peer, and its number.
+    pub(crate) fn classify(&mut self, names: &Names, peer: Peer<'_>) -> (ClassId, &Class) {
+        let id = match self.by_peer.get(&peer.key()) {
+            Some(id) => *id,
+            None => self.remember(peer.key(), Class::of(names, peer)),
+        };
+        (id, &self.classes[id as usize])
+    }
+
+    /// True where it has grown so much that it should be cleared.
+    pub(crate) fn is_full(&self) -> bool {
+        self.by_peer.len() > MOST_PEERS
+    }
+
+    /// Forgets everything: zones or networks have changed. Numbers begin anew.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn remember(&mut self, key: PeerKey, class: Class) -> ClassId {
+        let next = self.classes.len() as ClassId;
+        let id = *self.ids.entry(class).or_insert_with_key(|class| {
+            self.classes.push(class.clone());
+            next
+        });
+        self.by_peer.insert(key, id);
+        id
+    }
+}
