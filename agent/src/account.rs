@@ -134,7 +134,7 @@ impl Account {
     /// its own flows.
     pub fn add(&mut self, drain: &Drain, wall: SystemTime) {
         let at = Moment::of(drain, wall);
-        self.ledger.add_interfaces(drain);
+        self.ledger.add_totals(drain);
         for flow in self.pending.take() {
             self.place(&flow, at);
         }

@@ -1,6 +1,10 @@
 //! The agent's wiring: what runs, and what is joined to what.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result};
 use axum::Router;
@@ -12,7 +16,7 @@ use tokio::{
 
 use crate::{
     account::{Account, Settings},
-    cluster::{self, Feed},
+    cluster::Feed,
     config::Config,
     expose::{self, SelfMetrics},
     feeds,
@@ -24,6 +28,8 @@ use crate::{
     tasks::Tasks,
 };
 
+/// On top of three intervals: a drain waits for a grace period, which a busy kernel may stretch.
+const PULSE_MARGIN: Duration = Duration::from_secs(10);
 /// Changes of the cluster that may wait for the pipeline.
 const CHANGES_WAITING: usize = 1024;
 
@@ -43,7 +49,10 @@ impl App {
     /// # Errors
     /// One line for what this machine or its configuration does not allow.
     pub fn start(config: Config) -> Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build().context("runtime")?;
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("runtime")?;
         let tasks = runtime.block_on(start(config))?;
         Ok(Self { runtime, tasks })
     }
@@ -61,10 +70,9 @@ async fn start(config: Config) -> Result<Tasks> {
 
     let metrics = SelfMetrics::default();
     metrics.set_flow_capacity(config.kernel.max_flows.into());
-    let (readiness, [counting, cluster, networks]) =
-        Readiness::new([COUNTING, CLUSTER, NETWORKS]);
+    let (readiness, [counting, cluster, networks]) = Readiness::new([COUNTING, CLUSTER, NETWORKS]);
     let (changes_in, changes) = mpsc::channel(CHANGES_WAITING);
-    let (feed, health) = Feed::new(config.cluster.into(), changes_in);
+    let (feed, health) = Feed::new(config.cluster, changes_in);
     let (networks_in, networks_out) = watch::channel(Arc::default());
     let snapshots = watch::Sender::new(Arc::new(Snapshot::default()));
 
@@ -74,13 +82,22 @@ async fn start(config: Config) -> Result<Tasks> {
         health: Arc::new(readiness.clone()),
     };
     let pulse = readiness.pulse("pipeline", 3 * config.interval + PULSE_MARGIN);
-    let account = Account::new(Settings::new(config.node_name, config.max_series));
+    let account = Account::new(Settings {
+        max_series: config.max_series,
+        ..Settings::new(config.node_name)
+    });
 
     let mut tasks = Tasks::default();
     let stop = tasks.stop();
     tasks.spawn("http", serve(listener, expose::router(state), tasks.stop()));
     tasks.spawn("program log", warnings.run());
-    tasks.spawn("cluster feed", feeds::cluster(feed, health, cluster, metrics.clone()));
+    tasks.spawn(
+        "cluster feed",
+        feeds::cluster(feed, health, cluster, metrics.clone()),
+    );
+    let networks_feed =
+        feeds::networks(config.networks_file, networks_in, networks, metrics.clone());
+    tasks.spawn("networks file", networks_feed);
     tasks.spawn_thread("pipeline", move || async move {
         let links = Links::subscribe(config.names)?;
         let pipeline = Pipeline {
@@ -114,5 +131,8 @@ async fn serve(
         // An error means that the sender is gone, which is the same to us.
         let _ = stop.changed().await;
     };
-    axum::serve(listener, router).with_graceful_shutdown(stopped).await.context("http")
+    axum::serve(listener, router)
+        .with_graceful_shutdown(stopped)
+        .await
+        .context("http")
 }

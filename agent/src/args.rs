@@ -74,8 +74,12 @@ pub struct AgentArgs {
     pub attach: Attach,
 
     /// Where links and maps are pinned; empty pins nothing
-    #[arg(long, env = "ZONEMETER_PIN_DIR", value_name = "PATH",
-          default_value = "/sys/fs/bpf/zonemeter")]
+    #[arg(
+        long,
+        env = "ZONEMETER_PIN_DIR",
+        value_name = "PATH",
+        default_value = "/sys/fs/bpf/zonemeter"
+    )]
     pub pin_dir: PathBuf,
 
     /// Where totals are kept over restarts [default: none, counters start at 0]
@@ -93,7 +97,12 @@ pub struct AgentArgs {
     pub max_series: u32,
 
     /// service folds a connection's ephemeral port, full keeps both ports
-    #[arg(long, env = "ZONEMETER_FLOW_PORTS", value_enum, default_value = "service")]
+    #[arg(
+        long,
+        env = "ZONEMETER_FLOW_PORTS",
+        value_enum,
+        default_value = "service"
+    )]
     pub flow_ports: FlowPorts,
 }
 
@@ -118,7 +127,8 @@ pub enum FlowPorts {
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "an address and port, like 0.0.0.0:9464 or [::1]:9464".to_owned())
+    text.parse()
+        .map_err(|_| "an address and port, like 0.0.0.0:9464 or [::1]:9464".to_owned())
 }
 
 fn loopback(text: &str) -> Result<SocketAddr, String> {

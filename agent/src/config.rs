@@ -13,6 +13,7 @@ use glob::Pattern;
 
 use crate::{
     args::{AgentArgs, Attach, FlowPorts},
+    cluster::Source,
     kernel::{self, attach::Mode, links::Names},
 };
 
@@ -26,7 +27,7 @@ pub struct Config {
     /// Name of this agent's Node object.
     pub node_name: Arc<str>,
     /// Where the cluster's objects come from.
-    pub cluster: ClusterSource,
+    pub cluster: Source,
     /// `--networks-file`
     pub networks_file: Option<PathBuf>,
     /// Interfaces to count on.
@@ -43,15 +44,6 @@ pub struct Config {
     pub max_series: usize,
     /// What the kernel room is loaded with.
     pub kernel: kernel::Settings,
-}
-
-/// Where the cluster's objects come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ClusterSource {
-    /// `--cluster-file`
-    File(PathBuf),
-    /// The Kubernetes API, by this kubeconfig; `None`: in-cluster account, else `$KUBECONFIG`.
-    Api(Option<PathBuf>),
 }
 
 impl Config {
@@ -92,15 +84,17 @@ fn node_name(flag: Option<String>) -> Result<Arc<str>> {
         .context("--node-name: not given and $NODE_NAME is empty: give the name of the Node object")
 }
 
-fn cluster_source(file: Option<PathBuf>, kubeconfig: Option<PathBuf>) -> Result<ClusterSource> {
+fn cluster_source(file: Option<PathBuf>, kubeconfig: Option<PathBuf>) -> Result<Source> {
     match (file, kubeconfig) {
         (Some(file), Some(kubeconfig)) => bail!(
             "--cluster-file: {} cannot be used together with --kubeconfig {}: give one of them",
             file.display(),
             kubeconfig.display()
         ),
-        (Some(file), None) => Ok(ClusterSource::File(file)),
-        (None, kubeconfig) => Ok(ClusterSource::Api(kubeconfig)),
+        (Some(file), None) => Ok(Source::File(file)),
+        (None, _) => bail!(
+            "--cluster-file: not given, and the live Kubernetes API is not read yet: give a file"
+        ),
     }
 }
 

@@ -1,15 +1,24 @@
 //! The agent of zonemeter, as a library so that its rooms can be tested one by one.
 //!
 //! Read it in the order of the data: [`kernel`] counts, [`cluster`] names, [`account`] puts both
-//! together, [`expose`] shows. [`model`] holds the plain data that passes between them.
+//! together, [`expose`] shows, and [`pipeline`] is the only corridor between them. [`model`] holds
+//! the plain data that passes through it; [`app`] starts everything.
 
 pub mod account;
+pub mod app;
+pub mod args;
 pub mod client;
 pub mod cluster;
+pub mod config;
 pub mod explain;
 pub mod expose;
+pub mod feeds;
 pub mod kernel;
+pub mod logging;
 pub mod model;
+pub mod pipeline;
 pub mod readiness;
 pub mod reread;
+pub mod signals;
+pub mod tasks;
 pub mod top;

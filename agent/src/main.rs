@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use zonemeter::{
-    app,
-    args::{Cli, Command, complaint},
+    app::App,
+    args::{AgentArgs, Cli, Command, complaint},
     config::Config,
     logging,
 };
@@ -13,21 +13,17 @@ use zonemeter::{
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return refuse(&error),
+        Err(error) => return complaint::of_command_line(&error),
     };
     logging::start();
-    let result = match cli.command {
-        Command::Agent(args) => Config::new(args).and_then(app::run),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => complaint::exit(&format!("{error:#}")),
+    match cli.command {
+        Command::Agent(args) => agent(args),
     }
 }
 
-fn refuse(error: &clap::Error) -> ExitCode {
-    match complaint::line(error) {
-        Some(line) => complaint::exit(&line),
-        None => complaint::print(error),
+fn agent(args: AgentArgs) -> ExitCode {
+    match Config::new(args).and_then(App::start) {
+        Ok(app) => complaint::ended(app.run()),
+        Err(error) => complaint::refuse(&format!("{error:#}")),
     }
 }

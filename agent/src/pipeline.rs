@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use crate::{
-    account::{Account, networks::Networks},
+    account::{Account, Networks},
     expose::{SelfMetrics, self_metrics::AttachMode},
     kernel::{
         Kernel,
@@ -83,7 +83,7 @@ impl Pipeline {
             _ = ticks.tick() => self.drain(),
             Ok(()) = self.networks.changed() => {
                 let networks = self.networks.borrow_and_update().clone();
-                self.account.set_networks(networks);
+                self.account.set_networks((*networks).clone());
             }
             1.. = self.changes.recv_many(&mut changes, CHANGES_AT_ONCE) => {
                 let now = Instant::now();
@@ -101,7 +101,9 @@ impl Pipeline {
             LinkEvent::Listed(links) => {
                 let counted = self.kernel.interfaces().into_iter();
                 let gone = counted.filter(|index| links.iter().all(|link| link.index != *index));
-                gone.collect::<Vec<_>>().into_iter().for_each(|index| self.kernel.detach(index));
+                gone.collect::<Vec<_>>()
+                    .into_iter()
+                    .for_each(|index| self.kernel.detach(index));
                 for link in links {
                     self.attach(link).await;
                 }
@@ -119,7 +121,8 @@ impl Pipeline {
                     interface.before_attach = now.carried;
                 }
                 tracing::info!(interface = &*link.name, index = link.index, "counting");
-                self.account.interface(InterfaceChange::Attached(interface), Instant::now());
+                self.account
+                    .interface(InterfaceChange::Attached(interface), Instant::now());
             }
             // Gone again before it was attached to: there is nothing to count.
             Err(_) if self.links.one(link.index).await.is_none() => {}
@@ -135,7 +138,8 @@ impl Pipeline {
             Mode::Tcx => AttachMode::Tcx,
             Mode::Tc => AttachMode::Tc,
         };
-        self.metrics.set_interfaces(mode, self.kernel.interfaces().len() as u64);
+        self.metrics
+            .set_interfaces(mode, self.kernel.interfaces().len() as u64);
     }
 
     /// One drain from the kernel to the snapshot. What fails is tried again at the next tick: the
@@ -161,12 +165,14 @@ impl Pipeline {
         let gone = self.kernel.clear()?;
         self.account.add(&drain, SystemTime::now());
         for index in gone {
-            self.account.interface(InterfaceChange::Gone(index), drain.until);
+            self.account
+                .interface(InterfaceChange::Gone(index), drain.until);
         }
         for (reason, total) in self.kernel.skipped().context("skip counters")? {
             self.metrics.set_skipped(reason, total);
         }
-        self.snapshots.send_replace(Arc::new(self.account.snapshot()));
+        self.snapshots
+            .send_replace(Arc::new(self.account.snapshot()));
         Ok(())
     }
 }

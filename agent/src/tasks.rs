@@ -17,7 +17,10 @@ pub struct Tasks {
 
 impl Default for Tasks {
     fn default() -> Self {
-        Self { running: JoinSet::new(), stop: watch::Sender::new(false) }
+        Self {
+            running: JoinSet::new(),
+            stop: watch::Sender::new(false),
+        }
     }
 }
 
@@ -38,14 +41,12 @@ impl Tasks {
 
     /// Runs `task` on a thread and a runtime of its own, so that its system calls hold up nobody
     /// else. `make` builds the task on that thread.
-    pub fn spawn_thread<F>(
-        &mut self,
-        name: &'static str,
-        make: impl FnOnce() -> F + Send + 'static,
-    ) where
+    pub fn spawn_thread<F>(&mut self, name: &'static str, make: impl FnOnce() -> F + Send + 'static)
+    where
         F: Future<Output = Result<()>>,
     {
-        self.running.spawn_blocking(move || (name, on_this_thread(make)));
+        self.running
+            .spawn_blocking(move || (name, on_this_thread(make)));
     }
 
     /// Waits until `shutdown` or until a task ends, then stops all.
@@ -80,6 +81,8 @@ impl Tasks {
 }
 
 fn on_this_thread<F: Future<Output = Result<()>>>(make: impl FnOnce() -> F) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async move { make().await })
 }

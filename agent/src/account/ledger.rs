@@ -119,22 +119,18 @@ impl Ledger {
     /// they not (a fault of the programs or of the drain), the sums still hold: what is missing
     /// in detail goes to [`Reason::NoDetail`], what is too much is taken as seen, and the drain is
     /// counted as one that disagreed.
-    pub(crate) fn add_interfaces(&mut self, drain: &Drain) {
-        let mut detailed = [Count::ZERO; 2];
+    pub(crate) fn add_totals(&mut self, drain: &Drain) {
+        let mut detailed = drain.overflow;
         for flow in &drain.flows {
             detailed[flow.direction as usize] += flow.count;
         }
-        let mut seen = [Count::ZERO; 2];
-        for interface in &drain.interfaces {
-            seen[interface.direction as usize] += interface.seen;
-            detailed[interface.direction as usize] += interface.overflow;
-            self.add_unattributed(Reason::MapFull, interface.direction, interface.overflow);
-        }
-        self.drains_that_disagreed += u64::from(seen != detailed);
+        self.drains_that_disagreed += u64::from(drain.seen != detailed);
         for direction in Direction::ALL {
-            let (seen, detailed) = (seen[direction as usize], detailed[direction as usize]);
+            let index = direction as usize;
+            let (seen, detailed) = (drain.seen[index], detailed[index]);
+            self.add_unattributed(Reason::MapFull, direction, drain.overflow[index]);
             self.add_unattributed(Reason::NoDetail, direction, surplus(seen, detailed));
-            self.interface[direction as usize] += seen + surplus(detailed, seen);
+            self.interface[index] += seen + surplus(detailed, seen);
         }
     }
 

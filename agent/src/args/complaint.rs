@@ -13,19 +13,37 @@ use clap::{
 /// Exit code for a command line, configuration or machine that cannot work.
 pub const EXIT_CODE: u8 = 2;
 
-/// Writes the line to standard error and gives the exit code.
-pub fn exit(line: &str) -> ExitCode {
-    // Nobody is left to tell when standard error is closed.
-    let _ = writeln!(io::stderr(), "zonemeter: {line}");
+/// Exit code of a process that worked and then could not go on.
+pub const FAILED: u8 = 1;
+
+/// Ends with [`EXIT_CODE`] and one line.
+pub fn refuse(line: &str) -> ExitCode {
+    say(line);
     ExitCode::from(EXIT_CODE)
 }
 
-/// Writes what was asked for (`--help`, `--version`) to standard output.
-pub fn print(text: &Error) -> ExitCode {
-    match text.print() {
+/// Ends well, or with [`FAILED`] and one line.
+pub fn ended(result: anyhow::Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::from(EXIT_CODE),
+        Err(error) => {
+            say(&format!("{error:#}"));
+            ExitCode::from(FAILED)
+        }
     }
+}
+
+/// Ends because of the command line: an error, or a text that was asked for (`--help`).
+pub fn of_command_line(error: &Error) -> ExitCode {
+    match line(error) {
+        Some(line) => refuse(&line),
+        None => ended(error.print().map_err(Into::into)),
+    }
+}
+
+fn say(line: &str) {
+    // Nobody is left to tell when standard error is closed.
+    let _ = writeln!(io::stderr(), "zonemeter: {line}");
 }
 
 /// The line for an error of the command line; `None` where the text is not an error (`--help`,
@@ -57,7 +75,11 @@ pub fn line(error: &Error) -> Option<String> {
 
 /// `--listen <ADDR>` becomes `--listen`.
 fn flag(argument: String) -> String {
-    argument.split_whitespace().next().unwrap_or_default().to_owned()
+    argument
+        .split_whitespace()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn accepted(error: &Error) -> String {
@@ -68,7 +90,9 @@ fn accepted(error: &Error) -> String {
 
 /// What our own parser of the value said, or clap's for numbers.
 fn source(error: &Error) -> String {
-    std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
+    std::error::Error::source(error)
+        .map(ToString::to_string)
+        .unwrap_or_default()
 }
 
 fn first_line(error: &Error) -> String {
@@ -101,7 +125,10 @@ mod tests {
     #[test]
     fn each_names_flag_value_and_remedy_in_one_line() {
         let cases = [
-            (["--attach", "xdp"], "--attach: \"xdp\" is not accepted: accepted are auto, tcx, tc"),
+            (
+                ["--attach", "xdp"],
+                "--attach: \"xdp\" is not accepted: accepted are auto, tcx, tc",
+            ),
             (
                 ["--interval", "0s"],
                 "--interval: \"0s\" is not accepted: a duration from 100ms to 10m, like 5s",
@@ -115,14 +142,23 @@ mod tests {
                 ["--max-flows", "0"],
                 "--max-flows: \"0\" is not accepted: 0 is not in 1..=16777216",
             ),
-            (["--colour", "red"], "--colour: no such flag: see `zonemeter agent --help`"),
+            (
+                ["--colour", "red"],
+                "--colour: no such flag: see `zonemeter agent --help`",
+            ),
         ];
         for (arguments, expected) in cases {
             let all = [&["agent"], arguments.as_slice()].concat();
             assert_eq!(complaint(&all), expected);
         }
-        assert_eq!(complaint(&["fly"]), "\"fly\": no such command: see `zonemeter --help`");
-        assert_eq!(complaint(&["agent", "--listen"]), "--listen: a value is missing");
+        assert_eq!(
+            complaint(&["fly"]),
+            "\"fly\": no such command: see `zonemeter --help`"
+        );
+        assert_eq!(
+            complaint(&["agent", "--listen"]),
+            "--listen: a value is missing"
+        );
     }
 
     #[test]

@@ -173,6 +173,13 @@ impl SelfMetrics {
         }
     }
 
+    /// How many contents of this file could not be used so far: a total, not a difference.
+    pub fn set_reload_failures(&self, file: ConfigFile, total: u64) {
+        if let Some(counter) = self.numbers.reload_failures.get(file.name()) {
+            counter.inner().store(total, Ordering::Relaxed);
+        }
+    }
+
     /// Writes all of them as OpenMetrics without its last line.
     pub(super) fn open_metrics(&self, ready: bool) -> Result<String, fmt::Error> {
         self.numbers.ready.set(ready.into());

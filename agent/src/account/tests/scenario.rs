@@ -10,7 +10,7 @@ use crate::{
     model::{
         cluster::{Change, Kind, Name, Node, Object, Pod, Service, Workload},
         snapshot::{PodSeries, Reason, Scope, Snapshot, WorkloadSeries},
-        traffic::{Count, Direction, Drain, Flow, Interface, InterfaceChange, InterfaceCount},
+        traffic::{Count, Direction, Drain, Flow, Interface, InterfaceChange},
     },
 };
 
@@ -103,18 +103,17 @@ impl Scenario {
     /// A drain from the last one until now.
     pub(super) fn drained(&mut self, flows: &[Flow]) -> Drain {
         let from = self.start + Duration::from_secs(std::mem::replace(&mut self.drained, self.now));
-        let seen = |flow: &Flow| InterfaceCount {
-            interface: flow.interface,
-            direction: flow.direction,
-            seen: flow.count,
-            overflow: Count::ZERO,
-        };
+        let mut seen = [Count::ZERO; 2];
+        flows
+            .iter()
+            .for_each(|flow| seen[flow.direction as usize] += flow.count);
         Drain {
             epoch: 0,
             from,
             until: self.instant(),
             flows: flows.to_vec(),
-            interfaces: flows.iter().map(seen).collect(),
+            seen,
+            overflow: [Count::ZERO; 2],
         }
     }
 

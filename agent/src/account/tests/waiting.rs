@@ -4,7 +4,7 @@ use super::scenario::*;
 use crate::model::{
     cluster::{Kind, Object},
     snapshot::Reason,
-    traffic::{Count, InterfaceCount},
+    traffic::Count,
 };
 
 /// Pod `web` behind interface 7; interface 8 is still nobody's.
@@ -188,8 +188,8 @@ fn what_found_no_room_in_the_flow_map_does_not_wait() {
         bytes: 500,
         packets: 5,
     };
-    drain.interfaces[0].seen += overflow;
-    drain.interfaces[0].overflow = overflow;
+    drain.seen[1] += overflow;
+    drain.overflow[1] = overflow;
     let snapshot = scenario.add(&drain);
     assert_eq!(unattributed(&snapshot, Reason::MapFull), [0, 5]);
     assert_eq!(packets(snapshot.interface), [0, 8]);
@@ -201,17 +201,16 @@ fn a_drain_that_disagrees_with_itself_is_counted_and_the_sum_holds() {
     let mut scenario = scenario();
     scenario.wait(5);
     let mut drain = scenario.drained(&[sent(7, "192.168.1.1", "8.8.8.8", 3)]);
-    drain.interfaces[0].seen.packets = 5;
-    drain.interfaces[0].seen.bytes = 250;
-    drain.interfaces.push(InterfaceCount {
-        interface: 7,
-        direction: crate::model::traffic::Direction::Receive,
-        seen: Count {
+    drain.seen = [
+        Count {
+            bytes: 250,
+            packets: 5,
+        },
+        Count {
             bytes: 70,
             packets: 1,
         },
-        overflow: Count::ZERO,
-    });
+    ];
     let snapshot = scenario.add(&drain);
     assert_eq!(snapshot.drains_that_disagreed, 1);
     assert_eq!(unattributed(&snapshot, Reason::NoDetail), [2, 1]);
