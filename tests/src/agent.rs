@@ -35,6 +35,7 @@ pub struct AgentPlan {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     binary: Option<PathBuf>,
+    wrapper: Vec<OsString>,
 }
 
 impl AgentPlan {
@@ -46,6 +47,7 @@ impl AgentPlan {
             arguments: vec!["agent".into()],
             environment: Vec::new(),
             binary: None,
+            wrapper: Vec::new(),
             node: node.clone(),
         };
         plan.flag("--node-name", node.object_name())
@@ -83,6 +85,12 @@ impl AgentPlan {
         self
     }
 
+    /// Starts the binary through another program, such as `setpriv --bounding-set=-all`.
+    pub fn wrapped(mut self, wrapper: &[&str]) -> Self {
+        self.wrapper = wrapper.iter().map(Into::into).collect();
+        self
+    }
+
     /// Starts the process and returns at once.
     pub fn start(&self) -> Result<Agent> {
         let binary = self.binary.clone().map_or_else(agent_binary, Ok)?;
@@ -94,11 +102,14 @@ impl AgentPlan {
             .append(true)
             .open(&log)
             .with_context(|| format!("open {}", log.display()))?;
+        let mut words = self.wrapper.clone();
+        words.push(binary.clone().into());
+        words.extend(self.arguments.iter().cloned());
         let child = self
             .node
             .namespace()
-            .command(&binary)
-            .args(&self.arguments)
+            .command(&words[0])
+            .args(&words[1..])
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)

@@ -4,8 +4,8 @@ mod raise;
 
 use std::{
     collections::BTreeSet,
-    fs::File,
     net::IpAddr,
+    os::unix::net::UnixListener,
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -43,8 +43,8 @@ pub struct Lab {
     announced: BTreeSet<String>,
     services: Vec<ServicePlan>,
     keep: bool,
-    /// Held for as long as the lab stands; the kernel releases it when the process dies.
-    _lock: File,
+    /// Held for as long as the lab stands.
+    _lock: UnixListener,
 }
 
 impl Lab {
@@ -279,13 +279,14 @@ impl Lab {
                 Namespace::open(name)?,
             )?));
         }
-        raise::wire_pods(&made, self.mtu, self.veth_offloads)?;
         for pod in &made {
+            // Before the veth, so that the first packet is counted.
             tool::feed(
                 pod.namespace().command("nft").args(["-f", "-"]),
                 &truth::script(POD_TRUTH, self.mtu, false),
             )?;
         }
+        raise::wire_pods(&made, self.mtu, self.veth_offloads)?;
         self.pods.extend(made.iter().cloned());
         Ok(made)
     }
