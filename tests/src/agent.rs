@@ -96,7 +96,7 @@ impl AgentPlan {
         let binary = self.binary.clone().map_or_else(agent_binary, Ok)?;
         let state = self.node.directory().join("state");
         fs::create_dir_all(&state).with_context(|| format!("create {}", state.display()))?;
-        let log = self.node.directory().join("agent.log");
+        let log = self.log();
         let file = File::options()
             .create(true)
             .append(true)
@@ -135,14 +135,18 @@ impl AgentPlan {
 
     /// Runs the process to its end, which has to come within `patience`; for wrong flags.
     pub fn run(&self, patience: Duration) -> Result<(ExitStatus, String)> {
+        let from = fs::metadata(self.log()).map_or(0, |meta| meta.len());
         let mut agent = self.start()?;
-        let from = fs::metadata(&agent.log).map_or(0, |meta| meta.len());
         let status = agent.wait_end(patience)?;
         let said = agent.log()?;
         Ok((
             status,
             said.get(from as usize..).unwrap_or(&said).to_owned(),
         ))
+    }
+
+    fn log(&self) -> PathBuf {
+        self.node.directory().join("agent.log")
     }
 }
 

@@ -9,13 +9,14 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     thread,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
     address::{self, Family},
-    agent::AgentPlan,
+    agent::{Agent, AgentPlan},
     cluster_file,
     names::{LabName, host_veth},
     namespace::Namespace,
@@ -118,6 +119,19 @@ impl Lab {
             &self.cluster_file(),
             &self.networks_file(),
         ))
+    }
+
+    /// Starts an agent on every node, each plan finished by `finish`, and waits until all are
+    /// ready.
+    pub fn start_agents(&self, finish: impl Fn(AgentPlan) -> AgentPlan) -> Result<Vec<Agent>> {
+        let mut agents = Vec::new();
+        for node in &self.nodes {
+            agents.push(finish(self.agent(node.name())?).start()?);
+        }
+        for agent in &mut agents {
+            agent.wait_ready(Duration::from_secs(30))?;
+        }
+        Ok(agents)
     }
 
     /// What the far ends of all uplinks counted.
