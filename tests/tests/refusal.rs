@@ -80,7 +80,7 @@ fn a_wrong_value_is_one_line_with_flag_and_value() {
         ("--attach", "xdp"),
         ("--max-flows", "0"),
         ("--max-flows", "many"),
-        ("--max-series", "-1"),
+        ("--max-series", "few"),
         ("--flow-ports", "some"),
         ("--interface", "eni["),
     ] {
