@@ -1,14 +1,14 @@
 //! The agent under test: the real binary, one process in a node's namespace.
 
 mod http;
+mod plan;
 
 use std::{
-    ffi::OsString,
-    fs::{self, File},
+    fs,
     net::{IpAddr, SocketAddr},
     os::unix::process::ExitStatusExt,
-    path::{Path, PathBuf},
-    process::{Child, ExitStatus, Stdio},
+    path::PathBuf,
+    process::{Child, ExitStatus},
     thread,
     time::{Duration, Instant},
 };
@@ -16,6 +16,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 pub use http::HttpAnswer;
+pub use plan::{AgentPlan, agent_binary};
 
 use crate::{metrics::Metrics, node::Node};
 
@@ -27,113 +28,6 @@ const DEBUG_PORT: u16 = 9465;
 const TERM_PATIENCE: Duration = Duration::from_secs(15);
 /// How often conditions are looked at.
 const POLL: Duration = Duration::from_millis(50);
-
-/// How to start an agent.
-#[derive(Clone, Debug)]
-pub struct AgentPlan {
-    node: Node,
-    arguments: Vec<OsString>,
-    environment: Vec<(OsString, OsString)>,
-    binary: Option<PathBuf>,
-}
-
-impl AgentPlan {
-    /// All interfaces of the node are listened on, so that the node itself and the machine's
-    /// root namespace reach the agent.
-    pub(crate) fn new(node: Node, cluster: &Path, networks: &Path) -> Self {
-        let state = node.directory().join("state");
-        let plan = Self {
-            arguments: vec!["agent".into()],
-            environment: Vec::new(),
-            binary: None,
-            node: node.clone(),
-        };
-        plan.flag("--node-name", node.object_name())
-            .flag("--cluster-file", cluster)
-            .flag("--networks-file", networks)
-            .flag("--listen", format!("0.0.0.0:{METRICS_PORT}"))
-            .flag("--pin-dir", node.pin_directory())
-            .flag("--state-dir", state)
-    }
-
-    /// Sets a flag; a flag set before gets the new value.
-    pub fn flag(mut self, name: &str, value: impl Into<OsString>) -> Self {
-        self = self.without(name);
-        self.arguments.extend([name.into(), value.into()]);
-        self
-    }
-
-    /// Takes a flag and its value out.
-    pub fn without(mut self, name: &str) -> Self {
-        if let Some(at) = self.arguments.iter().position(|argument| argument == name) {
-            self.arguments.drain(at..at + 2);
-        }
-        self
-    }
-
-    /// Sets an environment variable.
-    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
-        self.environment.push((name.into(), value.into()));
-        self
-    }
-
-    /// Runs another binary than [`agent_binary`].
-    pub fn binary(mut self, path: &Path) -> Self {
-        self.binary = Some(path.to_owned());
-        self
-    }
-
-    /// Starts the process and returns at once.
-    pub fn start(&self) -> Result<Agent> {
-        let binary = self.binary.clone().map_or_else(agent_binary, Ok)?;
-        let state = self.node.directory().join("state");
-        fs::create_dir_all(&state).with_context(|| format!("create {}", state.display()))?;
-        let log = self.node.directory().join("agent.log");
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .with_context(|| format!("open {}", log.display()))?;
-        let child = self
-            .node
-            .namespace()
-            .command(&binary)
-            .args(&self.arguments)
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(file.try_clone()?)
-            .stderr(file)
-            .spawn()
-            .with_context(|| format!("start {}", binary.display()))?;
-        Ok(Agent {
-            child,
-            node: self.node.clone(),
-            log,
-            plan: self.clone(),
-            ended: None,
-            keep: false,
-        })
-    }
-
-    /// Starts the process and waits until `/readyz` says yes.
-    pub fn start_ready(&self) -> Result<Agent> {
-        let mut agent = self.start()?;
-        agent.wait_ready(Duration::from_secs(30))?;
-        Ok(agent)
-    }
-
-    /// Runs the process to its end, which has to come within `patience`; for wrong flags.
-    pub fn run(&self, patience: Duration) -> Result<(ExitStatus, String)> {
-        let mut agent = self.start()?;
-        let from = fs::metadata(&agent.log).map_or(0, |meta| meta.len());
-        let status = agent.wait_end(patience)?;
-        let said = agent.log()?;
-        Ok((
-            status,
-            said.get(from as usize..).unwrap_or(&said).to_owned(),
-        ))
-    }
-}
 
 /// A started agent. It is killed when the value is dropped.
 #[derive(Debug)]
@@ -147,6 +41,17 @@ pub struct Agent {
 }
 
 impl Agent {
+    fn new(child: Child, node: Node, log: PathBuf, plan: AgentPlan) -> Self {
+        Self {
+            child,
+            node,
+            log,
+            plan,
+            ended: None,
+            keep: false,
+        }
+    }
+
     /// The node that the agent runs on.
     pub fn node(&self) -> &Node {
         &self.node
@@ -335,27 +240,6 @@ impl Drop for Agent {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// The binary that labs run: `$ZONEMETER_BIN`, else `zonemeter` beside the running test, demo or
-/// benchmark in the target directory.
-pub fn agent_binary() -> Result<PathBuf> {
-    if let Some(path) = std::env::var_os("ZONEMETER_BIN") {
-        let path = PathBuf::from(path);
-        ensure!(
-            path.is_file(),
-            "ZONEMETER_BIN names {}, which is no file",
-            path.display()
-        );
-        return Ok(path);
-    }
-    let own = std::env::current_exe().context("path of the running test")?;
-    own.ancestors()
-        .skip(1)
-        .take(2)
-        .map(|directory| directory.join("zonemeter"))
-        .find(|candidate| candidate.is_file())
-        .context("no zonemeter binary: run cargo build -p zonemeter-agent, or set ZONEMETER_BIN")
 }
 
 /// The lines of a scrape that an error message needs.

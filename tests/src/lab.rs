@@ -4,18 +4,19 @@ mod raise;
 
 use std::{
     collections::BTreeSet,
-    fs::File,
     net::IpAddr,
+    os::unix::net::UnixListener,
     path::{Path, PathBuf},
     process::Command,
     thread,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
     address::{self, Family},
-    agent::AgentPlan,
+    agent::{Agent, AgentPlan},
     cluster_file,
     names::{LabName, host_veth},
     namespace::Namespace,
@@ -43,8 +44,8 @@ pub struct Lab {
     announced: BTreeSet<String>,
     services: Vec<ServicePlan>,
     keep: bool,
-    /// Held for as long as the lab stands; the kernel releases it when the process dies.
-    _lock: File,
+    /// Held for as long as the lab stands.
+    _lock: UnixListener,
 }
 
 impl Lab {
@@ -118,6 +119,19 @@ impl Lab {
             &self.cluster_file(),
             &self.networks_file(),
         ))
+    }
+
+    /// Starts an agent on every node, each plan finished by `finish`, and waits until all are
+    /// ready.
+    pub fn start_agents(&self, finish: impl Fn(AgentPlan) -> AgentPlan) -> Result<Vec<Agent>> {
+        let mut agents = Vec::new();
+        for node in &self.nodes {
+            agents.push(finish(self.agent(node.name())?).start()?);
+        }
+        for agent in &mut agents {
+            agent.wait_ready(Duration::from_secs(30))?;
+        }
+        Ok(agents)
     }
 
     /// What the far ends of all uplinks counted.
@@ -279,13 +293,14 @@ impl Lab {
                 Namespace::open(name)?,
             )?));
         }
-        raise::wire_pods(&made, self.mtu, self.veth_offloads)?;
         for pod in &made {
+            // Before the veth, so that the first packet is counted.
             tool::feed(
                 pod.namespace().command("nft").args(["-f", "-"]),
                 &truth::script(POD_TRUTH, self.mtu, false),
             )?;
         }
+        raise::wire_pods(&made, self.mtu, self.veth_offloads)?;
         self.pods.extend(made.iter().cloned());
         Ok(made)
     }

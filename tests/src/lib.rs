@@ -34,6 +34,7 @@ mod metrics;
 mod names;
 mod namespace;
 mod node;
+pub mod oracle;
 mod plan;
 mod pod;
 mod sweep;

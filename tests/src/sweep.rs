@@ -105,11 +105,17 @@ fn management_links(name: &LabName) -> Result<Vec<String>> {
     Ok(links)
 }
 
+/// Removes `path`, and the directory of all labs when this was the last one.
 fn remove_tree(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("remove {}", path.display()))
+            return Err(error).with_context(|| format!("remove {}", path.display()));
         }
-        _ => Ok(()),
+        Ok(()) | Err(_) => {}
     }
+    if let Some(parent) = path.parent() {
+        // Fails while another lab stands, as it should.
+        let _ = fs::remove_dir(parent);
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@
 
 mod flood;
 mod http;
+mod iperf3;
 mod ping;
 mod tcp;
 mod udp;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 pub use flood::{Flood, tcp_flood, udp_flood};
 pub use http::{HttpServer, http_get, http_server};
+pub use iperf3::{Iperf3Report, iperf3};
 pub use ping::ping;
 pub use tcp::{TcpSink, tcp_send, tcp_sink, tcp_transfer};
 pub use udp::{Datagrams, udp_flows, udp_send, udp_sink};

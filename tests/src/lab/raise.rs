@@ -2,8 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, File, TryLockError},
+    fs, io,
     net::Ipv4Addr,
+    os::{
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixListener},
+    },
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -56,7 +60,7 @@ impl Lab {
         raised.with_context(|| format!("raise lab {name}"))
     }
 
-    fn build(plan: Plan, name: LabName, lock: File) -> Result<Self> {
+    fn build(plan: Plan, name: LabName, lock: UnixListener) -> Result<Self> {
         let (router, internet) = (name.namespace("vpc"), name.namespace("internet"));
         let mut namespaces = vec![router.clone(), internet.clone()];
         namespaces.extend(plan.nodes.iter().map(|node| name.namespace(&node.name)));
@@ -264,23 +268,20 @@ fn networks_yaml() -> String {
     text
 }
 
-/// One lab of a name at a time on a machine.
-fn lock(name: &LabName) -> Result<File> {
-    let directory = std::env::temp_dir().join("zonemeter-lab");
-    fs::create_dir_all(&directory).with_context(|| format!("create {}", directory.display()))?;
-    let path = directory.join(format!("{name}.lock"));
-    let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
+/// One lab of a name at a time on a machine. The lock is an address in the abstract space of
+/// Unix sockets: no file stays behind, and the kernel gives it back when the process dies.
+fn lock(name: &LabName) -> Result<UnixListener> {
+    let address = SocketAddr::from_abstract_name(format!("zonemeter-lab/{name}"))
+        .context("name of the lab's lock")?;
     let deadline = Instant::now() + LOCK_PATIENCE;
     loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
-                thread::sleep(Duration::from_millis(50));
+        match UnixListener::bind_addr(&address) {
+            Ok(lock) => return Ok(lock),
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+                return Err(error).context(format!("lock the lab {name}"));
             }
-            Err(TryLockError::WouldBlock) => bail!("another process has the lab {name}"),
-            Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("lock {}", path.display()));
-            }
+            Err(_) if Instant::now() < deadline => thread::sleep(Duration::from_millis(50)),
+            Err(_) => bail!("another process has the lab {name}"),
         }
     }
 }

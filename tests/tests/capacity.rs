@@ -1,0 +1,197 @@
+//! More flows than the map holds, and more traffic than is comfortable: detail may go, bytes may
+//! not.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+use std::{
+    net::SocketAddr,
+    thread,
+    time::{Duration, Instant},
+};
+
+use zonemeter_lab::{Agent, Count, Lab, Metrics, Plan, PodPlan, backlog_drops, oracle, traffic};
+
+/// How long the two senders run.
+const LOAD: Duration = Duration::from_secs(60);
+
+fn seen(metrics: &Metrics, direction: &str) -> Count {
+    let sum = |unit| {
+        metrics.sum(
+            &format!("zonemeter_interface_{unit}_total"),
+            &[("direction", direction)],
+        )
+    };
+    Count {
+        bytes: sum("bytes"),
+        packets: sum("packets"),
+    }
+}
+
+/// Waits until the pods' own chatter at start (multicast reports) is over.
+fn quiet(agent: &mut Agent) -> Metrics {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let mut last = agent.settled().unwrap();
+    loop {
+        thread::sleep(Duration::from_millis(1500));
+        let now = agent.settled().unwrap();
+        if seen(&now, "transmit") == seen(&last, "transmit") {
+            return now;
+        }
+        assert!(Instant::now() < deadline, "the pods do not fall silent");
+        last = now;
+    }
+}
+
+#[test]
+fn ten_thousand_flows_in_a_map_of_64_lose_no_byte() {
+    let plan = Plan::new("tiny-map")
+        .pod(PodPlan::new("default", "client", "a1"))
+        .pod(PodPlan::new("default", "server", "b1"));
+    let lab = Lab::raise(plan).unwrap();
+    let mut agents = lab
+        .start_agents(|agent| {
+            agent
+                .flag("--interval", "1s")
+                .flag("--max-flows", "64")
+                .flag("--flow-ports", "full")
+        })
+        .unwrap();
+    let (client, server) = (
+        lab.pod("default/client").unwrap(),
+        lab.pod("default/server").unwrap(),
+    );
+    let before: Vec<Metrics> = agents.iter_mut().map(quiet).collect();
+    let to = SocketAddr::new(server.address(), 7000);
+    traffic::udp_flows(
+        client.namespace(),
+        server.namespace(),
+        to,
+        10_000..20_000,
+        100,
+    )
+    .unwrap();
+
+    let wire = lab.between(client.address(), server.address()).unwrap();
+    assert_eq!(
+        wire,
+        Count {
+            bytes: 1_280_000,
+            packets: 10_000
+        }
+    );
+    for (node, direction) in [(0, "transmit"), (2, "receive")] {
+        let after = agents[node].settled().unwrap();
+        assert_eq!(
+            seen(&after, direction) - seen(&before[node], direction),
+            wire
+        );
+        let full = after.sum(
+            "zonemeter_unattributed_bytes_total",
+            &[("direction", direction), ("reason", "map_full")],
+        );
+        assert!(
+            full > 0,
+            "{direction}: 10,000 flows cannot fit into 64 entries"
+        );
+        let shown = after.sum(
+            "zonemeter_pod_bytes_total",
+            &[("direction", direction), ("scope", "cross_zone")],
+        );
+        assert!(shown > 0, "{direction}: what did fit is named");
+        assert!(
+            shown + full >= 1_280_000,
+            "{direction}: {shown} named, {full} without room"
+        );
+    }
+}
+
+/// One sender with super-packets to another zone and one with small datagrams inside the node,
+/// both as fast as they go, under a drain every 200 ms.
+#[test]
+fn two_senders_at_full_speed_lose_nothing_to_the_drain() {
+    let plan = Plan::new("load")
+        .pod(PodPlan::new("default", "bulk", "a1"))
+        .pod(PodPlan::new("default", "sink", "b1"))
+        .pod(PodPlan::new("default", "small", "a1").without_offloads())
+        .pod(PodPlan::new("default", "neighbour", "a1"));
+    let lab = Lab::raise(plan).unwrap();
+    let mut agents = lab
+        .start_agents(|agent| agent.flag("--interval", "200ms"))
+        .unwrap();
+    let pod = |name: &str| lab.pod(&format!("default/{name}")).unwrap();
+    let (bulk, sink, small, neighbour) = (pod("bulk"), pod("sink"), pod("small"), pod("neighbour"));
+    let start = small.interface_count().unwrap().received;
+    let drops = backlog_drops().unwrap();
+    let tcp = traffic::tcp_flood(
+        bulk.namespace(),
+        sink.namespace(),
+        SocketAddr::new(sink.address(), 9000),
+        LOAD,
+    )
+    .unwrap();
+    let udp = traffic::udp_flood(
+        small.namespace(),
+        neighbour.namespace(),
+        SocketAddr::new(neighbour.address(), 9001),
+        64,
+        LOAD,
+    )
+    .unwrap();
+    while !(tcp.is_over() && udp.is_over()) {
+        // Each scrape checks conservation in the middle of the load.
+        agents[0].scrape().unwrap();
+        thread::sleep(Duration::from_millis(500));
+    }
+    let payload = tcp.finish().unwrap();
+    udp.finish().unwrap();
+
+    // Datagrams: the veth's own counter stands at the tc hook, so nothing is lost between them.
+    let veth = small.interface_count().unwrap().layer_3().received;
+    let metrics = agents[0].settled().unwrap();
+    let shown = |unit| {
+        let labels = [("pod", "small"), ("direction", "transmit")];
+        metrics.sum(&format!("zonemeter_pod_{unit}_total"), &labels)
+    };
+    let missing = veth
+        - Count {
+            bytes: shown("bytes"),
+            packets: shown("packets"),
+        };
+    // ARP passes the veth and is no IP: 28 bytes past the Ethernet header.
+    assert_eq!(
+        missing.bytes,
+        28 * missing.packets,
+        "{missing:?} of {veth:?}"
+    );
+    assert!(
+        missing.packets < 100,
+        "{missing:?} of {veth:?} since {start:?}"
+    );
+
+    // TCP: the far end of the uplink.
+    let wire = lab.between(bulk.address(), sink.address()).unwrap();
+    let labels = [
+        ("pod", "bulk"),
+        ("direction", "transmit"),
+        ("scope", "cross_zone"),
+    ];
+    let counted = Count {
+        bytes: metrics.sum("zonemeter_pod_bytes_total", &labels),
+        packets: metrics.sum("zonemeter_pod_packets_total", &labels),
+    };
+    let dropped = backlog_drops().unwrap() - drops;
+    println!(
+        "TCP {payload} B payload, {wire:?}; UDP {veth:?}; {dropped} packets dropped by queues"
+    );
+    assert!(wire.bytes > payload);
+    assert_eq!(
+        counted, wire,
+        "{dropped} packets were dropped by queues of this machine"
+    );
+    for agent in &agents {
+        oracle::check_families(&agent.scrape().unwrap()).unwrap();
+    }
+}
