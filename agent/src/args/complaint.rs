@@ -84,6 +84,7 @@ fn flag(argument: String) -> String {
 
 fn accepted(error: &Error) -> String {
     context(error, ContextKind::ValidValue)
+        .filter(|values| !values.is_empty())
         .map(|values| format!(": accepted are {values}"))
         .unwrap_or_default()
 }

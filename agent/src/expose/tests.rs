@@ -96,6 +96,7 @@ fn example() -> Snapshot {
         created,
     };
     Snapshot {
+        drains_that_disagreed: 0,
         pods: vec![
             pod(
                 Direction::Transmit,
