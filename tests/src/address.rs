@@ -10,7 +10,7 @@
 //! | its pods | three /24 | one /80 |
 //! | its pods on the second ENI | one /24 | – |
 //! | Services | 10.100.0.0/16 | fd5a:6f6e:ffff::/108 |
-//! | internet | 203.0.113.0/24 | 2001:db8:cafe::/64 |
+//! | internet | 35.92.124.0/24 | 2600:1f14:cafe::/64 |
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -20,10 +20,11 @@ use anyhow::{Result, ensure};
 pub const VPC_V4: &str = "192.168.0.0/16";
 /// The VPC's IPv6 range, from the unique local addresses (RFC 4193).
 pub const VPC_V6: &str = "fd5a:6f6e::/56";
-/// The internet's only IPv4 network, from the documentation ranges (RFC 5737).
-pub const INTERNET_V4: &str = "203.0.113.0/24";
-/// The internet's only IPv6 network, from the documentation range (RFC 3849).
-pub const INTERNET_V6: &str = "2001:db8:cafe::/64";
+/// The internet's only IPv4 network: globally reachable, as the documentation ranges are not,
+/// and out of a range of AWS. Nothing leaves the lab's namespaces.
+pub const INTERNET_V4: &str = "35.92.124.0/24";
+/// The internet's only IPv6 network, chosen likewise.
+pub const INTERNET_V6: &str = "2600:1f14:cafe::/64";
 /// The link-local address of the VPC's router on every uplink.
 pub const ROUTER_LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xa);
 /// The link-local address of a node on its uplinks.
@@ -186,9 +187,9 @@ impl NodeAddresses {
 pub fn internet_host(like: Family, index: usize) -> IpAddr {
     let host = FIRST_HOST + index % INTERNET_HOSTS;
     if like.has_v4() {
-        IpAddr::from([203, 0, 113, host as u8])
+        IpAddr::from([35, 92, 124, host as u8])
     } else {
-        IpAddr::from([0x2001, 0xdb8, 0xcafe, 0, 0, 0, 0, host as u16])
+        IpAddr::from([0x2600, 0x1f14, 0xcafe, 0, 0, 0, 0, host as u16])
     }
 }
 

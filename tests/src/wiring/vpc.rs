@@ -13,7 +13,7 @@ use crate::{
 /// The router's interface toward the internet.
 pub(crate) const INTERNET_LINK: &str = "net0";
 
-const ROUTER_V4: &str = "203.0.113.1";
+const ROUTER_V4: &str = "35.92.124.1";
 
 /// Creates the cable between router and internet; run in the root namespace.
 pub(crate) fn internet_cable(router: &str, internet: &str, mtu: u32) -> String {
