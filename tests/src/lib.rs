@@ -2,10 +2,8 @@
 //!
 //! Nodes stand in zones, joined by the VPC's router; an internet lies behind it. Pods are wired
 //! as the AWS VPC CNI wires them. Tests, the demo and benchmarks use this one library:
-//!
 //! ```no_run
 //! use zonemeter_lab::{Lab, Plan, PodPlan, traffic};
-//!
 //! # fn main() -> anyhow::Result<()> {
 //! let lab = Lab::raise(
 //!     Plan::new("example")
@@ -19,7 +17,6 @@
 //! # Ok(())
 //! # }
 //! ```
-//!
 //! Three rules hold everywhere: names carry the lab's name, so labs stand side by side; raising
 //! a lab first removes what a killed run of the same name left; expected values never come from
 //! the agent.
@@ -42,7 +39,6 @@ mod tool;
 pub mod traffic;
 mod truth;
 mod wiring;
-
 pub use address::{Family, Zone};
 pub use agent::{Agent, AgentPlan, HttpAnswer, agent_binary};
 pub use interface::{InterfaceCount, backlog_drops};
@@ -54,3 +50,5 @@ pub use plan::{NodePlan, Owner, Plan, PodPlan, ServicePlan, ServicePort, Transpo
 pub use pod::Pod;
 pub use sweep::remove;
 pub use truth::{Count, Record, Truth, Way, count};
+//! x
+pub mod control_plane;

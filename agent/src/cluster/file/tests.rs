@@ -16,7 +16,7 @@ struct Running {
     path: PathBuf,
     changes: mpsc::Receiver<Change>,
     health: watch::Receiver<Health>,
-    task: tokio::task::JoinHandle<()>,
+    task: tokio::task::JoinHandle<anyhow::Result<()>>,
 }
 
 fn started(content: &str) -> Running {
@@ -136,5 +136,6 @@ async fn ends_when_nobody_listens() {
     tokio::time::timeout(DEADLINE, feed.task)
         .await
         .expect("the feed ends")
+        .unwrap()
         .unwrap();
 }

@@ -1,0 +1,96 @@
+//! How to reach the Kubernetes API.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context, bail};
+use kube::{
+    Client, Config,
+    client::ClientBuilder,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use tower::{timeout::TimeoutLayer, util::MapResponseLayer};
+
+use super::health::Reporter;
+
+/// A server that has not begun to answer by then counts as failing.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+
+/// Where the address and the credentials of the API server are.
+#[derive(Clone, Debug)]
+pub(super) struct Access {
+    kubeconfig: Option<PathBuf>,
+}
+
+impl Access {
+    /// `kubeconfig`, else the account of the pod that this runs in, else `$KUBECONFIG`.
+    pub(super) fn new(kubeconfig: Option<PathBuf>) -> Self {
+        Self { kubeconfig }
+    }
+
+    /// Reads address and credentials anew: any of them may have been rotated.
+    pub(super) async fn config(&self) -> anyhow::Result<Config> {
+        let mut config = self.source().await?;
+        config.connect_timeout = Some(CONNECT_WITHIN);
+        // Failures are to be seen at once, and have a backoff of our own.
+        config.default_retry = false;
+        Ok(config)
+    }
+
+    async fn source(&self) -> anyhow::Result<Config> {
+        if let Some(path) = &self.kubeconfig {
+            let named = || format!("--kubeconfig {}", path.display());
+            let file = Kubeconfig::read_from(path).with_context(named)?;
+            let options = KubeConfigOptions::default();
+            return Config::from_custom_kubeconfig(file, &options)
+                .await
+                .with_context(named);
+        }
+        if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
+            return Config::incluster().context("the account of this pod");
+        }
+        let Some(path) = std::env::var_os("KUBECONFIG") else {
+            bail!(
+                "no way to the Kubernetes API: this is no pod (KUBERNETES_SERVICE_HOST is not \
+                 set) and $KUBECONFIG is not set; give --kubeconfig or --cluster-file"
+            );
+        };
+        let options = KubeConfigOptions::default();
+        let named = || format!("$KUBECONFIG {}", path.display());
+        Config::from_kubeconfig(&options).await.with_context(named)
+    }
+}
+
+/// A client that reports each answer of the server as a sign of life.
+pub(super) fn client(config: Config, reporter: Reporter) -> anyhow::Result<Client> {
+    let builder = ClientBuilder::try_from(config)?;
+    Ok(builder
+        .with_layer(&MapResponseLayer::new(move |answer| {
+            seen(answer, &reporter)
+        }))
+        .with_layer(&TimeoutLayer::new(ANSWER_WITHIN))
+        .build())
+}
+
+fn seen<B>(answer: http::Response<B>, reporter: &Reporter) -> http::Response<B> {
+    if answer.status().is_success() {
+        reporter.alive();
+    }
+    answer
+}
+
+/// Whether both lead to the same server under the same identity, as far as a connection depends
+/// on it: tokens are read from their file as they are needed.
+pub(super) fn same_server(one: &Config, other: &Config) -> bool {
+    let identity = |config: &Config| {
+        let auth = &config.auth_info;
+        (
+            config.cluster_url.clone(),
+            config.root_cert.clone(),
+            config.tls_server_name.clone(),
+            auth.client_certificate.clone(),
+            auth.client_certificate_data.clone(),
+        )
+    };
+    identity(one) == identity(other)
+}

@@ -1,0 +1,161 @@
+//! What went wrong with the API, in one line with its remedy.
+
+use std::error::Error;
+
+use kube::runtime::watcher;
+
+use super::wire::Wire;
+
+/// Why a list or a watch failed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// No usable address or credentials.
+    Access(anyhow::Error),
+    /// The list that a session begins with.
+    List(kube::Error),
+    /// Anything after it.
+    Watch(watcher::Error),
+}
+
+impl Failure {
+    /// Whether the server did not accept the credentials.
+    pub(super) fn is_unauthorized(&self) -> bool {
+        self.answer().is_some_and(|status| status.code == 401)
+    }
+
+    /// Whether the server cannot stream a list: before 1.27, or with the feature gate WatchList
+    /// off, as by default up to 1.31 and in 1.33.
+    pub(super) fn is_streaming_refused(&self) -> bool {
+        self.answer()
+            .is_some_and(|status| status.message.contains("sendInitialEvents"))
+    }
+
+    fn answer(&self) -> Option<&kube::core::Status> {
+        match self {
+            Self::List(kube::Error::Api(status)) => Some(status),
+            Self::Watch(watcher::Error::WatchError(status)) => Some(status),
+            Self::Watch(
+                watcher::Error::InitialListFailed(kube::Error::Api(status))
+                | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+                | watcher::Error::WatchFailed(kube::Error::Api(status)),
+            ) => Some(status),
+            Self::Access(_) | Self::List(_) | Self::Watch(_) => None,
+        }
+    }
+
+    fn verb(&self) -> &'static str {
+        match self {
+            Self::Access(_) => "reach",
+            Self::List(_) | Self::Watch(watcher::Error::InitialListFailed(_)) => "list",
+            Self::Watch(_) => "watch",
+        }
+    }
+
+    /// One line for a person.
+    pub(super) fn line<W: Wire>(&self) -> String {
+        let verb = self.verb();
+        let line = match (self.answer(), self) {
+            (Some(status), _) => answered::<W>(verb, status),
+            (None, Self::Access(error)) => format!("{error:#}"),
+            (None, Self::List(error)) => format!("cannot {verb} {}: {}", W::PLURAL, chain(error)),
+            (None, Self::Watch(error)) => format!("cannot {verb} {}: {}", W::PLURAL, chain(error)),
+        };
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+fn answered<W: Wire>(verb: &str, status: &kube::core::Status) -> String {
+    let message = &status.message;
+    match status.code {
+        401 => format!(
+            "the API server does not accept our credentials (401 {message}); they are read \
+             again with every attempt"
+        ),
+        403 => format!(
+            "missing RBAC: {verb} {}{}; grant it as in deploy/kubernetes/zonemeter.yaml \
+             ({message})",
+            W::PLURAL,
+            group::<W>(),
+        ),
+        code => format!(
+            "cannot {verb} {}: the API server answers {code} {message}",
+            W::PLURAL
+        ),
+    }
+}
+
+/// As `kubectl auth can-i` takes it: nothing for the core group.
+fn group<W: Wire>() -> String {
+    if W::GROUP.is_empty() {
+        String::new()
+    } else {
+        format!(".{}", W::GROUP)
+    }
+}
+
+/// An error and its causes, without what a cause only repeats.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let line = error.to_string();
+        if !text.contains(&line) {
+            text = format!("{text}: {line}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::wire, *};
+
+    fn status(code: u16, message: &str) -> Box<kube::core::Status> {
+        let text = serde_json::json!({"code": code, "message": message});
+        Box::new(serde_json::from_value(text).unwrap())
+    }
+
+    #[test]
+    fn names_the_missing_right_by_verb_and_resource() {
+        let forbidden = || kube::Error::Api(status(403, "no\nway"));
+        let list = Failure::Watch(watcher::Error::InitialListFailed(forbidden()));
+        assert!(
+            list.line::<wire::Pod>()
+                .starts_with("missing RBAC: list pods; grant it")
+        );
+        let list = Failure::List(forbidden());
+        assert!(
+            list.line::<wire::Pod>()
+                .starts_with("missing RBAC: list pods; grant it")
+        );
+        let watch = Failure::Watch(watcher::Error::WatchStartFailed(forbidden()));
+        let line = watch.line::<wire::EndpointSlice>();
+        assert!(line.starts_with("missing RBAC: watch endpointslices.discovery.k8s.io;"));
+        assert!(line.contains("(no way)"), "{line}");
+    }
+
+    #[test]
+    fn tells_the_answers_apart_that_need_something_else() {
+        let watch = |code, message| {
+            Failure::Watch(watcher::Error::WatchStartFailed(kube::Error::Api(status(
+                code, message,
+            ))))
+        };
+        assert!(watch(401, "Unauthorized").is_unauthorized());
+        assert!(!watch(403, "Forbidden").is_unauthorized());
+        let gate = "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless \
+                    the WatchList feature gate is enabled";
+        assert!(watch(422, gate).is_streaming_refused());
+        assert!(!watch(422, "timeoutSeconds: Invalid").is_streaming_refused());
+    }
+
+    #[test]
+    fn tells_the_whole_story_of_a_connection() {
+        let cause = std::io::Error::other("connection refused");
+        let failure = Failure::List(kube::Error::ReadEvents(cause));
+        let line = failure.line::<wire::Node>();
+        assert!(line.starts_with("cannot list nodes: "), "{line}");
+        assert_eq!(line.matches("connection refused").count(), 1, "{line}");
+    }
+}

@@ -1,0 +1,197 @@
+//! The feed from the live Kubernetes API: five watches, one stream of changes.
+
+use anyhow::anyhow;
+use tokio::{
+    sync::mpsc::{self, error::SendError},
+    task::JoinSet,
+};
+
+use super::{
+    access::Access,
+    health::Reporter,
+    pods::{PodEvent, Pods},
+    strings::Strings,
+    trim,
+    watch::{Event, Selection, Watch},
+    watched::Watched,
+    wire::{self, Wire},
+};
+use crate::model::cluster::{Change, Name, Object};
+
+/// The parts of this feed's health, in the order of the reporters.
+pub(super) const PARTS: [&str; 5] = [
+    "nodes",
+    "pods of this node",
+    "pods of other nodes",
+    "services",
+    "endpoint slices",
+];
+
+/// Events that may wait between a watch and the stream of changes.
+const WAITING: usize = 16;
+
+/// Feeds until nobody takes the changes any more.
+///
+/// # Errors
+/// When a task panicked.
+pub(super) async fn run(
+    access: Access,
+    node: String,
+    changes: mpsc::Sender<Change>,
+    [nodes, own, others, services, slices]: [Reporter; PARTS.len()],
+) -> anyhow::Result<()> {
+    let mut tasks = Tasks {
+        access,
+        running: JoinSet::new(),
+    };
+    let own = tasks.watch(Selection::OnNode(node.clone()), own);
+    let others = tasks.watch(Selection::NotOnNode(node), others);
+    tasks
+        .running
+        .spawn(ignore_closed(pods(own, others, changes.clone())));
+    tasks.all::<wire::Node>(nodes, &changes);
+    tasks.all::<wire::Service>(services, &changes);
+    tasks.all::<wire::EndpointSlice>(slices, &changes);
+    while let Some(ended) = tasks.running.join_next().await {
+        ended.map_err(|error| anyhow!("a watch of the cluster panicked: {error}"))?;
+    }
+    Ok(())
+}
+
+struct Tasks {
+    access: Access,
+    running: JoinSet<()>,
+}
+
+impl Tasks {
+    fn watch<W: Wire + Sync>(&mut self, selection: Selection, reporter: Reporter) -> Source<W> {
+        let (sender, events) = mpsc::channel(WAITING);
+        let watch = Watch::new(self.access.clone(), selection, reporter.clone(), sender);
+        self.running.spawn(watch.run());
+        Source { events, reporter }
+    }
+
+    fn all<W: Wire + Sync>(&mut self, reporter: Reporter, changes: &mpsc::Sender<Change>) {
+        let source = self.watch::<W>(Selection::All, reporter);
+        self.running
+            .spawn(ignore_closed(forward(source, changes.clone())));
+    }
+}
+
+/// That nobody takes the changes any more is how a feed ends.
+async fn ignore_closed(forwarding: impl Future<Output = Result<(), SendError<Change>>>) {
+    let _ = forwarding.await;
+}
+
+/// The events of one watch and whom to tell about them.
+struct Source<W: Wire> {
+    events: mpsc::Receiver<Event<W>>,
+    reporter: Reporter,
+}
+
+/// Passes one kind on, for as long as somebody takes the changes.
+async fn forward<W: Wire>(
+    mut source: Source<W>,
+    changes: mpsc::Sender<Change>,
+) -> Result<(), SendError<Change>> {
+    let mut strings = Strings::default();
+    while let Some(event) = next(&mut source, &changes).await {
+        let change = match event {
+            Event::Init => Some(Change::ListStarted(W::KIND)),
+            Event::Apply(it) | Event::InitApply(it) => {
+                source.trim(&it, &mut strings).map(Change::Applied)
+            }
+            Event::Delete(it) => source
+                .name(&it, &mut strings)
+                .map(|name| Change::Deleted(W::KIND, name)),
+            Event::InitDone => {
+                changes.send(Change::ListDone(W::KIND)).await?;
+                source.reporter.listed();
+                None
+            }
+        };
+        if let Some(change) = change {
+            changes.send(change).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn next<W: Wire>(source: &mut Source<W>, changes: &mpsc::Sender<Change>) -> Option<Event<W>> {
+    tokio::select! {
+        event = source.events.recv() => event,
+        () = changes.closed() => None,
+    }
+}
+
+/// Passes the pods of both watches on, this node's first.
+async fn pods(
+    mut own: Source<wire::Pod>,
+    mut others: Source<wire::Pod>,
+    changes: mpsc::Sender<Change>,
+) -> Result<(), SendError<Change>> {
+    let (mut pods, mut strings, mut out) = (Pods::default(), Strings::default(), Vec::new());
+    loop {
+        let listed = tokio::select! {
+            biased;
+            () = changes.closed() => return Ok(()),
+            Some(event) = own.events.recv() => {
+                let event = own.pod_event(event, &mut strings);
+                own.pass(event, |event| pods.own(event, &mut out))
+            }
+            Some(event) = others.events.recv() => {
+                let event = others.pod_event(event, &mut strings);
+                others.pass(event, |event| pods.others(event, &mut out))
+            }
+            else => return Ok(()),
+        };
+        for change in out.drain(..) {
+            changes.send(change).await?;
+        }
+        if let Some(reporter) = listed {
+            reporter.listed();
+        }
+    }
+}
+
+impl<W: Wire> Source<W> {
+    fn trim(&self, it: &Watched<W>, strings: &mut Strings) -> Option<Object> {
+        let trimmed = it.object.trim(strings);
+        trimmed.map_err(|refused| self.refused(it, &refused)).ok()
+    }
+
+    fn name(&self, it: &Watched<W>, strings: &mut Strings) -> Option<Name> {
+        let name = trim::name(it.object.metadata(), strings);
+        name.map_err(|refused| self.refused(it, &refused)).ok()
+    }
+
+    fn refused(&self, it: &Watched<W>, refused: &trim::Refused) {
+        let metadata = it.object.metadata();
+        let (kind, namespace, name) = (W::KIND.name(), &metadata.namespace, &metadata.name);
+        self.reporter.refused(&format_args!(
+            "{kind} {namespace}/{name}: {refused}; what was known of it stays in force"
+        ));
+    }
+}
+
+impl Source<wire::Pod> {
+    fn pod_event(&self, event: Event<wire::Pod>, strings: &mut Strings) -> Option<PodEvent> {
+        match event {
+            Event::Init => Some(PodEvent::ListStarted),
+            Event::InitDone => Some(PodEvent::ListDone),
+            Event::Delete(it) => Some(PodEvent::Deleted(self.name(&it, strings)?, it.version())),
+            Event::Apply(it) | Event::InitApply(it) => match self.trim(&it, strings)? {
+                Object::Pod(pod) => Some(PodEvent::Applied(pod, it.version())),
+                Object::Node(_) | Object::Service(_) | Object::EndpointSlice(_) => None,
+            },
+        }
+    }
+
+    /// Passes an event on; whom to tell when it was the end of a list.
+    fn pass(&self, event: Option<PodEvent>, to: impl FnOnce(PodEvent)) -> Option<Reporter> {
+        let event = event?;
+        let done = matches!(event, PodEvent::ListDone);
+        to(event);
+        done.then(|| self.reporter.clone())
+    }
+}

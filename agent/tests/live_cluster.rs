@@ -1,0 +1,291 @@
+//! The cluster feed against a real API server. What the stream of changes implies is compared
+//! with the API's content, read and trimmed here by other means (k8s-openapi's full types).
+
+#[path = "live_cluster/api.rs"]
+mod api;
+#[path = "live_cluster/book.rs"]
+mod book;
+#[path = "live_cluster/churn.rs"]
+mod churn;
+#[path = "live_cluster/relay.rs"]
+mod relay;
+#[path = "live_cluster/running.rs"]
+mod running;
+
+use std::{path::PathBuf, time::Duration};
+
+use serde_json::json;
+use zonemeter_lab::control_plane::ControlPlane;
+
+use crate::{
+    api::Api,
+    churn::Churn,
+    relay::Relay,
+    running::{NODE, Running},
+};
+
+/// The feed waits for the changed permissions at most this often; see its backoff.
+const RECOVERY: Duration = Duration::from_secs(60);
+
+/// A control plane and what tests need to talk to it.
+async fn control_plane(arguments: &'static [&'static str]) -> (ControlPlane, Api) {
+    let start = move || ControlPlane::start(arguments).unwrap();
+    let plane = tokio::task::spawn_blocking(start).await.unwrap();
+    let api = Api::new(&plane.admin_kubeconfig().unwrap()).await;
+    (plane, api)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_and_follows_every_kind() {
+    let (plane, api) = control_plane(&[]).await;
+    api.seed().await;
+    let mut feed = Running::start(&plane.admin_kubeconfig().unwrap());
+    feed.listed().await;
+    feed.equals(&api).await;
+
+    api.label_node("n1", "topology.kubernetes.io/zone", "us-east-2c")
+        .await;
+    api.make_pod("default", "late", Some(NODE), "10.1.0.99")
+        .await;
+    api.make_pod("default", "elsewhere", Some("n2"), "10.2.0.99")
+        .await;
+    api.finish_pod("default", "web-1").await;
+    api.delete_pod("default", "web-2").await;
+    // A StatefulSet's pod that moves between the two watches of pods, both ways.
+    for (node, address) in [
+        ("n2", "10.2.0.50"),
+        (NODE, "10.1.0.51"),
+        ("n2", "10.2.0.52"),
+    ] {
+        api.delete_pod("default", "db-0").await;
+        api.make_pod("default", "db-0", Some(node), address).await;
+    }
+    feed.equals(&api).await;
+    assert_eq!(feed.lists_done(), [1, 1, 1, 1]);
+}
+
+/// Pods that wait for a scheduler belong to "all others" until they come to this node.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_is_scheduled_here_stays() {
+    let (plane, api) = control_plane(&[]).await;
+    api.seed().await;
+    let mut feed = Running::start(&plane.admin_kubeconfig().unwrap());
+    feed.listed().await;
+    for round in 0..20 {
+        let name = format!("waiting-{round}");
+        api.make_pod("default", &name, None, "").await;
+        api.bind_pod("default", &name, NODE).await;
+    }
+    feed.equals(&api).await;
+}
+
+/// 100 pods come and 100 go each second for a minute, meanwhile the server is killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn equals_the_api_after_a_restart_under_churn() {
+    let (mut plane, api) = control_plane(&[]).await;
+    api.seed().await;
+    let mut feed = Running::start(&plane.admin_kubeconfig().unwrap());
+    feed.listed().await;
+    let churn = Churn::start(&api, 100, Duration::from_secs(60));
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    tokio::task::block_in_place(|| {
+        plane.kill_api();
+        plane.start_api().unwrap();
+    });
+    let written = churn.finish().await;
+    assert!(written > 3_000, "{written} pods in a minute are no churn");
+    feed.equals(&api).await;
+    feed.works().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_vanished_while_the_watch_was_down_is_gone() {
+    let (mut plane, api) = control_plane(&[]).await;
+    api.seed().await;
+    let relay = Relay::start(plane.address()).await;
+    let token = plane.folder().join("admin.token");
+    let mut feed = Running::start(&plane.kubeconfig("relay", relay.address(), &token).unwrap());
+    feed.equals(&api).await;
+    feed.listed().await;
+    relay.cut();
+    feed.failing("pods of this node", "cannot").await;
+    let before = feed.book();
+    for name in ["web-0", "web-1", "elsewhere-0"] {
+        api.delete_pod("default", name).await;
+    }
+    api.make_pod("default", "web-0", Some("n2"), "10.2.0.77")
+        .await;
+    // A server that has just started knows no history: it answers 410 to what went before.
+    tokio::task::block_in_place(|| {
+        plane.kill_api();
+        plane.start_api().unwrap();
+    });
+    assert_eq!(feed.book(), before, "what is known stays in use");
+    relay.mend();
+    feed.equals(&api).await;
+    feed.works().await;
+    assert_eq!(feed.lists_done()[1], 2, "a list after 410");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_streams_no_lists_is_read_in_pages() {
+    let (plane, api) = control_plane(&["--feature-gates=WatchList=false"]).await;
+    api.seed().await;
+    for number in 0..450 {
+        let address = format!("10.3.{}.{}", number / 250, number % 250 + 1);
+        api.make_pod("many", &format!("p{number}"), Some("n2"), &address)
+            .await;
+    }
+    let mut feed = Running::start(&plane.admin_kubeconfig().unwrap());
+    feed.listed().await;
+    feed.equals(&api).await;
+    api.make_pod("default", "late", Some(NODE), "10.1.0.99")
+        .await;
+    feed.equals(&api).await;
+    assert_eq!(feed.health().watch_errors, 0);
+}
+
+fn manifest() -> String {
+    concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../deploy/kubernetes/zonemeter.yaml"
+    )
+    .to_owned()
+}
+
+/// A kubeconfig of the account that the manifest makes, with a token of the server's.
+fn service_account(plane: &ControlPlane) -> PathBuf {
+    plane
+        .kubectl(&["apply", "--filename", &manifest()])
+        .unwrap();
+    let token = plane
+        .kubectl(&["--namespace=zonemeter", "create", "token", "zonemeter"])
+        .unwrap();
+    let file = plane.folder().join("account.token");
+    std::fs::write(&file, token.trim()).unwrap();
+    plane.kubeconfig("account", plane.address(), &file).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_manifest_grants_what_is_needed_and_no_more() {
+    let (plane, api) = control_plane(&[]).await;
+    api.seed().await;
+    let kubeconfig = service_account(&plane);
+    let mut feed = Running::start(&kubeconfig);
+    feed.listed().await;
+    feed.equals(&api).await;
+    assert_eq!(feed.health().watch_errors, 0);
+    for may_not in [
+        ["get", "pods"],
+        ["list", "secrets"],
+        ["delete", "pods"],
+        ["patch", "nodes"],
+    ] {
+        let account = "--as=system:serviceaccount:zonemeter:zonemeter";
+        let may = plane.kubectl(&["auth", "can-i", may_not[0], may_not[1], account]);
+        assert!(may.is_err(), "{may_not:?}: {may:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_right_is_named_and_its_grant_noticed() {
+    let (plane, api) = control_plane(&[]).await;
+    api.seed().await;
+    let kubeconfig = service_account(&plane);
+    let resources = [
+        ("", "nodes", "nodes", "nodes"),
+        ("", "pods", "pods", "pods of this node"),
+        ("", "services", "services", "services"),
+        (
+            "discovery.k8s.io",
+            "endpointslices",
+            "endpointslices.discovery.k8s.io",
+            "endpoint slices",
+        ),
+    ];
+    for (group, resource, named, part) in resources {
+        for (verb, left) in [("list", "watch"), ("watch", "list")] {
+            let rules = resources.map(|(rule_group, rule_resource, ..)| {
+                let verbs = if rule_resource == resource {
+                    json!([left])
+                } else {
+                    json!(["list", "watch"])
+                };
+                json!({"apiGroups": [rule_group], "resources": [rule_resource], "verbs": verbs})
+            });
+            api.set_rules("zonemeter", json!(rules)).await;
+            let mut feed = Running::start(&kubeconfig);
+            let line = feed
+                .failing(part, &format!("missing RBAC: {verb} {named};"))
+                .await;
+            assert!(
+                line.contains("system:serviceaccount:zonemeter:zonemeter"),
+                "{group} {line}"
+            );
+            assert!(!feed.health().listed());
+        }
+    }
+    let mut feed = Running::start(&kubeconfig);
+    feed.failing("endpoint slices", "missing RBAC").await;
+    plane
+        .kubectl(&["apply", "--filename", &manifest()])
+        .unwrap();
+    feed.listed().await;
+    feed.equals(&api).await;
+    feed.works().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_rotated_in_its_file_is_used() {
+    let (plane, api) = control_plane(&[]).await;
+    api.seed().await;
+    let kubeconfig = service_account(&plane);
+    let file = plane.folder().join("account.token");
+    let good = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, "expired").unwrap();
+    let mut feed = Running::start(&kubeconfig);
+    feed.failing("services", "(401 Unauthorized)").await;
+    std::fs::write(&file, good).unwrap();
+    feed.listed().await;
+    feed.equals(&api).await;
+    feed.works().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_away_or_slow_is_awaited() {
+    let (mut plane, api) = control_plane(&[]).await;
+    api.seed().await;
+    let relay = Relay::start(plane.address()).await;
+    let token = plane.folder().join("admin.token");
+    let kubeconfig = plane.kubeconfig("relay", relay.address(), &token).unwrap();
+    plane.kill_api();
+    let mut away = Running::start(&plane.admin_kubeconfig().unwrap());
+    let line = away.failing("nodes", "cannot list nodes").await;
+    assert!(line.contains("Connection refused"), "{line}");
+    tokio::task::block_in_place(|| plane.start_api().unwrap());
+    away.equals(&api).await;
+    away.works().await;
+
+    relay.stall();
+    let mut slow = Running::start(&kubeconfig);
+    let line = slow
+        .failing("pods of other nodes", "cannot list pods")
+        .await;
+    assert!(line.contains("timed out"), "{line}");
+    relay.mend();
+    tokio::time::timeout(RECOVERY, slow.equals(&api))
+        .await
+        .unwrap();
+    slow.works().await;
+}
+
+#[tokio::test]
+async fn no_way_to_a_server_is_one_line() {
+    let missing = PathBuf::from("/nonexistent/kubeconfig");
+    let mut feed = Running::start(&missing);
+    let line = feed
+        .failing("nodes", "--kubeconfig /nonexistent/kubeconfig")
+        .await;
+    assert!(line.contains("No such file"), "{line}");
+    assert!(!line.contains('\n'));
+}
