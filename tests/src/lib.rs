@@ -1,1 +1,55 @@
-//! x
+//! The lab: an EKS-shaped cluster out of network namespaces.
+//!
+//! Nodes stand in zones, joined by the VPC's router; an internet lies behind it. Pods are wired
+//! as the AWS VPC CNI wires them. Tests, the demo and benchmarks use this one library:
+//!
+//! ```no_run
+//! use zonemeter_lab::{Lab, Plan, PodPlan, traffic};
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! let lab = Lab::raise(
+//!     Plan::new("example")
+//!         .pod(PodPlan::new("default", "client", "a1"))
+//!         .pod(PodPlan::new("default", "server", "b1")),
+//! )?;
+//! let (client, server) = (lab.pod("default/client")?, lab.pod("default/server")?);
+//! traffic::ping(client.namespace(), server.address(), 2)?;
+//! let sent = lab.between(client.address(), server.address())?;
+//! assert_eq!((sent.bytes, sent.packets), (168, 2));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Three rules hold everywhere: names carry the lab's name, so labs stand side by side; raising
+//! a lab first removes what a killed run of the same name left; expected values never come from
+//! the agent.
+
+pub mod address;
+mod agent;
+mod cluster_file;
+mod interface;
+pub mod interrupt;
+mod lab;
+mod metrics;
+mod names;
+mod namespace;
+mod node;
+mod plan;
+mod pod;
+mod sweep;
+mod tool;
+pub mod traffic;
+mod truth;
+mod wiring;
+
+pub use address::{Family, Zone};
+pub use agent::{Agent, AgentPlan, HttpAnswer, agent_binary};
+pub use interface::{InterfaceCount, backlog_drops};
+pub use lab::Lab;
+pub use metrics::{Metrics, Sample};
+pub use namespace::Namespace;
+pub use node::Node;
+pub use plan::{NodePlan, Owner, Plan, PodPlan, ServicePlan, ServicePort, Transport};
+pub use pod::Pod;
+pub use sweep::remove;
+pub use truth::{Count, Record, Truth, Way, count};

@@ -1,0 +1,223 @@
+//! The address plan: an EKS-shaped VPC with one subnet per zone.
+//!
+//! | what | IPv4 | IPv6 |
+//! |---|---|---|
+//! | VPC | 192.168.0.0/16 | fd5a:6f6e::/56 |
+//! | subnet of zone *z* | 192.168.(32 *z*).0/19 | fd5a:6f6e:0:*z*::/64 |
+//! | subnet's router | first address | fe80::a on every uplink |
+//! | node *n* of the zone | x.y+4.(10 + *n*) | …::(0x10 + *n*) |
+//! | its second ENI | x.y+5.(10 + *n*) | – (as on EKS, IPv6 uses the primary ENI only) |
+//! | its pods | three /24 | one /80 |
+//! | its pods on the second ENI | one /24 | – |
+//! | Services | 10.100.0.0/16 | fd5a:6f6e:ffff::/108 |
+//! | internet | 203.0.113.0/24 | 2001:db8:cafe::/64 |
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use anyhow::{Result, ensure};
+
+/// The VPC's IPv4 range.
+pub const VPC_V4: &str = "192.168.0.0/16";
+/// The VPC's IPv6 range, from the unique local addresses (RFC 4193).
+pub const VPC_V6: &str = "fd5a:6f6e::/56";
+/// The internet's only IPv4 network, from the documentation ranges (RFC 5737).
+pub const INTERNET_V4: &str = "203.0.113.0/24";
+/// The internet's only IPv6 network, from the documentation range (RFC 3849).
+pub const INTERNET_V6: &str = "2001:db8:cafe::/64";
+/// The link-local address of the VPC's router on every uplink.
+pub const ROUTER_LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xa);
+/// The link-local address of a node on its uplinks.
+pub const NODE_LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xb);
+/// Hosts of the internet, in each family.
+pub const INTERNET_HOSTS: usize = 40;
+
+const NODES_PER_ZONE: usize = 6;
+const FIRST_POD_BLOCK: usize = 8;
+const BLOCKS_PER_NODE: usize = 4;
+const PRIMARY_BLOCKS: usize = 3;
+const FIRST_HOST: usize = 10;
+
+/// Which families the pods of a lab speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4 only: EKS' default.
+    V4,
+    /// Pods with IPv6 only; nodes keep an IPv4 address, as on EKS.
+    V6,
+    /// Both at every pod; EKS has no such mode, it lets one lab serve both halves of a test.
+    Dual,
+}
+
+impl Family {
+    /// True when pods have an IPv4 address.
+    pub fn has_v4(self) -> bool {
+        self != Self::V6
+    }
+
+    /// True when pods have an IPv6 address.
+    pub fn has_v6(self) -> bool {
+        self != Self::V4
+    }
+}
+
+/// An availability zone with its subnet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Zone {
+    /// `us-east-2a`, `use2-az1`
+    A,
+    /// `us-east-2b`, `use2-az2`
+    B,
+    /// `us-east-2c`, `use2-az3`
+    C,
+}
+
+impl Zone {
+    /// Every zone, in the order of their names.
+    pub const ALL: [Self; 3] = [Self::A, Self::B, Self::C];
+
+    /// The zone's name, which AWS maps to a place per account.
+    pub fn name(self) -> &'static str {
+        ["us-east-2a", "us-east-2b", "us-east-2c"][self.index()]
+    }
+
+    /// The zone's identifier, the same for every account.
+    pub fn id(self) -> &'static str {
+        ["use2-az1", "use2-az2", "use2-az3"][self.index()]
+    }
+
+    /// The zone's subnet in IPv4.
+    pub fn subnet_v4(self) -> String {
+        format!("192.168.{}.0/19", 32 * self.index())
+    }
+
+    /// The zone's subnet in IPv6.
+    pub fn subnet_v6(self) -> String {
+        format!("fd5a:6f6e:0:{:x}::/64", self.index())
+    }
+
+    /// The subnet's router.
+    pub fn router_v4(self) -> Ipv4Addr {
+        self.v4(0, 1)
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn v4(self, block: usize, host: usize) -> Ipv4Addr {
+        Ipv4Addr::new(192, 168, (32 * self.index() + block) as u8, host as u8)
+    }
+
+    fn v6(self, node: u16, host: u16) -> Ipv6Addr {
+        Ipv6Addr::new(0xfd5a, 0x6f6e, 0, self.index() as u16, node, 0, 0, host)
+    }
+}
+
+/// The addresses of one node: number `ordinal` of its zone.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeAddresses {
+    zone: Zone,
+    ordinal: usize,
+}
+
+impl NodeAddresses {
+    /// The addresses of node number `ordinal` of `zone`, counted from 0.
+    pub fn new(zone: Zone, ordinal: usize) -> Result<Self> {
+        ensure!(
+            ordinal < NODES_PER_ZONE,
+            "zone {} has {NODES_PER_ZONE} nodes already: use another zone",
+            zone.name()
+        );
+        Ok(Self { zone, ordinal })
+    }
+
+    /// The address of ENI number `eni` (0: primary).
+    pub fn eni_v4(&self, eni: usize) -> Ipv4Addr {
+        self.zone.v4(4 + eni, FIRST_HOST + self.ordinal)
+    }
+
+    /// The node's IPv6 address.
+    pub fn primary_v6(&self) -> Ipv6Addr {
+        self.zone.v6(0, 0x10 + self.ordinal as u16)
+    }
+
+    /// The /24 ranges whose addresses belong to ENI number `eni`.
+    pub fn pod_blocks_v4(&self, eni: usize) -> Vec<String> {
+        let first = FIRST_POD_BLOCK + BLOCKS_PER_NODE * self.ordinal;
+        let blocks = match eni {
+            0 => first..first + PRIMARY_BLOCKS,
+            _ => first + PRIMARY_BLOCKS..first + BLOCKS_PER_NODE,
+        };
+        blocks
+            .map(|block| format!("{}/24", self.zone.v4(block, 0)))
+            .collect()
+    }
+
+    /// The /80 delegated to the node.
+    pub fn pod_prefix_v6(&self) -> String {
+        format!("{}/80", self.zone.v6(1 + self.ordinal as u16, 0))
+    }
+
+    /// The IPv4 address of the node's pod number `index` on ENI number `eni`.
+    pub fn pod_v4(&self, eni: usize, index: usize) -> Result<Ipv4Addr> {
+        let per_block = 256 - FIRST_HOST - 1;
+        let blocks = if eni == 0 { PRIMARY_BLOCKS } else { 1 };
+        ensure!(
+            index < per_block * blocks,
+            "the node's ENI {eni} has no address left for another pod"
+        );
+        let first = FIRST_POD_BLOCK + BLOCKS_PER_NODE * self.ordinal;
+        let first = if eni == 0 {
+            first
+        } else {
+            first + PRIMARY_BLOCKS
+        };
+        let (block, host) = (index / per_block, index % per_block);
+        Ok(self.zone.v4(first + block, FIRST_HOST + host))
+    }
+
+    /// The IPv6 address of the node's pod number `index`.
+    pub fn pod_v6(&self, index: usize) -> Ipv6Addr {
+        self.zone.v6(1 + self.ordinal as u16, 0x10 + index as u16)
+    }
+}
+
+/// The internet's host number `index`, below [`INTERNET_HOSTS`], in the family of `like`.
+pub fn internet_host(like: Family, index: usize) -> IpAddr {
+    let host = FIRST_HOST + index % INTERNET_HOSTS;
+    if like.has_v4() {
+        IpAddr::from([203, 0, 113, host as u8])
+    } else {
+        IpAddr::from([0x2001, 0xdb8, 0xcafe, 0, 0, 0, 0, host as u16])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_nodes_and_enis_do_not_overlap() {
+        let mut seen = std::collections::BTreeSet::new();
+        for zone in Zone::ALL {
+            for ordinal in 0..NODES_PER_ZONE {
+                let node = NodeAddresses::new(zone, ordinal).unwrap();
+                assert!(seen.insert(node.eni_v4(0)) && seen.insert(node.eni_v4(1)));
+                for index in 0..735 {
+                    assert!(seen.insert(node.pod_v4(0, index).unwrap()));
+                }
+                assert!(node.pod_v4(0, 735).is_err());
+                assert!(seen.insert(node.pod_v4(1, 0).unwrap()));
+            }
+        }
+    }
+
+    #[test]
+    fn zone_b_starts_at_the_second_nineteenth() {
+        let node = NodeAddresses::new(Zone::B, 0).unwrap();
+        assert_eq!(Zone::B.subnet_v4(), "192.168.32.0/19");
+        assert_eq!(node.eni_v4(0), Ipv4Addr::new(192, 168, 36, 10));
+        assert_eq!(node.pod_v4(0, 0).unwrap(), Ipv4Addr::new(192, 168, 40, 10));
+        assert_eq!(node.pod_blocks_v4(1), ["192.168.43.0/24"]);
+    }
+}

@@ -1,0 +1,370 @@
+//! The agent under test: the real binary, one process in a node's namespace.
+
+mod http;
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    net::{IpAddr, SocketAddr},
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+    process::{Child, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+pub use http::HttpAnswer;
+
+use crate::{metrics::Metrics, node::Node};
+
+/// The port of `/metrics`, `/livez` and `/readyz`.
+const METRICS_PORT: u16 = 9464;
+/// The port of the debug page.
+const DEBUG_PORT: u16 = 9465;
+/// How long an agent gets to end after SIGTERM.
+const TERM_PATIENCE: Duration = Duration::from_secs(15);
+/// How often conditions are looked at.
+const POLL: Duration = Duration::from_millis(50);
+
+/// How to start an agent.
+#[derive(Clone, Debug)]
+pub struct AgentPlan {
+    node: Node,
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    binary: Option<PathBuf>,
+}
+
+impl AgentPlan {
+    /// All interfaces of the node are listened on, so that the node itself and the machine's
+    /// root namespace reach the agent.
+    pub(crate) fn new(node: Node, cluster: &Path, networks: &Path) -> Self {
+        let state = node.directory().join("state");
+        let plan = Self {
+            arguments: vec!["agent".into()],
+            environment: Vec::new(),
+            binary: None,
+            node: node.clone(),
+        };
+        plan.flag("--node-name", node.object_name())
+            .flag("--cluster-file", cluster)
+            .flag("--networks-file", networks)
+            .flag("--listen", format!("0.0.0.0:{METRICS_PORT}"))
+            .flag("--pin-dir", node.pin_directory())
+            .flag("--state-dir", state)
+    }
+
+    /// Sets a flag; a flag set before gets the new value.
+    pub fn flag(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self = self.without(name);
+        self.arguments.extend([name.into(), value.into()]);
+        self
+    }
+
+    /// Takes a flag and its value out.
+    pub fn without(mut self, name: &str) -> Self {
+        if let Some(at) = self.arguments.iter().position(|argument| argument == name) {
+            self.arguments.drain(at..at + 2);
+        }
+        self
+    }
+
+    /// Sets an environment variable.
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Runs another binary than [`agent_binary`].
+    pub fn binary(mut self, path: &Path) -> Self {
+        self.binary = Some(path.to_owned());
+        self
+    }
+
+    /// Starts the process and returns at once.
+    pub fn start(&self) -> Result<Agent> {
+        let binary = self.binary.clone().map_or_else(agent_binary, Ok)?;
+        let state = self.node.directory().join("state");
+        fs::create_dir_all(&state).with_context(|| format!("create {}", state.display()))?;
+        let log = self.node.directory().join("agent.log");
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .with_context(|| format!("open {}", log.display()))?;
+        let child = self
+            .node
+            .namespace()
+            .command(&binary)
+            .args(&self.arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .spawn()
+            .with_context(|| format!("start {}", binary.display()))?;
+        Ok(Agent {
+            child,
+            node: self.node.clone(),
+            log,
+            plan: self.clone(),
+            ended: None,
+            keep: false,
+        })
+    }
+
+    /// Starts the process and waits until `/readyz` says yes.
+    pub fn start_ready(&self) -> Result<Agent> {
+        let mut agent = self.start()?;
+        agent.wait_ready(Duration::from_secs(30))?;
+        Ok(agent)
+    }
+
+    /// Runs the process to its end, which has to come within `patience`; for wrong flags.
+    pub fn run(&self, patience: Duration) -> Result<(ExitStatus, String)> {
+        let mut agent = self.start()?;
+        let from = fs::metadata(&agent.log).map_or(0, |meta| meta.len());
+        let status = agent.wait_end(patience)?;
+        let said = agent.log()?;
+        Ok((
+            status,
+            said.get(from as usize..).unwrap_or(&said).to_owned(),
+        ))
+    }
+}
+
+/// A started agent. It is killed when the value is dropped.
+#[derive(Debug)]
+pub struct Agent {
+    child: Child,
+    node: Node,
+    log: PathBuf,
+    plan: AgentPlan,
+    ended: Option<ExitStatus>,
+    keep: bool,
+}
+
+impl Agent {
+    /// The node that the agent runs on.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// The process' id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where `/metrics` can be read from the machine's root namespace.
+    pub fn url(&self) -> String {
+        format!(
+            "http://{}:{METRICS_PORT}/metrics",
+            self.node.management_address()
+        )
+    }
+
+    /// What the agent has written to its standard output and error.
+    pub fn log(&self) -> Result<String> {
+        fs::read_to_string(&self.log).with_context(|| format!("read {}", self.log.display()))
+    }
+
+    /// Scrapes `/metrics` and checks conservation.
+    pub fn scrape(&self) -> Result<Metrics> {
+        let answer = self.get("/metrics")?;
+        ensure!(
+            answer.status == 200,
+            "/metrics answers {}: {}",
+            answer.status,
+            answer.body
+        );
+        let metrics = Metrics::parse(&answer.body)?;
+        metrics
+            .check_conservation()
+            .with_context(|| format!("node {}", self.node.name()))?;
+        Ok(metrics)
+    }
+
+    /// Gets `path` from the metrics port.
+    pub fn get(&self, path: &str) -> Result<HttpAnswer> {
+        self.get_with(path, &[])
+    }
+
+    /// Gets `path` from the metrics port with more request headers.
+    pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Result<HttpAnswer> {
+        self.request(METRICS_PORT, path, headers)
+    }
+
+    /// Gets `path` from the debug port.
+    pub fn debug(&self, path: &str) -> Result<HttpAnswer> {
+        self.request(DEBUG_PORT, path, &[])
+    }
+
+    /// Scrapes until `condition` holds; fails at the deadline with the last scrape's traffic, and
+    /// at once when a scrape breaks conservation or the process has ended.
+    pub fn wait_until(
+        &mut self,
+        patience: Duration,
+        condition: impl Fn(&Metrics) -> bool,
+    ) -> Result<Metrics> {
+        let deadline = Instant::now() + patience;
+        loop {
+            self.check_alive()?;
+            let metrics = self.scrape()?;
+            if condition(&metrics) {
+                return Ok(metrics);
+            }
+            if Instant::now() > deadline {
+                bail!(
+                    "node {}: not within {patience:?}; last scrape:\n{}",
+                    self.node.name(),
+                    traffic(&metrics)
+                );
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Scrapes until two drains later than now are visible: what was sent before the call is
+    /// then in the metrics. A drain shows itself by the count of the drain histogram.
+    pub fn settled(&mut self) -> Result<Metrics> {
+        let drains = |metrics: &Metrics| metrics.sum("zonemeter_drain_duration_seconds_count", &[]);
+        let before = drains(&self.scrape()?);
+        self.wait_until(Duration::from_secs(30), |metrics| {
+            drains(metrics) >= before + 2
+        })
+    }
+
+    /// Waits until `/readyz` answers 200.
+    pub fn wait_ready(&mut self, patience: Duration) -> Result<()> {
+        let deadline = Instant::now() + patience;
+        loop {
+            self.check_alive()?;
+            let last = self.get("/readyz");
+            match last {
+                Ok(answer) if answer.status == 200 => return Ok(()),
+                Ok(_) | Err(_) if Instant::now() < deadline => thread::sleep(POLL),
+                Ok(answer) => bail!("not ready within {patience:?}: {}", answer.body),
+                Err(error) => {
+                    return Err(error).context(format!("not ready; log:\n{}", self.log()?));
+                }
+            }
+        }
+    }
+
+    /// Ends the process with SIGTERM and waits for it.
+    pub fn stop(&mut self) -> Result<ExitStatus> {
+        self.signal(libc::SIGTERM)?;
+        self.wait_end(TERM_PATIENCE)
+    }
+
+    /// Ends the process with SIGKILL.
+    pub fn kill(&mut self) -> Result<()> {
+        self.signal(libc::SIGKILL)?;
+        self.wait_end(TERM_PATIENCE).map(|_| ())
+    }
+
+    /// Starts the same agent again after [`Agent::stop`] or [`Agent::kill`], and waits until it
+    /// is ready.
+    pub fn restart(&mut self) -> Result<()> {
+        ensure!(self.ended.is_some(), "the agent still runs");
+        *self = self.plan.start_ready()?;
+        Ok(())
+    }
+
+    /// Sends `signal` to the process.
+    pub fn signal(&mut self, signal: i32) -> Result<()> {
+        self.check_alive()?;
+        // SAFETY: kill takes no pointers; the child is not reaped yet, so the id is its own.
+        let result = unsafe { libc::kill(self.child.id() as i32, signal) };
+        ensure!(result == 0, "kill: {}", std::io::Error::last_os_error());
+        Ok(())
+    }
+
+    /// Waits for the process to end by itself.
+    pub fn wait_end(&mut self, patience: Duration) -> Result<ExitStatus> {
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait()? {
+                self.ended = Some(status);
+                return Ok(status);
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        bail!(
+            "the agent did not end within {patience:?}; log:\n{}",
+            self.log()?
+        )
+    }
+
+    /// Leaves the process running when the value is dropped.
+    pub fn keep(&mut self) {
+        self.keep = true;
+    }
+
+    fn check_alive(&mut self) -> Result<()> {
+        if let Some(status) = self.child.try_wait()? {
+            self.ended = Some(status);
+            bail!(
+                "the agent of node {} ended (code {:?}, signal {:?}); log:\n{}",
+                self.node.name(),
+                status.code(),
+                status.signal(),
+                self.log()?
+            );
+        }
+        Ok(())
+    }
+
+    fn request(&self, port: u16, path: &str, headers: &[(&str, &str)]) -> Result<HttpAnswer> {
+        let server = SocketAddr::new(IpAddr::from([127, 0, 0, 1]), port);
+        self.node
+            .namespace()
+            .run(|| http::get(server, path, headers))?
+            .with_context(|| format!("GET {path} on node {}", self.node.name()))
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        if self.keep {
+            return;
+        }
+        // Both fail only when the process is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The binary that labs run: `$ZONEMETER_BIN`, else `zonemeter` beside the running test, demo or
+/// benchmark in the target directory.
+pub fn agent_binary() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("ZONEMETER_BIN") {
+        let path = PathBuf::from(path);
+        ensure!(
+            path.is_file(),
+            "ZONEMETER_BIN names {}, which is no file",
+            path.display()
+        );
+        return Ok(path);
+    }
+    let own = std::env::current_exe().context("path of the running test")?;
+    own.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|directory| directory.join("zonemeter"))
+        .find(|candidate| candidate.is_file())
+        .context("no zonemeter binary: run cargo build -p zonemeter-agent, or set ZONEMETER_BIN")
+}
+
+/// The lines of a scrape that an error message needs.
+fn traffic(metrics: &Metrics) -> String {
+    metrics
+        .samples()
+        .iter()
+        .filter(|sample| sample.name.contains("bytes") || sample.name.contains("packets"))
+        .filter(|sample| !sample.name.contains("workload") && !sample.name.starts_with("process"))
+        .map(|sample| format!("{sample}\n"))
+        .collect()
+}

@@ -1,0 +1,310 @@
+//! A standing lab.
+
+mod raise;
+
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::{
+    address::{self, Family},
+    agent::AgentPlan,
+    cluster_file,
+    names::{LabName, host_veth},
+    namespace::Namespace,
+    node::Node,
+    plan::{PodPlan, ServicePlan},
+    pod::{Pod, PodInfo},
+    sweep, tool,
+    truth::{self, Count, POD_TRUTH, Truth},
+    wiring,
+};
+
+/// Nodes, pods, a router and an internet that stand until the value is dropped.
+#[derive(Debug)]
+pub struct Lab {
+    name: LabName,
+    family: Family,
+    mtu: u32,
+    veth_offloads: bool,
+    directory: PathBuf,
+    router: Namespace,
+    internet: Namespace,
+    nodes: Vec<Node>,
+    pods: Vec<Pod>,
+    pods_made: usize,
+    announced: BTreeSet<String>,
+    services: Vec<ServicePlan>,
+    keep: bool,
+    /// Held for as long as the lab stands; the kernel releases it when the process dies.
+    _lock: File,
+}
+
+impl Lab {
+    /// The lab's name.
+    pub fn name(&self) -> String {
+        self.name.to_string()
+    }
+
+    /// The directory of the lab's files.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// What `--cluster-file` is given.
+    pub fn cluster_file(&self) -> PathBuf {
+        self.directory.join("cluster.json")
+    }
+
+    /// What `--networks-file` is given: the VPC's ranges and its subnets by zone.
+    pub fn networks_file(&self) -> PathBuf {
+        self.directory.join("networks.yaml")
+    }
+
+    /// Every node, in the plan's order.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The node that the plan calls `name`.
+    pub fn node(&self, name: &str) -> Result<Node> {
+        self.nodes
+            .iter()
+            .find(|node| node.name() == name)
+            .cloned()
+            .with_context(|| format!("lab {} has no node {name}", self.name))
+    }
+
+    /// Every wired pod, in the order of wiring.
+    pub fn pods(&self) -> &[Pod] {
+        &self.pods
+    }
+
+    /// The wired pod `namespace/name`.
+    pub fn pod(&self, key: &str) -> Result<Pod> {
+        self.pods
+            .iter()
+            .find(|pod| pod.key() == key)
+            .cloned()
+            .with_context(|| format!("lab {} has no pod {key}", self.name))
+    }
+
+    /// The internet's namespace.
+    pub fn internet(&self) -> &Namespace {
+        &self.internet
+    }
+
+    /// The address of the internet's host number `index`, in the lab's first family.
+    pub fn internet_host(&self, index: usize) -> IpAddr {
+        address::internet_host(self.family, index)
+    }
+
+    /// The address of the internet's host number `index` in IPv6.
+    pub fn internet_host_v6(&self, index: usize) -> IpAddr {
+        address::internet_host(Family::V6, index)
+    }
+
+    /// An agent for `node`, not started yet.
+    pub fn agent(&self, node: &str) -> Result<AgentPlan> {
+        Ok(AgentPlan::new(
+            self.node(node)?,
+            &self.cluster_file(),
+            &self.networks_file(),
+        ))
+    }
+
+    /// What the far ends of all uplinks counted.
+    pub fn uplink_truth(&self) -> Result<Truth> {
+        truth::read(&self.router)
+    }
+
+    /// What arrived at `pod`, counted inside it. Wire truth unless the plan keeps the veths'
+    /// offloads.
+    pub fn pod_truth(&self, pod: &Pod) -> Result<Truth> {
+        ensure!(
+            !self.veth_offloads,
+            "with veth offloads a pod's counters are not wire truth"
+        );
+        truth::read(pod.namespace())
+    }
+
+    /// What went from `source` to `destination` over the wire. Between pods of one node the
+    /// receiving pod counts; otherwise the far end of the sender's uplink, or of the receiver's
+    /// where the sender has none.
+    pub fn between(&self, source: IpAddr, destination: IpAddr) -> Result<Count> {
+        let (from, to) = (self.pod_at(source), self.pod_at(destination));
+        if let (Some(from), Some(to)) = (from, to)
+            && from.node().name() == to.node().name()
+        {
+            return Ok(self.pod_truth(to)?.arrived(source, destination));
+        }
+        let truth = self.uplink_truth()?;
+        match self.is_inside(source) {
+            true => Ok(truth.arrived(source, destination)),
+            false => Ok(truth.delivered(source, destination)),
+        }
+    }
+
+    /// Wires `plan` as the CNI would, without telling the Kubernetes API.
+    pub fn wire_pod(&mut self, plan: PodPlan) -> Result<Pod> {
+        let mut pods = self.make_pods(vec![plan])?;
+        pods.pop().context("no pod was made")
+    }
+
+    /// Lets the cluster file name `pod`.
+    pub fn announce(&mut self, pod: &Pod) -> Result<()> {
+        self.announced.insert(pod.key());
+        self.write_cluster_file()
+    }
+
+    /// Wires and announces a pod.
+    pub fn add_pod(&mut self, plan: PodPlan) -> Result<Pod> {
+        let pod = self.wire_pod(plan)?;
+        self.announce(&pod)?;
+        Ok(pod)
+    }
+
+    /// Takes `pod` out of the cluster file.
+    pub fn withdraw(&mut self, pod: &Pod) -> Result<()> {
+        self.announced.remove(&pod.key());
+        self.write_cluster_file()
+    }
+
+    /// Deletes the pod's veth, rules and namespace, without telling the Kubernetes API.
+    pub fn unwire_pod(&mut self, pod: &Pod) -> Result<()> {
+        pod.node()
+            .namespace()
+            .ip(&wiring::pod::host_side_undo(pod.info()))?;
+        self.pods.retain(|other| other.key() != pod.key());
+        let delete = format!("netns del {}", pod.namespace().name());
+        tool::feed(Command::new("ip").args(["-batch", "-"]), &delete)
+    }
+
+    /// Adds a Service to every node's rules and to the cluster file.
+    pub fn add_service(&mut self, service: ServicePlan) -> Result<()> {
+        self.services.push(service);
+        for node in &self.nodes {
+            raise::load_rules(node, &self.services)?;
+        }
+        self.write_cluster_file()
+    }
+
+    /// The text of the cluster file as the lab stands now.
+    pub fn cluster_json(&self) -> String {
+        let pods = self
+            .pods
+            .iter()
+            .filter(|pod| self.announced.contains(&pod.key()));
+        cluster_file::render(&self.nodes, pods, &self.pods, &self.services)
+    }
+
+    /// Writes the cluster file anew, in one step.
+    pub fn write_cluster_file(&self) -> Result<()> {
+        cluster_file::write(&self.cluster_file(), &self.cluster_json())
+    }
+
+    /// Leaves the lab standing when the value is dropped; [`crate::remove`] takes it down.
+    pub fn keep(&mut self) {
+        self.keep = true;
+    }
+
+    /// Takes the lab down and reports what could not be removed.
+    pub fn end(mut self) -> Result<()> {
+        self.keep = true;
+        sweep::sweep(&self.name)
+    }
+
+    fn pod_at(&self, address: IpAddr) -> Option<&Pod> {
+        self.pods
+            .iter()
+            .find(|pod| pod.addresses().contains(&address))
+    }
+
+    /// True for addresses whose packets enter the router over an uplink.
+    fn is_inside(&self, address: IpAddr) -> bool {
+        self.pod_at(address).is_some()
+            || self
+                .nodes
+                .iter()
+                .any(|node| [node.address(), node.address_v6()].contains(&address))
+    }
+
+    fn pod_info(&self, plan: PodPlan, number: usize, namespace: Namespace) -> Result<PodInfo> {
+        let node = self.node(&plan.node)?;
+        if plan.eni >= node.info().enis() {
+            bail!("node {} has no ENI number {}", plan.node, plan.eni);
+        }
+        let mut addresses = Vec::new();
+        // The number never repeats in a lab, so no address is used twice.
+        if self.family.has_v4() {
+            addresses.push(node.info().addresses.pod_v4(plan.eni, number)?.into());
+        }
+        if self.family.has_v6() {
+            addresses.push(node.info().addresses.pod_v6(number).into());
+        }
+        let veth = host_veth(&plan.namespace, &plan.name);
+        Ok(PodInfo {
+            plan,
+            number,
+            node,
+            namespace,
+            veth,
+            addresses,
+        })
+    }
+
+    fn make_pods(&mut self, plans: Vec<PodPlan>) -> Result<Vec<Pod>> {
+        let mut made: Vec<Pod> = Vec::new();
+        let names: Vec<String> = plans.iter().map(|plan| self.pod_namespace(plan)).collect();
+        raise::make_namespaces(&names)?;
+        for (plan, name) in plans.into_iter().zip(&names) {
+            let key = format!("{}/{}", plan.namespace, plan.name);
+            ensure!(
+                self.pods.iter().chain(&made).all(|pod| pod.key() != key),
+                "lab {} has a pod {key} already",
+                self.name
+            );
+            let number = self.pods_made;
+            self.pods_made += 1;
+            made.push(Pod::new(self.pod_info(
+                plan,
+                number,
+                Namespace::open(name)?,
+            )?));
+        }
+        raise::wire_pods(&made, self.mtu, self.veth_offloads)?;
+        for pod in &made {
+            tool::feed(
+                pod.namespace().command("nft").args(["-f", "-"]),
+                &truth::script(POD_TRUTH, self.mtu, false),
+            )?;
+        }
+        self.pods.extend(made.iter().cloned());
+        Ok(made)
+    }
+
+    fn pod_namespace(&self, plan: &PodPlan) -> String {
+        self.name
+            .namespace(&format!("{}.{}", plan.namespace, plan.name))
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if self.keep {
+            return;
+        }
+        if let Err(error) = sweep::sweep(&self.name)
+            && !thread::panicking()
+        {
+            panic!("lab {} was not removed: {error:#}", self.name);
+        }
+    }
+}

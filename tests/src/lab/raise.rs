@@ -1,0 +1,286 @@
+//! Raising: from the plan to namespaces, cables, addresses, rules and files.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File, TryLockError},
+    net::Ipv4Addr,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::{
+    address::{NodeAddresses, VPC_V4, VPC_V6, Zone},
+    lab::Lab,
+    names::{LabName, check_node},
+    namespace::Namespace,
+    node::{Management, Node, NodeInfo},
+    plan::{NodePlan, Plan, ServicePlan},
+    pod::Pod,
+    sweep, tool, truth,
+    wiring::{self, kube_proxy, node, pod, vpc},
+};
+
+/// Segmentation and joining, everything that makes an skb differ from a wire packet.
+const OFFLOADS_OFF: [&str; 10] = [
+    "tso",
+    "off",
+    "gso",
+    "off",
+    "gro",
+    "off",
+    "tx-udp-segmentation",
+    "off",
+    "tx-gso-list",
+    "off",
+];
+
+/// How long to wait for another process that has a lab of the same name.
+const LOCK_PATIENCE: Duration = Duration::from_secs(120);
+
+impl Lab {
+    /// Removes what a killed run of the same name left, then raises the plan. Needs root and
+    /// the tools that `cargo xtask setup` installs.
+    pub fn raise(plan: Plan) -> Result<Self> {
+        tool::require()?;
+        let name = LabName::new(&plan.name)?;
+        let lock = lock(&name)?;
+        sweep::sweep(&name)?;
+        let raised = Self::build(plan, name.clone(), lock);
+        if raised.is_err() {
+            // What stands is removed with the error in hand, which matters more than a second.
+            let _ = sweep::sweep(&name);
+        }
+        raised.with_context(|| format!("raise lab {name}"))
+    }
+
+    fn build(plan: Plan, name: LabName, lock: File) -> Result<Self> {
+        let (router, internet) = (name.namespace("vpc"), name.namespace("internet"));
+        let mut namespaces = vec![router.clone(), internet.clone()];
+        namespaces.extend(plan.nodes.iter().map(|node| name.namespace(&node.name)));
+        make_namespaces(&namespaces)?;
+        let directory = sweep::directory(&name);
+        let nodes = make_nodes(&plan.nodes, &name)?;
+        let mut lab = Self {
+            family: plan.family,
+            mtu: plan.mtu,
+            veth_offloads: plan.veth_offloads,
+            router: Namespace::open(&router)?,
+            internet: Namespace::open(&internet)?,
+            nodes,
+            pods: Vec::new(),
+            pods_made: 0,
+            announced: BTreeSet::new(),
+            services: plan.services,
+            keep: false,
+            directory,
+            name,
+            _lock: lock,
+        };
+        match lab.furnish(plan.pods, plan.uplink_gro) {
+            Ok(()) => Ok(lab),
+            Err(error) => {
+                lab.keep = true;
+                Err(error)
+            }
+        }
+    }
+
+    fn furnish(&mut self, pods: Vec<crate::PodPlan>, uplink_gro: bool) -> Result<()> {
+        self.lay_cables()?;
+        self.configure_fabric()?;
+        for node in &self.nodes {
+            node.namespace().ip(&node::lines(node.info()))?;
+            node.namespace().sysctl(&node::link_sysctls())?;
+            load_rules(node, &self.services)?;
+            for (eni, _) in node.info().uplinks() {
+                offloads_off(node.namespace(), &format!("eth{eni}"))?;
+            }
+            if uplink_gro {
+                node.set_uplink_gro(true)?;
+            }
+        }
+        for pod in self.make_pods(pods)? {
+            self.announced.insert(pod.key());
+        }
+        fs::write(self.networks_file(), networks_yaml()).context("write the networks file")?;
+        self.write_cluster_file()
+    }
+
+    fn lay_cables(&self) -> Result<()> {
+        let router = self.router.name();
+        let mut lines = vec![vpc::internet_cable(router, self.internet.name(), self.mtu)];
+        for node in &self.nodes {
+            let management = self.name.management_link(node.info().number);
+            lines.extend(node::cables(node.info(), router, &management, self.mtu));
+        }
+        tool::feed(
+            Command::new("ip").args(["-batch", "-"]),
+            &tool::lines(&lines),
+        )
+    }
+
+    fn configure_fabric(&self) -> Result<()> {
+        let infos: Vec<NodeInfo> = self.nodes.iter().map(|node| node.info().clone()).collect();
+        let mut lines = vpc::router();
+        lines.extend(infos.iter().flat_map(vpc::attach));
+        self.router.ip(&lines)?;
+        self.router.sysctl(&vpc::router_sysctls(&infos))?;
+        self.internet.ip(&vpc::internet())?;
+        for (_, link) in infos.iter().flat_map(NodeInfo::uplinks) {
+            offloads_off(&self.router, &link)?;
+        }
+        offloads_off(&self.router, vpc::INTERNET_LINK)?;
+        offloads_off(&self.internet, "eth0")?;
+        tool::feed(
+            self.router.command("nft").args(["-f", "-"]),
+            &truth::script("up-*", self.mtu, true),
+        )
+    }
+}
+
+/// Creates namespaces and gives them the parameters that interfaces inherit.
+pub(super) fn make_namespaces(names: &[String]) -> Result<()> {
+    let lines: Vec<String> = names
+        .iter()
+        .map(|name| format!("netns add {name}"))
+        .collect();
+    tool::feed(
+        Command::new("ip").args(["-batch", "-"]),
+        &tool::lines(&lines),
+    )?;
+    for name in names {
+        let namespace = Namespace::open(name)?;
+        namespace.sysctl(&wiring::common_sysctls())?;
+        namespace.sysctl(&wiring::endpoint_sysctls())?;
+    }
+    Ok(())
+}
+
+/// Lays the pods' veths, then configures both ends: one process per namespace.
+pub(super) fn wire_pods(pods: &[Pod], mtu: u32, veth_offloads: bool) -> Result<()> {
+    let cables: Vec<String> = pods.iter().map(|pod| pod::cable(pod.info(), mtu)).collect();
+    tool::feed(
+        Command::new("ip").args(["-batch", "-"]),
+        &tool::lines(&cables),
+    )?;
+    let mut host_sides: BTreeMap<&str, (Namespace, Vec<String>)> = BTreeMap::new();
+    for pod in pods {
+        pod.namespace().ip(&pod::inside(pod.info()))?;
+        if !veth_offloads {
+            offloads_off(pod.node().namespace(), pod.veth())?;
+        }
+        if !pod.info().plan.offloads {
+            offloads_off(pod.namespace(), "eth0")?;
+        }
+        host_sides
+            .entry(pod.node().name())
+            .or_insert_with(|| (pod.node().namespace().clone(), Vec::new()))
+            .1
+            .extend(pod::host_side(pod.info()));
+    }
+    for (namespace, lines) in host_sides.values() {
+        namespace.ip(lines)?;
+    }
+    Ok(())
+}
+
+/// Replaces a node's iptables rules by those for `services`.
+pub(super) fn load_rules(node: &Node, services: &[ServicePlan]) -> Result<()> {
+    let address = node.info().addresses.eni_v4(0);
+    let inside = node.namespace();
+    tool::feed(
+        &mut inside.command("iptables-restore"),
+        &kube_proxy::rules_v4(address, services),
+    )?;
+    tool::feed(
+        &mut inside.command("ip6tables-restore"),
+        &kube_proxy::rules_v6(services),
+    )
+}
+
+fn make_nodes(plans: &[NodePlan], lab: &LabName) -> Result<Vec<Node>> {
+    let mut per_zone: BTreeMap<Zone, usize> = BTreeMap::new();
+    let mut nodes = Vec::new();
+    for (number, plan) in plans.iter().enumerate() {
+        check_node(&plan.name)?;
+        let ordinal = per_zone.entry(plan.zone).or_default();
+        let addresses = NodeAddresses::new(plan.zone, *ordinal)?;
+        *ordinal += 1;
+        let namespace = Namespace::open(&lab.namespace(&plan.name))?;
+        namespace.sysctl(&node::sysctls())?;
+        let directory = sweep::directory(lab).join(&plan.name);
+        fs::create_dir_all(&directory).with_context(|| format!("{}", directory.display()))?;
+        nodes.push(Node::new(NodeInfo {
+            plan: plan.clone(),
+            number,
+            addresses,
+            namespace,
+            management: management(lab, number)?,
+            directory,
+            pin_directory: sweep::pin_directory(lab).join(&plan.name),
+        }));
+    }
+    Ok(nodes)
+}
+
+/// A /30 out of 198.18.0.0/15, the range for tests between networks (RFC 2544): the lab's hash
+/// picks one of 2048 groups of 16 nodes.
+fn management(lab: &LabName, number: usize) -> Result<Management> {
+    ensure!(number < 16, "a lab has at most 16 nodes");
+    let digest = lab.digest();
+    let group = u32::from(u16::from_be_bytes([digest[0], digest[1]])) % 2048;
+    let base = u32::from(Ipv4Addr::new(198, 18, 0, 0)) + group * 64 + number as u32 * 4;
+    Ok(Management {
+        outside: Ipv4Addr::from(base + 1),
+        inside: Ipv4Addr::from(base + 2),
+    })
+}
+
+fn offloads_off(namespace: &Namespace, link: &str) -> Result<()> {
+    tool::feed(
+        namespace
+            .command("ethtool")
+            .args(["-K", link])
+            .args(OFFLOADS_OFF),
+        "",
+    )
+}
+
+fn networks_yaml() -> String {
+    let mut text = format!("vpc: [{VPC_V4}, \"{VPC_V6}\"]\nnetworks:\n");
+    for zone in Zone::ALL {
+        for subnet in [zone.subnet_v4(), zone.subnet_v6()] {
+            let letter = &zone.name()[zone.name().len() - 1..];
+            text.push_str(&format!(
+                "  - {{ cidr: \"{subnet}\", zone: {}, zoneId: {}, name: private-{letter} }}\n",
+                zone.name(),
+                zone.id(),
+            ));
+        }
+    }
+    text
+}
+
+/// One lab of a name at a time on a machine.
+fn lock(name: &LabName) -> Result<File> {
+    let directory = std::env::temp_dir().join("zonemeter-lab");
+    fs::create_dir_all(&directory).with_context(|| format!("create {}", directory.display()))?;
+    let path = directory.join(format!("{name}.lock"));
+    let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(50));
+            }
+            Err(TryLockError::WouldBlock) => bail!("another process has the lab {name}"),
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("lock {}", path.display()));
+            }
+        }
+    }
+}
