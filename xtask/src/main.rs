@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod demo;
 mod exec;
 mod lint;
@@ -31,6 +32,8 @@ enum Command {
     Test(test::Args),
     /// Raise a cluster on this machine, let it talk, and watch what the agents count
     Demo(demo::Args),
+    /// Measure what counting costs per packet
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -49,5 +52,6 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Lint => lint::run(),
         Command::Test(args) => test::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Bench(args) => bench::run(&args),
     }
 }
