@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+mod bench;
+mod demo;
 mod exec;
 mod lint;
 mod privilege;
@@ -28,6 +30,10 @@ enum Command {
     Lint,
     /// Run every test: units, kernel programs on crafted packets, the lab
     Test(test::Args),
+    /// Raise a cluster on this machine, let it talk, and watch what the agents count
+    Demo(demo::Args),
+    /// Measure what counting costs per packet
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -45,5 +51,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Setup => setup::run(),
         Command::Lint => lint::run(),
         Command::Test(args) => test::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Bench(args) => bench::run(&args),
     }
 }

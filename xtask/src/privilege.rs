@@ -1,6 +1,11 @@
 //! How this process may act as root.
 
-use std::fs;
+use std::{
+    ffi::{OsStr, OsString},
+    fs,
+};
+
+use anyhow::{Context, Result, bail};
 
 use crate::exec::{self, Cmd};
 
@@ -34,11 +39,33 @@ impl Privilege {
             Self::Sudo => Cmd::new("sudo")
                 .args(["-n", "-E", "env"])
                 .arg({
-                    let mut path = std::ffi::OsString::from("PATH=");
+                    let mut path = OsString::from("PATH=");
                     path.push(exec::search_path());
                     path
                 })
                 .arg(program),
+        }
+    }
+}
+
+/// Does `work` as root: here when this process is root, else in this program started again by
+/// sudo with `arguments`.
+pub(crate) fn as_root<A: AsRef<OsStr>>(
+    arguments: &[A],
+    work: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    match Privilege::find() {
+        Privilege::Root => work(),
+        privilege @ Privilege::Sudo => {
+            let program = std::env::current_exe().context("this program's own path")?;
+            exec::run(
+                privilege
+                    .command(&program.to_string_lossy())
+                    .args(arguments),
+            )
+        }
+        Privilege::Absent => {
+            bail!("network namespaces and kernel programs need root or passwordless sudo")
         }
     }
 }

@@ -1,0 +1,125 @@
+//! `cargo xtask bench`: what counting costs per packet, with real packets between two pods of a
+//! node of the lab.
+//!
+//! Each round runs every case three times: with nothing on the veths, with a program that does
+//! nothing, and with the agent. The kernel's own statistics (`kernel.bpf_stats_enabled`) tell
+//! how long each program ran; they cost some time themselves, which the empty program shows.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use zonemeter_lab::{Lab, Plan, PodPlan, interrupt};
+
+use crate::{
+    exec::{self, Cmd},
+    privilege, progress, repository, setup,
+};
+
+mod case;
+mod floor;
+mod machine;
+mod measure;
+mod report;
+mod stats;
+
+use case::Case;
+use measure::{Mode, Sample};
+use report::Report;
+
+const LAB: &str = "bench";
+const DOCUMENT: &str = "docs/bench-datapath.md";
+
+/// How much to measure.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Rounds; the table shows medians over them
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=101))]
+    rounds: u32,
+    /// How long to measure each case in each round, in seconds
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=60))]
+    seconds: u64,
+    /// Write the result to docs/bench-datapath.md
+    #[arg(long)]
+    write: bool,
+}
+
+/// The command.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    setup::ensure()?;
+    progress::step("building the agent (release)", build_agent)?;
+    let mut again = vec![
+        "bench".to_owned(),
+        "--rounds".to_owned(),
+        args.rounds.to_string(),
+    ];
+    again.extend(["--seconds".to_owned(), args.seconds.to_string()]);
+    again.extend(args.write.then(|| "--write".to_owned()));
+    privilege::as_root(&again, || measure_all(args))
+}
+
+fn build_agent() -> Result<()> {
+    exec::run(Cmd::cargo().args(["build", "--locked", "--release"]).args([
+        "--package",
+        "zonemeter-agent",
+        "--bin",
+        "zonemeter",
+    ]))
+}
+
+fn measure_all(args: &Args) -> Result<()> {
+    interrupt::watch()?;
+    let _statistics = stats::Enabled::switch_on()?;
+    let lab = progress::quiet_step("raising the lab", || Lab::raise(plan()))?;
+    let samples = rounds(&lab, args);
+    progress::quiet_step("removing the lab", || lab.end())?;
+    let report = Report {
+        samples: samples?,
+        rounds: args.rounds,
+        seconds: args.seconds,
+    };
+    let table = report.table();
+    progress::say(&table);
+    if args.write {
+        let text = report.document(&table, &machine::describe()?);
+        fs::write(repository::root().join(DOCUMENT), text)
+            .with_context(|| format!("writing {DOCUMENT}"))?;
+        progress::say(&format!("written to {DOCUMENT}"));
+    }
+    Ok(())
+}
+
+/// Two pairs of pods on one node: one that hands super-packets to the kernel, and one that does
+/// not.
+fn plan() -> Plan {
+    let pod = |name: &str| PodPlan::new("bench", name, "a1");
+    Plan::new(LAB)
+        .veth_offloads(true)
+        .pod(pod("sender"))
+        .pod(pod("receiver"))
+        .pod(pod("plain-sender").without_offloads())
+        .pod(pod("plain-receiver").without_offloads())
+}
+
+fn rounds(lab: &Lab, args: &Args) -> Result<Vec<Sample>> {
+    case::prepare(lab)?;
+    let duration = Duration::from_secs(args.seconds);
+    let mut samples = Vec::new();
+    for round in 1..=args.rounds {
+        let what = format!("round {round} of {}", args.rounds);
+        samples.extend(progress::quiet_step(&what, || one_round(lab, duration))?);
+    }
+    Ok(samples)
+}
+
+fn one_round(lab: &Lab, duration: Duration) -> Result<Vec<Sample>> {
+    let mut samples = Vec::new();
+    for mode in Mode::ALL {
+        let attached = mode.attach(lab)?;
+        for case in Case::ALL {
+            ensure!(!interrupt::interrupted(), "interrupted");
+            samples.push(attached.measure(lab, case, duration)?);
+        }
+        attached.detach()?;
+    }
+    Ok(samples)
+}

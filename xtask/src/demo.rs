@@ -1,0 +1,219 @@
+//! `cargo xtask demo`: the whole line on one machine. It raises an EKS-shaped lab, lets
+//! workloads talk, and shows for twenty seconds what the agents' `/metrics` say of it.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use zonemeter_lab::{Agent, Lab, Metrics, interrupt};
+
+use crate::{
+    exec::{self, Cmd},
+    privilege, progress, repository, setup,
+};
+
+mod flows;
+mod part;
+mod scene;
+mod screen;
+mod table;
+mod totals;
+mod units;
+
+use screen::Screen;
+use totals::Totals;
+
+/// The lab's name: what `--end` removes.
+const LAB: &str = "demo";
+/// How often the table is drawn anew where a person looks on.
+const REDRAW_EVERY: Duration = Duration::from_secs(1);
+/// How often it is printed where nobody does.
+const PRINT_EVERY: Duration = Duration::from_secs(5);
+
+/// How long, and what stays.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// How long to watch, in seconds
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(2..=3600))]
+    seconds: u64,
+    /// Leave the lab, its agents and its traffic standing afterwards
+    #[arg(long, conflicts_with = "end")]
+    keep: bool,
+    /// Remove what an earlier `--keep` left standing
+    #[arg(long)]
+    end: bool,
+    /// One of the demo's own programs, inside a pod; not for people
+    #[arg(long, hide = true, value_enum, requires_all = ["namespace", "port"])]
+    part: Option<part::Part>,
+    #[arg(long, hide = true)]
+    namespace: Option<String>,
+    #[arg(long, hide = true)]
+    port: Option<u16>,
+}
+
+/// The command.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    if let (Some(part), Some(namespace), Some(port)) = (args.part, &args.namespace, args.port) {
+        return part.run(namespace, port);
+    }
+    if args.end {
+        return privilege::as_root(&["demo", "--end"], end);
+    }
+    setup::ensure()?;
+    progress::step("building the agent (release)", build_agent)?;
+    privilege::as_root(&again(args), || show(args))
+}
+
+fn end() -> Result<()> {
+    progress::step("removing the demo's lab", || zonemeter_lab::remove(LAB))
+}
+
+fn build_agent() -> Result<()> {
+    exec::run(Cmd::cargo().args(["build", "--locked", "--release"]).args([
+        "--package",
+        "zonemeter-agent",
+        "--bin",
+        "zonemeter",
+    ]))
+}
+
+/// The arguments with which root is asked to do the same.
+fn again(args: &Args) -> Vec<String> {
+    let mut again = vec![
+        "demo".to_owned(),
+        "--seconds".to_owned(),
+        args.seconds.to_string(),
+    ];
+    again.extend(args.keep.then(|| "--keep".to_owned()));
+    again
+}
+
+fn show(args: &Args) -> Result<()> {
+    interrupt::watch()?;
+    let mut lab = progress::quiet_step("raising the lab: 3 nodes in 2 zones, an internet", || {
+        Lab::raise(scene::plan(LAB))
+    })?;
+    let result = perform(&lab, args);
+    let interrupted = interrupt::interrupted();
+    if args.keep && !interrupted && result.is_ok() {
+        lab.keep();
+        say_what_stays(&lab);
+        return result.map(|_| ());
+    }
+    progress::quiet_step("removing the lab", || lab.end())?;
+    match result {
+        Err(_) | Ok(()) if interrupted => {
+            progress::say("interrupted; nothing was left behind");
+            std::process::exit(130)
+        }
+        other => other,
+    }
+}
+
+/// Agents, traffic, the table, the totals.
+fn perform(lab: &Lab, args: &Args) -> Result<()> {
+    let mut agents = progress::quiet_step("starting one agent on each node", || start(lab))?;
+    for agent in &agents {
+        progress::say(&format!(
+            "    {} in {}: curl {}",
+            agent.node().name(),
+            agent.node().zone().name(),
+            agent.url()
+        ));
+    }
+    let mut traffic = scene::Traffic::start(lab)?;
+    watch(&agents, Duration::from_secs(args.seconds))?;
+    if interrupt::interrupted() {
+        return Ok(());
+    }
+    if args.keep {
+        agents.iter_mut().for_each(Agent::keep);
+        traffic.keep();
+        return Ok(());
+    }
+    traffic.stop()?;
+    report(lab, &mut agents)
+}
+
+fn start(lab: &Lab) -> Result<Vec<Agent>> {
+    let binary = repository::root().join("target/release/zonemeter");
+    lab.nodes()
+        .iter()
+        .map(|node| {
+            let plan = lab
+                .agent(node.name())?
+                .binary(&binary)
+                .flag("--interval", "500ms");
+            plan.start_ready()
+                .with_context(|| format!("the agent of node {}", node.name()))
+        })
+        .collect()
+}
+
+fn watch(agents: &[Agent], duration: Duration) -> Result<()> {
+    let every = if progress::is_terminal() {
+        REDRAW_EVERY
+    } else {
+        PRINT_EVERY
+    };
+    let mut screen = Screen::new(progress::is_terminal());
+    let mut rates = flows::Rates::default();
+    let started = Instant::now();
+    let mut next = started;
+    while started.elapsed() < duration && !interrupt::interrupted() {
+        let scrapes = scrape(agents)?;
+        let rows = rates.next(flows::read(&scrapes), started.elapsed());
+        screen.draw(&table::render(&rows, started.elapsed(), duration));
+        next += every;
+        wait_until(next.min(started + duration));
+    }
+    Ok(())
+}
+
+/// Each scrape is checked: the sums of the contract hold, or the demo ends with an error.
+fn scrape(agents: &[Agent]) -> Result<Vec<Metrics>> {
+    agents.iter().map(Agent::scrape).collect()
+}
+
+fn wait_until(time: Instant) {
+    while Instant::now() < time && !interrupt::interrupted() {
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn report(lab: &Lab, agents: &mut [Agent]) -> Result<()> {
+    let settle = || {
+        agents
+            .iter_mut()
+            .map(Agent::settled)
+            .collect::<Result<Vec<_>>>()
+    };
+    let scrapes = progress::quiet_step("draining what is left", settle)?;
+    for line in Totals::read(&scrapes, &scene::wire_truth(lab)?).render() {
+        progress::say(&line);
+    }
+    Ok(())
+}
+
+fn say_what_stays(lab: &Lab) {
+    progress::say("the lab, its agents and its traffic stay:");
+    for node in lab.nodes() {
+        let address = node.management_address();
+        progress::say(&format!(
+            "    node {}: curl http://{address}:9464/metrics",
+            node.name()
+        ));
+    }
+    for pod in lab.pods() {
+        progress::say(&format!(
+            "    pod {} at {}: ip netns exec {} sh",
+            pod.key(),
+            pod.address(),
+            pod.namespace().name()
+        ));
+    }
+    progress::say(&format!("    files: {}", lab.directory().display()));
+    progress::say("end it with: cargo xtask demo --end");
+}

@@ -1,0 +1,176 @@
+//! What plays: the nodes, the pods and what they send each other.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context, Result};
+use zonemeter_lab::{Count, Lab, Namespace, Owner, Plan, Pod, PodPlan, Record, Way};
+
+use super::part::Part;
+
+const HTTP_PORT: u16 = 8080;
+const IPERF_PORT: u16 = 5201;
+/// Enough to be seen, and leaves the machine usable.
+const IPERF_BITRATE: &str = "400M";
+const PAGE_BYTES: u64 = 20_000;
+const DOWNLOAD_BYTES: u64 = 20_000_000;
+const DOWNLOAD_RATE: &str = "4M";
+
+/// A client that loops over two servers in two zones, two iperf3 pods on one node, and a pod
+/// that downloads from the internet.
+pub(super) fn plan(name: &str) -> Plan {
+    let deployed = |name: &str, hash: &str, node: &str| {
+        PodPlan::new("default", &format!("{name}-{hash}"), node)
+            .owner(Owner::Deployment(name.to_owned()))
+    };
+    Plan::new(name)
+        .pod(deployed("client-dep", "6c8f-x2v7p", "a1"))
+        .pod(deployed("server-dep", "797d-b9jf8", "a2").app("server"))
+        .pod(deployed("server-dep", "797d-8m6hx", "b1").app("server"))
+        .pod(PodPlan::new("iperf3", "iperf3-client", "b1"))
+        .pod(PodPlan::new("iperf3", "iperf3-server", "b1"))
+        .pod(deployed("updater", "5b4d-tq9wl", "a2"))
+}
+
+/// The running senders and servers. Dropped, they are killed; the lab's end would do it too.
+pub(super) struct Traffic {
+    children: Vec<Child>,
+    keep: bool,
+}
+
+impl Traffic {
+    /// Starts everything that [`plan`] has pods for.
+    pub(super) fn start(lab: &Lab) -> Result<Self> {
+        let mut traffic = Self {
+            children: Vec::new(),
+            keep: false,
+        };
+        let pod = |key: &str| lab.pod(&format!("default/{key}"));
+        let servers = [pod("server-dep-797d-b9jf8")?, pod("server-dep-797d-8m6hx")?];
+        for server in &servers {
+            traffic.add(http_server(server.namespace())?)?;
+        }
+        traffic.add(http_server(lab.internet())?)?;
+        traffic.add(client(&pod("client-dep-6c8f-x2v7p")?, &servers))?;
+        traffic.add(download(&pod("updater-5b4d-tq9wl")?, lab.internet_host(0)))?;
+        let (sender, receiver) = (
+            lab.pod("iperf3/iperf3-client")?,
+            lab.pod("iperf3/iperf3-server")?,
+        );
+        traffic.add(iperf_server(&receiver))?;
+        traffic.add(iperf_client(&sender, receiver.address()))?;
+        Ok(traffic)
+    }
+
+    /// Ends every sender and server; what they had sent stays counted.
+    pub(super) fn stop(&mut self) -> Result<()> {
+        for child in &mut self.children {
+            child.kill().context("ending the traffic")?;
+            child.wait().context("waiting for the traffic to end")?;
+        }
+        self.children.clear();
+        Ok(())
+    }
+
+    /// Leaves them running when the value is dropped.
+    pub(super) fn keep(&mut self) {
+        self.keep = true;
+    }
+
+    fn add(&mut self, mut command: Command) -> Result<()> {
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .with_context(|| format!("cannot start {command:?}"))?;
+        self.children.push(child);
+        Ok(())
+    }
+}
+
+impl Drop for Traffic {
+    fn drop(&mut self) {
+        if !self.keep {
+            let _ = self.stop();
+        }
+    }
+}
+
+/// This program again, inside the namespace.
+fn http_server(on: &Namespace) -> Result<Command> {
+    let program = std::env::current_exe().context("this program's own path")?;
+    let mut command = on.command(program);
+    command.args(Part::HttpServer.arguments(on.name(), HTTP_PORT));
+    Ok(command)
+}
+
+/// A loop over HTTP, as the application has it: one request at a time, to each server in turn.
+fn client(from: &Pod, servers: &[Pod]) -> Command {
+    let get = |server: &Pod| {
+        let server = SocketAddr::new(server.address(), HTTP_PORT);
+        format!("curl --silent --output /dev/null --max-time 5 http://{server}/{PAGE_BYTES}")
+    };
+    let gets: Vec<String> = servers.iter().map(get).collect();
+    shell_loop(from, &gets.join("; "), "0.05")
+}
+
+fn download(from: &Pod, internet: IpAddr) -> Command {
+    let server = SocketAddr::new(internet, HTTP_PORT);
+    let get = format!(
+        "curl --silent --output /dev/null --limit-rate {DOWNLOAD_RATE} http://{server}/{DOWNLOAD_BYTES}"
+    );
+    shell_loop(from, &get, "0.5")
+}
+
+fn shell_loop(from: &Pod, body: &str, pause_s: &str) -> Command {
+    let mut command = from.namespace().command("sh");
+    command.args(["-c", &format!("while :; do {body}; sleep {pause_s}; done")]);
+    command
+}
+
+fn iperf_server(on: &Pod) -> Command {
+    let mut command = on.namespace().command("iperf3");
+    command.args(["--server", "--port", &IPERF_PORT.to_string()]);
+    command
+}
+
+/// Starts anew until its server listens, and goes on until it is ended.
+fn iperf_client(from: &Pod, server: IpAddr) -> Command {
+    let run =
+        format!("iperf3 --client {server} --port {IPERF_PORT} --time 0 --bitrate {IPERF_BITRATE}");
+    shell_loop(from, &run, "0.2")
+}
+
+/// What counters apart from the agents saw of all pods: sent and received, counted where packets
+/// arrive, as they are on the wire.
+pub(super) struct WireTruth {
+    pub(super) transmit: Count,
+    pub(super) receive: Count,
+}
+
+/// Reads those counters. What a pod sends is counted at the far end of its node's uplink, or at
+/// the receiving pod when that is on the same node; what it receives, inside the pod.
+pub(super) fn wire_truth(lab: &Lab) -> Result<WireTruth> {
+    let nodes: BTreeMap<IpAddr, String> = lab
+        .pods()
+        .iter()
+        .map(|pod| (pod.address(), pod.node().name().to_owned()))
+        .collect();
+    let mut transmit = lab.uplink_truth()?.total(Way::Arrived);
+    let mut receive = Count::default();
+    for pod in lab.pods() {
+        let truth = lab.pod_truth(pod)?;
+        receive = receive + truth.total(Way::Arrived);
+        let from_neighbour = |record: &&Record| {
+            nodes
+                .get(&record.source)
+                .is_some_and(|node| node == pod.node().name())
+        };
+        transmit = transmit + zonemeter_lab::count(truth.pairs.iter().filter(from_neighbour));
+    }
+    Ok(WireTruth { transmit, receive })
+}
