@@ -52,9 +52,10 @@ impl Config {
     /// # Errors
     /// One line that names the flag, the value and what is accepted.
     pub fn new(args: AgentArgs) -> Result<Self> {
+        let node_name = node_name(args.node_name)?;
         Ok(Self {
-            node_name: node_name(args.node_name)?,
-            cluster: cluster_source(args.cluster_file, args.kubeconfig)?,
+            cluster: cluster_source(args.cluster_file, args.kubeconfig, &node_name)?,
+            node_name,
             networks_file: args.networks_file,
             names: names(args.interfaces)?,
             listen: args.listen,
@@ -84,7 +85,12 @@ fn node_name(flag: Option<String>) -> Result<Arc<str>> {
         .context("--node-name: not given and $NODE_NAME is empty: give the name of the Node object")
 }
 
-fn cluster_source(file: Option<PathBuf>, kubeconfig: Option<PathBuf>) -> Result<Source> {
+fn cluster_source(
+    file: Option<PathBuf>,
+    kubeconfig: Option<PathBuf>,
+    node_name: &str,
+) -> Result<Source> {
+    let node = node_name.to_owned();
     match (file, kubeconfig) {
         (Some(file), Some(kubeconfig)) => bail!(
             "--cluster-file: {} cannot be used together with --kubeconfig {}: give one of them",
@@ -92,9 +98,7 @@ fn cluster_source(file: Option<PathBuf>, kubeconfig: Option<PathBuf>) -> Result<
             kubeconfig.display()
         ),
         (Some(file), None) => Ok(Source::File(file)),
-        (None, _) => bail!(
-            "--cluster-file: not given, and the live Kubernetes API is not read yet: give a file"
-        ),
+        (None, kubeconfig) => Ok(Source::Api { kubeconfig, node }),
     }
 }
 

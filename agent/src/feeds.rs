@@ -31,7 +31,7 @@ pub async fn cluster(
     loop {
         show(&health.borrow_and_update(), &guard, &metrics);
         tokio::select! {
-            () = &mut running => return Ok(()),
+            ended = &mut running => return ended,
             changed = health.changed() => changed.context("the feed's health")?,
         }
     }

@@ -50,5 +50,4 @@ pub use plan::{NodePlan, Owner, Plan, PodPlan, ServicePlan, ServicePort, Transpo
 pub use pod::Pod;
 pub use sweep::remove;
 pub use truth::{Count, Record, Truth, Way, count};
-//! x
 pub mod control_plane;
