@@ -8,6 +8,7 @@
 
 #![no_std]
 
+pub mod conntrack;
 mod control;
 mod flow;
 pub mod names;
@@ -37,6 +38,9 @@ mod pod {
         crate::Count,
         crate::FlowKey4,
         crate::FlowKey6,
-        crate::Totals
+        crate::Totals,
+        crate::conntrack::ConntrackOffsets,
+        crate::conntrack::Filter,
+        crate::conntrack::Tracked
     );
 }

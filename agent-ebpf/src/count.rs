@@ -1,5 +1,7 @@
 //! Adds one packet to the counters: first to the totals, then to its flow.
 
+use core::mem::transmute;
+
 use aya_ebpf::{bindings::BPF_NOEXIST, maps::PerCpuArray, programs::TcContext};
 use aya_log_ebpf::warn;
 use zonemeter_common::{
@@ -8,8 +10,10 @@ use zonemeter_common::{
 };
 
 use crate::{
+    conntrack::{self, is_translated},
     maps::{
-        FLOWS4_0, FLOWS4_1, FLOWS6_0, FLOWS6_1, Flows, SKIPPED, TOTALS_0, TOTALS_1, active_set,
+        FLOWS4_0, FLOWS4_1, FLOWS6_0, FLOWS6_1, Flows, SKIPPED, TOTALS_0, TOTALS_1, TRACKED4_0,
+        TRACKED4_1, TRACKED6_0, TRACKED6_1, TRANSLATED4, TRANSLATED6, TrackedFlows, active_set,
         ephemeral_ports, fold_ports,
     },
     packet::{Address4, Address6, Headers, Layer3, ipv4, ipv6, layer3},
@@ -30,20 +34,32 @@ fn try_packet(context: &TcContext, direction: Direction) -> Result<(), SkipReaso
     match layer3(context)? {
         Layer3::Ipv4(offset) => {
             let headers = ipv4(context, offset)?;
-            let key = key4(context, direction, &headers);
             let count = on_the_wire(context, &headers);
+            let (key, translated) = key4(context, direction, &headers);
             match active_set() {
-                0 => add(direction, count, &TOTALS_0, &FLOWS4_0, &key),
-                _ => add(direction, count, &TOTALS_1, &FLOWS4_1, &key),
+                0 => {
+                    let new = add(direction, count, &TOTALS_0, &FLOWS4_0, &key);
+                    note_new(context, translated && new, &TRACKED4_0, &key);
+                }
+                _ => {
+                    let new = add(direction, count, &TOTALS_1, &FLOWS4_1, &key);
+                    note_new(context, translated && new, &TRACKED4_1, &key);
+                }
             }
         }
         Layer3::Ipv6(offset) => {
             let headers = ipv6(context, offset)?;
-            let key = key6(context, direction, &headers);
             let count = on_the_wire(context, &headers);
+            let (key, translated) = key6(context, direction, &headers);
             match active_set() {
-                0 => add(direction, count, &TOTALS_0, &FLOWS6_0, &key),
-                _ => add(direction, count, &TOTALS_1, &FLOWS6_1, &key),
+                0 => {
+                    let new = add(direction, count, &TOTALS_0, &FLOWS6_0, &key);
+                    note_new(context, translated && new, &TRACKED6_0, &key);
+                }
+                _ => {
+                    let new = add(direction, count, &TOTALS_1, &FLOWS6_1, &key);
+                    note_new(context, translated && new, &TRACKED6_1, &key);
+                }
             }
         }
     }
@@ -51,39 +67,53 @@ fn try_packet(context: &TcContext, direction: Direction) -> Result<(), SkipReaso
 }
 
 macro_rules! key_of {
-    ($name:ident, $key:ident, $address:ty) => {
+    ($name:ident, $key:ident, $address:ty, $translated:ident) => {
+        /// The flow that a packet belongs to, and whether the node translates its peer: then
+        /// both ports are kept, because only the whole tuple names a connection.
         #[inline(always)]
-        fn $name(context: &TcContext, direction: Direction, headers: &Headers<$address>) -> $key {
+        fn $name(
+            context: &TcContext,
+            direction: Direction,
+            headers: &Headers<$address>,
+        ) -> ($key, bool) {
             let source = (headers.source, headers.source_port);
             let destination = (headers.destination, headers.destination_port);
             let ((local, local_port), (peer, peer_port)) = match direction {
                 Direction::Transmit => (source, destination),
                 Direction::Receive => (destination, source),
             };
-            let (local_port, peer_port) = match fold_ports() {
+            // SAFETY: same size; the pairs of bytes were read as they lie in the header.
+            let (local, peer) = unsafe { (transmute::<$address, _>(local), transmute(peer)) };
+            let translated = is_translated(&$translated, &peer);
+            let (local_port, peer_port) = match fold_ports() && !translated {
                 true => fold_ephemeral(local_port, peer_port, ephemeral_ports()),
                 false => (local_port, peer_port),
             };
-            $key {
+            let key = $key {
                 interface: interface(context),
-                // SAFETY: same size; the pairs of bytes were read as they lie in the header.
-                local: unsafe { core::mem::transmute::<$address, _>(local) },
-                // SAFETY: as above.
-                peer: unsafe { core::mem::transmute::<$address, _>(peer) },
+                local,
+                peer,
                 local_port: local_port.to_be_bytes(),
                 peer_port: peer_port.to_be_bytes(),
                 protocol: headers.protocol,
                 direction: direction as u8,
                 pad: [0; 2],
-            }
+            };
+            (key, translated && matches!(direction, Direction::Receive))
         }
     };
 }
 
-key_of!(key4, FlowKey4, Address4);
-key_of!(key6, FlowKey6, Address6);
+key_of!(key4, FlowKey4, Address4, TRANSLATED4);
+key_of!(key6, FlowKey6, Address6, TRANSLATED6);
 
-/// Index of the interface that the program runs on.
+#[inline(always)]
+fn note_new<K>(context: &TcContext, wanted: bool, tracked: &TrackedFlows<K>, key: &K) {
+    if wanted {
+        conntrack::note(context, tracked, key);
+    }
+}
+
 #[inline(always)]
 fn interface(context: &TcContext) -> u32 {
     // SAFETY: the context is valid for the whole run of the program.
@@ -105,7 +135,7 @@ fn on_the_wire<A>(context: &TcContext, headers: &Headers<A>) -> Count {
 }
 
 /// Adds to the totals, then to the flow; a flow that finds no room is added to the overflow, so
-/// that detail is lost and bytes are not. Totals are an array, because its lookup is inline: a
+/// that detail is lost and bytes are not. True for the flow's first packet in this set. Totals are an array, because its lookup is inline: a
 /// second hash lookup would cost as much as the first.
 #[inline(always)]
 fn add<K>(
@@ -114,37 +144,49 @@ fn add<K>(
     totals: &PerCpuArray<Totals>,
     flows: &Flows<K>,
     key: &K,
-) {
+) -> bool {
     let Some(totals) = totals.get_ptr_mut(0) else {
-        return;
+        return false;
     };
     // SAFETY: a map value of this CPU; the program runs with bottom halves off.
     let totals = unsafe { &mut *totals };
     totals.seen[direction as usize] += count;
-    if !add_to_flow(flows, key, count) {
-        totals.overflow[direction as usize] += count;
+    match add_to_flow(flows, key, count) {
+        Added::Known => false,
+        Added::New => true,
+        Added::NoRoom => {
+            totals.overflow[direction as usize] += count;
+            false
+        }
     }
 }
 
-/// False when the map is full. Another CPU may insert the flow between the lookup and the
-/// insert, so a failed insert looks once more.
+/// How a packet got into the flow map.
+enum Added {
+    Known,
+    New,
+    NoRoom,
+}
+
+/// Another CPU may insert the flow between the lookup and the insert, so a failed insert looks
+/// once more.
 #[inline(always)]
-fn add_to_flow<K>(flows: &Flows<K>, key: &K, count: Count) -> bool {
+fn add_to_flow<K>(flows: &Flows<K>, key: &K, count: Count) -> Added {
     if let Some(value) = flows.get_ptr_mut(key) {
         // SAFETY: a map value of this CPU; the program runs with bottom halves off.
         unsafe { *value += count };
-        return true;
+        return Added::Known;
     }
     if flows.insert(key, count, u64::from(BPF_NOEXIST)).is_ok() {
-        return true;
+        return Added::New;
     }
     match flows.get_ptr_mut(key) {
         Some(value) => {
             // SAFETY: as above.
             unsafe { *value += count };
-            true
+            Added::Known
         }
-        None => false,
+        None => Added::NoRoom,
     }
 }
 

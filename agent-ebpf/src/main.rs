@@ -1,11 +1,13 @@
 //! The kernel side: two programs on the host-side veth of every pod. They count; they never
 //! change a packet or a verdict.
 //!
-//! In the order of a packet: [`packet`] reads its headers, [`count`] adds it to the [`maps`].
+//! In the order of a packet: [`packet`] reads its headers, [`count`] adds it to the [`maps`],
+//! [`conntrack`] notes whom the node's address translation chose.
 
 #![no_std]
 #![no_main]
 
+mod conntrack;
 mod count;
 mod maps;
 mod packet;

@@ -1,17 +1,28 @@
-//! The maps and globals by which the agent and the programs meet. Two sets of flow maps and totals: programs write to the one that [`Control::active_set`] names, the agent drains the
+//! The maps and globals by which the agent and the programs meet. Two sets of flow maps and
+//! totals: programs write to the one that [`Control::active_set`] names, the agent drains the
 //! other.
 
 use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
     macros::map,
-    maps::{Array, PerCpuArray, PerCpuHashMap},
+    maps::{Array, HashMap, PerCpuArray, PerCpuHashMap},
 };
-use zonemeter_common::{Control, Count, FlowKey4, FlowKey6, SkipReason, Totals};
+use zonemeter_common::{
+    Control, Count, FlowKey4, FlowKey6, SkipReason, Totals,
+    conntrack::{ConntrackOffsets, Filter, Tracked},
+};
 
 /// Replaced by the agent at load (`--max-flows`).
 const FLOWS: u32 = 65_536;
 
+/// Addresses of Services and of the node; replaced by the agent at load.
+const TRANSLATED: u32 = 65_536;
+
 /// Flow counts of one address family, per CPU: additions need no lock.
 pub(crate) type Flows<K> = PerCpuHashMap<K, Count>;
+
+/// Connections of flows to translated addresses. Few flows have one, so nothing is set aside.
+pub(crate) type TrackedFlows<K> = HashMap<K, Tracked>;
 
 #[map]
 static CONTROL: Array<Control> = Array::with_max_entries(1, 0);
@@ -32,6 +43,35 @@ pub(crate) static TOTALS_0: PerCpuArray<Totals> = PerCpuArray::with_max_entries(
 #[map]
 pub(crate) static TOTALS_1: PerCpuArray<Totals> = PerCpuArray::with_max_entries(1, 0);
 
+#[map]
+pub(crate) static TRACKED4_0: TrackedFlows<FlowKey4> =
+    TrackedFlows::with_max_entries(FLOWS, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static TRACKED4_1: TrackedFlows<FlowKey4> =
+    TrackedFlows::with_max_entries(FLOWS, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static TRACKED6_0: TrackedFlows<FlowKey6> =
+    TrackedFlows::with_max_entries(FLOWS, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static TRACKED6_1: TrackedFlows<FlowKey6> =
+    TrackedFlows::with_max_entries(FLOWS, BPF_F_NO_PREALLOC);
+
+#[map]
+pub(crate) static TRANSLATED4: HashMap<[u8; 4], u8> =
+    HashMap::with_max_entries(TRANSLATED, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static TRANSLATED6: HashMap<[u8; 16], u8> =
+    HashMap::with_max_entries(TRANSLATED, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static FILTER: Array<Filter> = Array::with_max_entries(1, 0);
+
+/// Where the kernel keeps a packet's connection; set at load, all 0 where it is not known.
+#[unsafe(no_mangle)]
+static CONNTRACK: ConntrackOffsets = ConntrackOffsets {
+    connection: 0,
+    original: 0,
+    reply: 0,
+};
 /// 1 folds the ephemeral port of a connection to 0; set at load (`--flow-ports`).
 #[unsafe(no_mangle)]
 static FOLD_PORTS: u32 = 1;
@@ -43,6 +83,13 @@ static EPHEMERAL_PORTS: [u16; 2] = [32_768, 60_999];
 #[inline(always)]
 pub(crate) fn active_set() -> usize {
     CONTROL.get(0).map_or(0, Control::active_set)
+}
+
+/// Where the kernel keeps a packet's connection.
+#[inline(always)]
+pub(crate) fn conntrack_offsets() -> ConntrackOffsets {
+    // SAFETY: a global of the object itself; volatile, because the loader rewrites it.
+    unsafe { (&raw const CONNTRACK).read_volatile() }
 }
 
 /// True where the ephemeral port of a connection is folded.

@@ -66,7 +66,7 @@ impl App {
 async fn start(config: Config) -> Result<Tasks> {
     let listener = bind("--listen", config.listen).await?;
     let (object, warnings) = object::load(&config.kernel)?;
-    let kernel = Kernel::new(object, Instant::now())?;
+    let kernel = Kernel::new(object, config.kernel.methods, Instant::now())?;
 
     let metrics = SelfMetrics::default();
     metrics.set_flow_capacity(config.kernel.max_flows.into());

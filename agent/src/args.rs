@@ -104,6 +104,29 @@ pub struct AgentArgs {
         default_value = "service"
     )]
     pub flow_ports: FlowPorts,
+
+    /// Ways to name the backend behind a Service, tried in this order: packet, conntrack-table,
+    /// endpoint-slices
+    #[arg(
+        long,
+        env = "ZONEMETER_NAME_BACKENDS_BY",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "packet,conntrack-table,endpoint-slices",
+        hide_possible_values = true
+    )]
+    pub name_backends_by: Vec<NameBackendsBy>,
+}
+
+/// `--name-backends-by`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NameBackendsBy {
+    /// The connection that packets to the pod carry.
+    Packet,
+    /// Questions to the kernel's connection table.
+    ConntrackTable,
+    /// Ready endpoints that all lie in one zone.
+    EndpointSlices,
 }
 
 /// `--attach`

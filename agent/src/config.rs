@@ -12,9 +12,9 @@ use anyhow::{Context as _, Result, bail};
 use glob::Pattern;
 
 use crate::{
-    args::{AgentArgs, Attach, FlowPorts},
+    args::{AgentArgs, Attach, FlowPorts, NameBackendsBy},
     cluster::Source,
-    kernel::{self, attach::Mode, links::Names},
+    kernel::{self, attach::Mode, links::Names, translate::Methods},
 };
 
 /// Where the kernel keeps the range of ephemeral ports, as `lowest<tab>highest`
@@ -67,6 +67,12 @@ impl Config {
                 max_flows: args.max_flows,
                 fold_ports: args.flow_ports == FlowPorts::Service,
                 ephemeral_ports: ephemeral_ports(Path::new(EPHEMERAL_PORTS))?,
+                methods: Methods {
+                    packet: args.name_backends_by.contains(&NameBackendsBy::Packet),
+                    table: args
+                        .name_backends_by
+                        .contains(&NameBackendsBy::ConntrackTable),
+                },
                 mode: match args.attach {
                     Attach::Auto => None,
                     Attach::Tcx => Some(Mode::Tcx),

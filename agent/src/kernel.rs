@@ -8,6 +8,8 @@
 
 pub mod attach;
 mod batch;
+mod btf;
+mod conntrack;
 mod grace;
 pub mod links;
 pub mod object;
@@ -15,18 +17,21 @@ pub mod sets;
 pub mod skipped;
 #[cfg(test)]
 mod tests;
+pub mod translate;
 pub mod warnings;
 
-use std::{path::PathBuf, time::Instant};
+use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, time::Instant};
 
 use anyhow::{Context as _, Result};
 
 use self::{
     attach::{Attachments, Mode},
+    conntrack::table::Table,
     links::Link,
     object::Object,
-    sets::Sets,
+    sets::{Drained, Sets},
     skipped::Skipped,
+    translate::{Methods, Translator},
 };
 use crate::model::traffic::{Drain, Interface};
 
@@ -39,6 +44,8 @@ pub struct Settings {
     pub fold_ports: bool,
     /// Lowest and highest ephemeral port of the node.
     pub ephemeral_ports: [u16; 2],
+    /// How the other end behind a translated address is found.
+    pub methods: Methods,
     /// How to attach; `None` takes TCX where the kernel has it.
     pub mode: Option<Mode>,
     /// Where links and maps are pinned; `None` pins nothing.
@@ -50,20 +57,23 @@ pub struct Kernel {
     attachments: Attachments,
     sets: Sets,
     skipped: Skipped,
+    translator: Translator,
 }
 
 impl Kernel {
-    /// Takes what [`object::load`] made.
-    pub fn new(object: Object, now: Instant) -> Result<Self> {
+    /// Takes what [`object::load`] made. Needs CAP_NET_ADMIN for the connection table.
+    pub fn new(object: Object, methods: Methods, now: Instant) -> Result<Self> {
         let Object {
             programs,
             mode,
             maps,
         } = object;
+        let table = methods.table.then(Table::open).transpose()?;
         Ok(Self {
             attachments: Attachments::new(programs, mode),
             sets: Sets::new(maps.control, maps.sets, now).context("reading the control map")?,
             skipped: Skipped::new(maps.skipped),
+            translator: Translator::new(maps.addresses, table),
         })
     }
 
@@ -97,7 +107,23 @@ impl Kernel {
     /// # Errors
     /// When a map cannot be read; nothing is lost then, the next call reads the same set again.
     pub fn drain(&mut self) -> Result<Drain> {
-        self.sets.drain()
+        let Drained { mut drain, noted } = self.sets.drain()?;
+        self.translator.translate(&mut drain, &noted);
+        Ok(drain)
+    }
+
+    /// Says for which peer addresses conntrack must name the other end: those of Services and of
+    /// the node itself.
+    ///
+    /// # Errors
+    /// When there are more than the kernel's set holds.
+    pub fn set_translated(&mut self, addresses: BTreeSet<IpAddr>) -> Result<()> {
+        self.translator.set_addresses(addresses)
+    }
+
+    /// Questions asked of the connection table so far, and those that could not be asked.
+    pub fn asked(&self) -> (u64, u64) {
+        self.translator.asked()
     }
 
     /// Empties the set that was drained last: its numbers are safe in the ledger. Returns the

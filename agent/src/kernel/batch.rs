@@ -1,4 +1,4 @@
-//! Batch calls on per-CPU hash maps, which aya does not have: 10,000 entries are three system
+//! Batch calls on hash maps, which aya does not have: 10,000 entries are three system
 //! calls instead of twenty thousand.
 
 use std::{
@@ -14,8 +14,8 @@ use aya_obj::generated::{bpf_attr, bpf_cmd};
 /// Bytes of values asked for in one call, so that a node with many CPUs needs no large buffer.
 const VALUE_BYTES: usize = 1 << 20;
 
-/// A per-CPU hash map whose keys and values are plain data. The size of `V` must be a multiple
-/// of 8, as the kernel rounds each CPU's value up to that.
+/// A hash map whose keys and values are plain data. The size of `V` must be a multiple of 8, as
+/// the kernel rounds each CPU's value of a per-CPU map up to that.
 pub(super) struct BatchMap<K, V> {
     data: MapData,
     cpus: usize,
@@ -23,7 +23,8 @@ pub(super) struct BatchMap<K, V> {
 }
 
 impl<K: Pod, V: Pod> BatchMap<K, V> {
-    /// `cpus` is the number of possible CPUs: each value is an array of that length.
+    /// Each value is an array of `cpus` values: the number of possible CPUs for a per-CPU map, 1
+    /// for a plain one.
     pub(super) fn new(data: MapData, cpus: usize) -> Self {
         const { assert!(size_of::<V>().is_multiple_of(8)) };
         Self {

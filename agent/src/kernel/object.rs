@@ -8,9 +8,17 @@ use aya::{
     maps::{Array, Map, MapData, PerCpuArray},
     programs::{ProgramError, SchedClassifier},
 };
-use zonemeter_common::{Control, Count, Direction, names};
+use zonemeter_common::{Control, Count, Direction, conntrack::ConntrackOffsets, names};
 
-use super::{Settings, attach::Mode, batch::BatchMap, sets::Set, warnings::Warnings};
+use super::{
+    Settings,
+    attach::Mode,
+    batch::BatchMap,
+    conntrack::{addresses::Addresses, offsets},
+    sets::Set,
+    translate::Methods,
+    warnings::Warnings,
+};
 
 /// The object file that `build.rs` compiled from `agent-ebpf`.
 static BYTES: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/zonemeter-kernel"));
@@ -27,6 +35,7 @@ pub(super) struct Maps {
     pub(super) control: Array<MapData, Control>,
     pub(super) sets: [Set; 2],
     pub(super) skipped: PerCpuArray<MapData, Count>,
+    pub(super) addresses: Addresses,
 }
 
 /// Loads everything into the kernel. Needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and a tokio
@@ -117,18 +126,37 @@ fn verdict(log: &str) -> Option<String> {
 
 fn create(settings: &Settings) -> Result<Ebpf, aya::EbpfError> {
     let fold = u32::from(settings.fold_ports);
+    let conntrack = conntrack_offsets(settings.methods);
     let mut loader = EbpfLoader::new();
     loader
+        .override_global(names::GLOBAL_CONNTRACK, &conntrack, true)
         .override_global(names::GLOBAL_FOLD_PORTS, &fold, true)
         .override_global(
             names::GLOBAL_EPHEMERAL_PORTS,
             &settings.ephemeral_ports,
             true,
         );
-    for name in names::MAP_FLOWS4.into_iter().chain(names::MAP_FLOWS6) {
+    let per_flow = [
+        names::MAP_FLOWS4,
+        names::MAP_FLOWS6,
+        names::MAP_TRACKED4,
+        names::MAP_TRACKED6,
+    ];
+    for name in per_flow.into_iter().flatten() {
         loader.map_max_entries(name, settings.max_flows);
     }
     loader.load(BYTES)
+}
+
+/// All 0 where the programs are not to read connections, or where the kernel does not say how.
+fn conntrack_offsets(methods: Methods) -> ConntrackOffsets {
+    if !methods.packet {
+        return ConntrackOffsets::default();
+    }
+    offsets::find().unwrap_or_else(|error| {
+        tracing::warn!("connections are not read from packets: {error:#}");
+        ConntrackOffsets::default()
+    })
 }
 
 fn maps(ebpf: &mut Ebpf) -> Result<Maps> {
@@ -137,6 +165,11 @@ fn maps(ebpf: &mut Ebpf) -> Result<Maps> {
         control: take(ebpf, names::MAP_CONTROL)?.try_into()?,
         sets: [set(ebpf, 0, cpus)?, set(ebpf, 1, cpus)?],
         skipped: take(ebpf, names::MAP_SKIPPED)?.try_into()?,
+        addresses: Addresses {
+            ipv4: take(ebpf, names::MAP_TRANSLATED4)?.try_into()?,
+            ipv6: take(ebpf, names::MAP_TRANSLATED6)?.try_into()?,
+            filter: take(ebpf, names::MAP_FILTER)?.try_into()?,
+        },
     })
 }
 
@@ -151,6 +184,8 @@ fn set(ebpf: &mut Ebpf, number: usize, cpus: usize) -> Result<Set> {
         flows4: BatchMap::new(per_cpu_hash(ebpf, names::MAP_FLOWS4[number])?, cpus),
         flows6: BatchMap::new(per_cpu_hash(ebpf, names::MAP_FLOWS6[number])?, cpus),
         totals: take(ebpf, names::MAP_TOTALS[number])?.try_into()?,
+        tracked4: BatchMap::new(hash(ebpf, names::MAP_TRACKED4[number])?, 1),
+        tracked6: BatchMap::new(hash(ebpf, names::MAP_TRACKED6[number])?, 1),
     })
 }
 
@@ -160,6 +195,13 @@ fn per_cpu_hash(ebpf: &mut Ebpf, name: &str) -> Result<MapData> {
         other => Err(anyhow!(
             "map {name} is not a per-CPU hash map but {other:?}"
         )),
+    }
+}
+
+fn hash(ebpf: &mut Ebpf, name: &str) -> Result<MapData> {
+    match take(ebpf, name)? {
+        Map::HashMap(data) => Ok(data),
+        other => Err(anyhow!("map {name} is not a hash map but {other:?}")),
     }
 }
 

@@ -9,9 +9,15 @@ use std::{io, net::IpAddr, time::Instant};
 
 use anyhow::{Context as _, Result};
 use aya::maps::{Array, MapData, PerCpuArray, PerCpuValues};
-use zonemeter_common::{Control, FlowKey4, FlowKey6, Totals};
+use zonemeter_common::{Control, FlowKey4, FlowKey6, Totals, conntrack::Tracked};
 
-use super::{batch::BatchMap, grace, object::nr_cpus};
+use super::{
+    batch::BatchMap,
+    conntrack::noted::connection,
+    grace,
+    object::nr_cpus,
+    translate::{Noted, question},
+};
 use crate::model::traffic::{Count, Direction, Drain, Flow};
 
 /// The maps of one set.
@@ -19,6 +25,14 @@ pub(super) struct Set {
     pub(super) flows4: BatchMap<FlowKey4, Count>,
     pub(super) flows6: BatchMap<FlowKey6, Count>,
     pub(super) totals: PerCpuArray<MapData, Totals>,
+    pub(super) tracked4: BatchMap<FlowKey4, Tracked>,
+    pub(super) tracked6: BatchMap<FlowKey6, Tracked>,
+}
+
+/// One drain: what the account room gets, and what the programs noted about its flows.
+pub(super) struct Drained {
+    pub(super) drain: Drain,
+    pub(super) noted: Noted,
 }
 
 /// Both sets and which of them is written to.
@@ -39,6 +53,8 @@ pub(super) struct Sets {
 struct Uncleared {
     flows4: Vec<FlowKey4>,
     flows6: Vec<FlowKey6>,
+    tracked4: Vec<FlowKey4>,
+    tracked6: Vec<FlowKey6>,
 }
 
 impl Sets {
@@ -64,20 +80,22 @@ impl Sets {
     }
 
     /// Flips, waits, reads. Called again without [`Self::clear`] it reads the same set again.
-    pub(super) fn drain(&mut self) -> Result<Drain> {
-        let from = self.since;
+    pub(super) fn drain(&mut self) -> Result<Drained> {
         if self.uncleared.is_none() {
             self.flip()?;
         }
+        grace::wait().context("waiting for program runs to end (membarrier)")?;
         let until = Instant::now();
-        let (drain, keys) = self
-            .read_idle(from, until)
+        let mut drained = Drained::new(self.epoch - 1, self.since, until);
+        let keys = self
+            .read_idle(&mut drained)
             .context("reading the drained maps")?;
         self.since = until;
         self.uncleared = Some(keys);
-        Ok(drain)
+        Ok(drained)
     }
 
+    /// From here on the old set is not cleared, should the wait or the reading fail.
     fn flip(&mut self) -> Result<()> {
         let next = Control {
             epoch: self.epoch + 1,
@@ -86,9 +104,8 @@ impl Sets {
             .set(0, next, 0)
             .context("flipping the map sets")?;
         self.epoch = next.epoch;
-        // Marks the set as not cleared yet, should the wait or the reading fail.
         self.uncleared = Some(Uncleared::default());
-        grace::wait().context("waiting for program runs to end (membarrier)")
+        Ok(())
     }
 
     fn idle(&self) -> &Set {
@@ -99,17 +116,10 @@ impl Sets {
         &mut self.sets[1 - Control { epoch: self.epoch }.active_set()]
     }
 
-    fn read_idle(&self, from: Instant, until: Instant) -> io::Result<(Drain, Uncleared)> {
+    fn read_idle(&self, drained: &mut Drained) -> io::Result<Uncleared> {
         let set = self.idle();
         let mut keys = Uncleared::default();
-        let mut drain = Drain {
-            epoch: self.epoch - 1,
-            from,
-            until,
-            flows: Vec::new(),
-            seen: [Count::ZERO; 2],
-            overflow: [Count::ZERO; 2],
-        };
+        let Drained { drain, noted } = drained;
         set.flows4.read(|key, counts| {
             keys.flows4.push(key);
             drain.flows.extend(flow4(&key, counts));
@@ -118,13 +128,21 @@ impl Sets {
             keys.flows6.push(key);
             drain.flows.extend(flow6(&key, counts));
         })?;
+        set.tracked4.read(|key, tracked| {
+            keys.tracked4.push(key);
+            note(noted, flow4(&key, &[]), tracked);
+        })?;
+        set.tracked6.read(|key, tracked| {
+            keys.tracked6.push(key);
+            note(noted, flow6(&key, &[]), tracked);
+        })?;
         for cpu in set.totals.get(&0, 0).map_err(io::Error::other)?.iter() {
             for direction in Direction::ALL {
                 drain.seen[direction as usize] += cpu.seen(direction);
                 drain.overflow[direction as usize] += cpu.overflow(direction);
             }
         }
-        Ok((drain, keys))
+        Ok(keys)
     }
 
     /// Deletes what the last drain read; returns the interfaces that are done with.
@@ -139,6 +157,12 @@ impl Sets {
         set.flows6
             .delete(&keys.flows6)
             .context("clearing the IPv6 flows")?;
+        set.tracked4
+            .delete(&keys.tracked4)
+            .context("clearing the connections")?;
+        set.tracked6
+            .delete(&keys.tracked6)
+            .context("clearing the connections")?;
         let zero = vec![Totals::default(); nr_cpus()?];
         let zero = PerCpuValues::try_from(zero).context("clearing the totals")?;
         set.totals.set(0, zero, 0).context("clearing the totals")?;
@@ -156,6 +180,30 @@ impl Sets {
     }
 }
 
+impl Drained {
+    fn new(epoch: u64, from: Instant, until: Instant) -> Self {
+        let drain = Drain {
+            epoch,
+            from,
+            until,
+            flows: Vec::new(),
+            seen: [Count::ZERO; 2],
+            overflow: [Count::ZERO; 2],
+        };
+        Self {
+            drain,
+            noted: Noted::new(),
+        }
+    }
+}
+
+/// Keeps a connection that can be read; one that cannot is asked for like one that is not noted.
+fn note(noted: &mut Noted, flow: Option<Flow>, tracked: &[Tracked]) {
+    if let (Some(flow), Some(connection)) = (flow, tracked.first().and_then(connection)) {
+        noted.insert(question(&flow), connection);
+    }
+}
+
 macro_rules! flow_of {
     ($name:ident, $key:ident) => {
         /// `None` for a direction code that no program writes.
@@ -168,6 +216,7 @@ macro_rules! flow_of {
                 protocol: key.protocol,
                 local_port: u16::from_be_bytes(key.local_port),
                 peer_port: u16::from_be_bytes(key.peer_port),
+                real_peer: None,
                 count: counts.iter().copied().sum(),
             })
         }

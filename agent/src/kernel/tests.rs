@@ -8,7 +8,7 @@ use std::{net::IpAddr, time::Instant};
 use zonemeter_common::SkipReason;
 
 use self::frame::{Frame, Segments};
-use super::{Kernel, Settings, attach::Mode, object};
+use super::{Kernel, Settings, attach::Mode, object, translate::Methods};
 use crate::model::traffic::{Count, Direction, Drain, Flow};
 
 /// `BPF_PROG_TEST_RUN` puts the frame on the loopback device.
@@ -36,13 +36,17 @@ impl Bench {
             max_flows: 64,
             fold_ports: true,
             ephemeral_ports: [32768, 60999],
+            methods: Methods {
+                packet: true,
+                table: true,
+            },
             mode: Some(Mode::Tcx),
             pin_dir: None,
         };
         adjust(&mut settings);
         let (object, _warnings) = object::load(&settings).expect("the programs load: run as root");
         Self {
-            kernel: Kernel::new(object, Instant::now()).expect("maps"),
+            kernel: Kernel::new(object, settings.methods, Instant::now()).expect("maps"),
         }
     }
 
@@ -107,6 +111,7 @@ fn flow(protocol: u8, ports: (u16, u16), count: (u64, u64)) -> Flow {
         protocol,
         local_port: ports.0,
         peer_port: ports.1,
+        real_peer: None,
         count: Count {
             bytes: count.0,
             packets: count.1,

@@ -40,8 +40,50 @@ pub struct Flow {
     pub local_port: u16,
     /// The other end's port; 0 where folded or absent.
     pub peer_port: u16,
+    /// Whom conntrack says the other end really is, where the node translates `peer`: the
+    /// backend behind a Service address, the client behind the node's own.
+    pub real_peer: Option<RealPeer>,
     /// Bytes and packets of this drain.
     pub count: Count,
+}
+
+/// The other end behind a translated address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RealPeer {
+    /// Its own address.
+    pub address: IpAddr,
+    /// Its own port.
+    pub port: u16,
+    /// How it was found.
+    pub method: BackendMethod,
+}
+
+/// Ways to find the other end behind a translated address, in the order in which they are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum BackendMethod {
+    /// The connection that a packet to the pod carried.
+    Packet,
+    /// The kernel's connection table, asked for this flow.
+    Table,
+    /// The Service's ready endpoints, where all lie in one zone: that zone, no pod.
+    Endpoints,
+    /// None of these: the Service, as it is.
+    None,
+}
+
+impl BackendMethod {
+    /// All, in the order in which they are tried.
+    pub const ALL: [Self; 4] = [Self::Packet, Self::Table, Self::Endpoints, Self::None];
+
+    /// The `method` label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Packet => "packet",
+            Self::Table => "conntrack_table",
+            Self::Endpoints => "endpoint_slices",
+            Self::None => "none",
+        }
+    }
 }
 
 /// A veth that is counted, or was: announced before its first flow, withdrawn after its last.

@@ -183,6 +183,7 @@ pub(super) fn sent(interface: u32, local: &str, peer: &str, packets: u64) -> Flo
         protocol: 6,
         local_port: 0,
         peer_port: 80,
+        real_peer: None,
         count: Count {
             bytes: packets * PACKET_BYTES,
             packets,

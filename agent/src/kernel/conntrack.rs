@@ -1,0 +1,101 @@
+//! Whom a flow really went to, where the node translates addresses.
+//!
+//! Two ways, in this order: what the programs noted from the packets' own connection
+//! ([`noted`]), and a question to the kernel's table for each flow that has no note ([`table`]).
+//! [`offsets`] says where the programs find a packet's connection; [`addresses`] is the set for
+//! which they look.
+
+pub(super) mod addresses;
+pub(super) mod noted;
+pub(super) mod offsets;
+pub(super) mod table;
+
+use std::net::{IpAddr, SocketAddr};
+
+/// One connection as the two tuples say, in addresses and ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Connection {
+    pub(super) protocol: u8,
+    /// Client and what it asked for.
+    pub(super) original: [SocketAddr; 2],
+    /// Backend and whom it answers.
+    pub(super) reply: [SocketAddr; 2],
+}
+
+impl Connection {
+    /// The real other end of a flow between `local` and `peer` as a veth sees it.
+    ///
+    /// The client's veth sees the original destination, and the reply comes from the backend. The
+    /// server's veth sees the reply's destination, and the original source is the client. `None`
+    /// for a flow of another connection: an ICMP error carries that of the packet it is about.
+    pub(super) fn other_end(
+        &self,
+        protocol: u8,
+        local: SocketAddr,
+        peer: SocketAddr,
+    ) -> Option<SocketAddr> {
+        let [client, asked_for] = self.original;
+        let [backend, answered] = self.reply;
+        if protocol != self.protocol {
+            return None;
+        }
+        if (client, asked_for) == (local, peer) {
+            return Some(backend);
+        }
+        ((backend, answered) == (local, peer)).then_some(client)
+    }
+}
+
+/// An address of the family that the kernel says; `None` for any other.
+fn address(family: u16, bytes: [u8; 16]) -> Option<IpAddr> {
+    const INET: u16 = libc::AF_INET as u16;
+    const INET6: u16 = libc::AF_INET6 as u16;
+    match family {
+        INET => Some(IpAddr::from([bytes[0], bytes[1], bytes[2], bytes[3]])),
+        INET6 => Some(IpAddr::from(bytes)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> SocketAddr {
+        text.parse().expect("an address and a port")
+    }
+
+    /// A pod calls a Service; another node's pod answers.
+    fn service() -> Connection {
+        Connection {
+            protocol: 6,
+            original: [at("192.168.7.62:40000"), at("10.100.0.10:80")],
+            reply: [at("192.168.79.49:8080"), at("192.168.7.62:40000")],
+        }
+    }
+
+    #[test]
+    fn the_client_meets_the_backend() {
+        let found = service().other_end(6, at("192.168.7.62:40000"), at("10.100.0.10:80"));
+        assert_eq!(found, Some(at("192.168.79.49:8080")));
+    }
+
+    #[test]
+    fn the_server_behind_a_masquerade_meets_the_client() {
+        let node_port = Connection {
+            protocol: 6,
+            original: [at("203.0.113.9:5555"), at("192.168.4.93:30080")],
+            reply: [at("192.168.7.62:8080"), at("192.168.4.93:61001")],
+        };
+        let found = node_port.other_end(6, at("192.168.7.62:8080"), at("192.168.4.93:61001"));
+        assert_eq!(found, Some(at("203.0.113.9:5555")));
+    }
+
+    #[test]
+    fn a_packet_about_a_connection_is_not_of_it() {
+        let icmp = service().other_end(1, at("192.168.7.62:0"), at("10.100.0.10:0"));
+        assert_eq!(icmp, None);
+        let other = service().other_end(6, at("192.168.7.62:40001"), at("10.100.0.10:80"));
+        assert_eq!(other, None);
+    }
+}
