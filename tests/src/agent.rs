@@ -26,6 +26,8 @@ const METRICS_PORT: u16 = 9464;
 const DEBUG_PORT: u16 = 9465;
 /// How long an agent gets to end after SIGTERM.
 const TERM_PATIENCE: Duration = Duration::from_secs(15);
+/// How long a drain may take to show itself.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How often conditions are looked at.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -134,11 +136,20 @@ impl Agent {
     /// Scrapes until two drains later than now are visible: what was sent before the call is
     /// then in the metrics. A drain shows itself by the count of the drain histogram.
     pub fn settled(&mut self) -> Result<Metrics> {
-        let drains = |metrics: &Metrics| metrics.sum("zonemeter_drain_duration_seconds_count", &[]);
         let before = drains(&self.scrape()?);
-        self.wait_until(Duration::from_secs(30), |metrics| {
-            drains(metrics) >= before + 2
-        })
+        self.wait_until(PATIENCE, |metrics| drains(metrics) >= before + 2)
+    }
+
+    /// [`Agent::settled`] for several agents, whose drains run beside each other.
+    pub fn all_settled(agents: &mut [Self]) -> Result<Vec<Metrics>> {
+        let mut before = Vec::new();
+        for agent in agents.iter() {
+            before.push(drains(&agent.scrape()?));
+        }
+        let settle = |(agent, before): (&mut Self, u64)| {
+            agent.wait_until(PATIENCE, |metrics| drains(metrics) >= before + 2)
+        };
+        agents.iter_mut().zip(before).map(settle).collect()
     }
 
     /// Waits until `/readyz` answers 200.
@@ -240,6 +251,10 @@ impl Drop for Agent {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn drains(metrics: &Metrics) -> u64 {
+    metrics.sum("zonemeter_drain_duration_seconds_count", &[])
 }
 
 /// The lines of a scrape that an error message needs.

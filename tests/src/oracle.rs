@@ -113,8 +113,8 @@ pub fn wait_exact(lab: &Lab, agents: &mut [Agent], internet: &InternetPairs) -> 
     loop {
         let wanted = expected(lab, internet)?;
         let mut found = Traffic::new();
-        for agent in agents.iter_mut() {
-            found.extend(shown(&agent.settled()?));
+        for metrics in Agent::all_settled(agents)? {
+            found.extend(shown(&metrics));
         }
         let exact = wanted == found;
         if exact && exact_before {

@@ -55,6 +55,8 @@ fn exercise(client: &Pod, server: &Namespace, address: IpAddr) {
         Datagrams::new(200, 1200).batch(10),
     )
     .unwrap();
+    // Three IP fragments each, only the first of which has ports.
+    traffic::udp_send(inside, server, udp(7002), Datagrams::new(30, 4000)).unwrap();
     traffic::ping(inside, address, 2).unwrap();
 }
 
@@ -136,10 +138,7 @@ fn known_amounts_appear_as_they_are() {
         traffic::udp_send(client.namespace(), peer.namespace(), server, what).unwrap();
     }
     traffic::ping(client.namespace(), lab.internet_host(0), 2).unwrap();
-    let scrapes: Vec<Metrics> = agents
-        .iter_mut()
-        .map(|agent| agent.settled().unwrap())
-        .collect();
+    let scrapes: Vec<Metrics> = Agent::all_settled(&mut agents).unwrap();
     let value = |node: usize, unit: &str, labels: &[(&str, &str)]| {
         scrapes[node].sum(&format!("zonemeter_pod_{unit}_total"), labels)
     };

@@ -63,6 +63,14 @@ fn wait_for_interfaces(agent: &mut Agent, count: u64) {
         .unwrap();
 }
 
+fn wait_for_pods(agent: &mut Agent, count: u64) {
+    agent
+        .wait_until(Duration::from_secs(10), |metrics| {
+            metrics.sum("zonemeter_cluster_objects", &[("kind", "Pod")]) == count
+        })
+        .unwrap();
+}
+
 #[test]
 fn what_a_veth_carried_before_the_agent_came_is_reported_apart() {
     let lab = Lab::raise(plan("before-attach")).unwrap();
@@ -191,6 +199,7 @@ fn a_pod_that_goes_keeps_what_it_sent() {
     let mut agent = agent.start_ready().unwrap();
     let short = lab.add_pod(PodPlan::new("default", "short", "a1")).unwrap();
     wait_for_interfaces(&mut agent, 2);
+    wait_for_pods(&mut agent, 3);
     let b = lab.pod("default/b").unwrap();
     let server = SocketAddr::new(b.address(), 7000);
     let what = Datagrams::new(100, 1000);

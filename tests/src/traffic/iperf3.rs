@@ -55,8 +55,9 @@ fn connect(client: &Namespace, address: IpAddr, duration: Duration) -> Result<Ip
             "--client",
             &address.to_string(),
         ]);
-        match tool::output(&mut command) {
-            Ok(text) => return parse(&text),
+        // With --json iperf3 may end well and report the refusal inside.
+        match tool::output(&mut command).and_then(|text| parse(&text)) {
+            Ok(report) => return Ok(report),
             Err(error) if Instant::now() > deadline => return Err(error),
             Err(_) => std::thread::sleep(Duration::from_millis(50)),
         }
