@@ -146,14 +146,15 @@ fn watch(agents: &[Agent], duration: Duration) -> Result<()> {
     let mut rates = flows::Rates::default();
     let started = Instant::now();
     let mut next = started;
-    while started.elapsed() < duration && !interrupt::interrupted() {
-        let scrapes = scrape(agents)?;
-        let rows = rates.next(flows::read(&scrapes), started.elapsed());
+    loop {
+        let rows = rates.next(flows::read(&scrape(agents)?), started.elapsed());
         screen.draw(&table::render(&rows, started.elapsed(), duration));
+        if started.elapsed() >= duration || interrupt::interrupted() {
+            return Ok(());
+        }
         next += every;
         wait_until(next.min(started + duration));
     }
-    Ok(())
 }
 
 /// Each scrape is checked: the sums of the contract hold, or the demo ends with an error.
