@@ -9,10 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 use zonemeter_lab::{Agent, Lab, Metrics, interrupt};
 
-use crate::{
-    exec::{self, Cmd},
-    privilege, progress, repository, setup,
-};
+use crate::{privilege, progress, setup, test};
 
 mod flows;
 mod part;
@@ -62,21 +59,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         return privilege::as_root(&["demo", "--end"], end);
     }
     setup::ensure()?;
-    progress::step("building the agent (release)", build_agent)?;
+    progress::step("building the agent", test::build_agent)?;
     privilege::as_root(&again(args), || show(args))
 }
 
 fn end() -> Result<()> {
     progress::step("removing the demo's lab", || zonemeter_lab::remove(LAB))
-}
-
-fn build_agent() -> Result<()> {
-    exec::run(Cmd::cargo().args(["build", "--locked", "--release"]).args([
-        "--package",
-        "zonemeter-agent",
-        "--bin",
-        "zonemeter",
-    ]))
 }
 
 /// The arguments with which root is asked to do the same.
@@ -138,14 +126,10 @@ fn perform(lab: &Lab, args: &Args) -> Result<()> {
 }
 
 fn start(lab: &Lab) -> Result<Vec<Agent>> {
-    let binary = repository::root().join("target/release/zonemeter");
     lab.nodes()
         .iter()
         .map(|node| {
-            let plan = lab
-                .agent(node.name())?
-                .binary(&binary)
-                .flag("--interval", "500ms");
+            let plan = lab.agent(node.name())?.flag("--interval", "500ms");
             plan.start_ready()
                 .with_context(|| format!("the agent of node {}", node.name()))
         })
@@ -162,14 +146,15 @@ fn watch(agents: &[Agent], duration: Duration) -> Result<()> {
     let mut rates = flows::Rates::default();
     let started = Instant::now();
     let mut next = started;
-    while started.elapsed() < duration && !interrupt::interrupted() {
-        let scrapes = scrape(agents)?;
-        let rows = rates.next(flows::read(&scrapes), started.elapsed());
+    loop {
+        let rows = rates.next(flows::read(&scrape(agents)?), started.elapsed());
         screen.draw(&table::render(&rows, started.elapsed(), duration));
+        if started.elapsed() >= duration || interrupt::interrupted() {
+            return Ok(());
+        }
         next += every;
         wait_until(next.min(started + duration));
     }
-    Ok(())
 }
 
 /// Each scrape is checked: the sums of the contract hold, or the demo ends with an error.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::exec::{self, Cmd};
 
@@ -10,6 +10,19 @@ use crate::exec::{self, Cmd};
 pub(crate) fn root() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     own.parent().unwrap_or(own).to_path_buf()
+}
+
+/// Where cargo puts what it builds with `--release`, beside the folder of this program.
+///
+/// # Errors
+/// This program's own path cannot be told.
+pub(crate) fn release_folder() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("this program's own path")?;
+    let target = own
+        .parent()
+        .and_then(Path::parent)
+        .context("this program's target folder")?;
+    Ok(target.join("release"))
 }
 
 /// Paths relative to [`root`] of every file that git tracks or would track, sorted; files that

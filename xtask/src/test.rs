@@ -51,7 +51,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
 }
 
-fn build_agent() -> Result<()> {
+/// The agent as tests and the demo run it: optimised in the kernel, quick to build elsewhere.
+pub(crate) fn build_agent() -> Result<()> {
     exec::run(Cmd::cargo().args([
         "build",
         "--locked",

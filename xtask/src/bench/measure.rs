@@ -67,7 +67,7 @@ impl Mode {
             Self::Nothing => {}
             Self::Floor => attached.floor = Some(Floor::attach(&lab.node(NODE)?, lab.pods())?),
             Self::Agent => {
-                let binary = repository::root().join("target/release/zonemeter");
+                let binary = repository::release_folder()?.join("zonemeter");
                 attached.agent = Some(lab.agent(NODE)?.binary(&binary).start_ready()?);
             }
         }

@@ -1,8 +1,8 @@
 //! What plays: the nodes, the pods and what they send each other.
 
 use std::{
-    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
+    os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
 };
 
@@ -68,7 +68,10 @@ impl Traffic {
     /// Ends every sender and server; what they had sent stays counted.
     pub(super) fn stop(&mut self) -> Result<()> {
         for child in &mut self.children {
-            child.kill().context("ending the traffic")?;
+            let group = -i32::try_from(child.id()).context("a process id")?;
+            // SAFETY: kill takes no pointers; the child is not waited for yet, so the group is
+            // its own.
+            unsafe { libc::kill(group, libc::SIGKILL) };
             child.wait().context("waiting for the traffic to end")?;
         }
         self.children.clear();
@@ -80,8 +83,10 @@ impl Traffic {
         self.keep = true;
     }
 
+    /// In a process group of its own: a shell's loop ends together with what it runs.
     fn add(&mut self, mut command: Command) -> Result<()> {
         let child = command
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -153,24 +158,23 @@ pub(super) struct WireTruth {
 }
 
 /// Reads those counters. What a pod sends is counted at the far end of its node's uplink, or at
-/// the receiving pod when that is on the same node; what it receives, inside the pod.
+/// the receiving pod when that is on the same node; what it receives, inside the pod. The scene
+/// speaks IPv4; what the kernel says in IPv6 of its own accord stays on each link.
 pub(super) fn wire_truth(lab: &Lab) -> Result<WireTruth> {
-    let nodes: BTreeMap<IpAddr, String> = lab
-        .pods()
-        .iter()
-        .map(|pod| (pod.address(), pod.node().name().to_owned()))
-        .collect();
-    let mut transmit = lab.uplink_truth()?.total(Way::Arrived);
+    let arrived = |record: &&Record| record.way == Way::Arrived && record.source.is_ipv4();
+    let uplinks = lab.uplink_truth()?;
+    let mut transmit = zonemeter_lab::count(uplinks.pairs.iter().filter(arrived));
     let mut receive = Count::default();
     for pod in lab.pods() {
         let truth = lab.pod_truth(pod)?;
-        receive = receive + truth.total(Way::Arrived);
-        let from_neighbour = |record: &&Record| {
-            nodes
-                .get(&record.source)
-                .is_some_and(|node| node == pod.node().name())
+        let is_neighbour = |address: IpAddr| {
+            let mut pods = lab.pods().iter();
+            pods.any(|other| other.address() == address && other.node().name() == pod.node().name())
         };
-        transmit = transmit + zonemeter_lab::count(truth.pairs.iter().filter(from_neighbour));
+        let records = || truth.pairs.iter().filter(arrived);
+        receive = receive + zonemeter_lab::count(records());
+        transmit =
+            transmit + zonemeter_lab::count(records().filter(|record| is_neighbour(record.source)));
     }
     Ok(WireTruth { transmit, receive })
 }
