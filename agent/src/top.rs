@@ -98,3 +98,86 @@ async fn read(args: &TopArgs) -> Result<Flows> {
 fn end_lines(text: &str) -> String {
     text.replace('\n', "\x1b[K\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::SystemTime};
+
+    use tokio::{
+        net::TcpListener,
+        sync::{mpsc, watch},
+    };
+
+    use super::*;
+    use crate::{
+        expose::debug,
+        model::{
+            cluster::Workload,
+            recent::{Party, Recent, ResolvedFlow},
+            snapshot::Scope,
+            traffic::{Count, Direction},
+        },
+    };
+
+    fn recent() -> Recent {
+        let party = |pod: &str, zone: &str| {
+            Arc::new(Party {
+                namespace: "shop".into(),
+                pod: pod.into(),
+                workload: Workload {
+                    kind: "Pod".into(),
+                    name: pod.into(),
+                },
+                node: "".into(),
+                zone: zone.into(),
+            })
+        };
+        Recent {
+            ended: SystemTime::now(),
+            lasted: Duration::from_secs(2),
+            flows: vec![ResolvedFlow {
+                interface: 1,
+                direction: Direction::Transmit,
+                local: party("client", "a"),
+                local_address: "10.0.0.1".parse().unwrap(),
+                local_port: 0,
+                peer: party("server", "b"),
+                peer_address: "10.0.0.2".parse().unwrap(),
+                peer_port: 80,
+                service: None,
+                protocol: 6,
+                scope: Scope::CrossZone,
+                pending: false,
+                count: Count {
+                    bytes: 2000,
+                    packets: 2,
+                },
+            }],
+            interfaces: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn reads_what_the_debug_listener_writes() {
+        let (_, snapshots) = watch::channel(Arc::default());
+        let (_, recent) = watch::channel(Arc::new(recent()));
+        let state = debug::State {
+            snapshots,
+            recent,
+            questions: mpsc::channel(1).0,
+            config: Arc::default(),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, debug::router(state)).await });
+        let args = TopArgs {
+            url: url.parse().unwrap(),
+            sort: Sort::Transmit,
+            limit: 5,
+            once: true,
+        };
+        let table = table::render(&read(&args).await.unwrap());
+        let row = "shop/client  shop/server:80  cross_zone  a > b  tcp         1 kB/s    0 B/s";
+        assert_eq!(table.lines().last(), Some(row));
+    }
+}

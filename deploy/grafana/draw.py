@@ -1,11 +1,13 @@
-"""Asks every query of every dashboard of a real Prometheus and draws the answers.
+r"""Asks every query of every dashboard of a real Prometheus and draws the answers.
 
     pip install -r requirements-draw.txt
-    python draw.py http://127.0.0.1:9090 --out DIR [--range 600] [--step 5] [--set workload=client]
+    python draw.py http://127.0.0.1:9090 --out DIR [--range 600] [--step 5] \
+        [--set namespace=shop --set workload=client]
 
-One picture for each dashboard. These are drawings of the panels' own queries by matplotlib, laid
-out as in the dashboard; they are not pictures of Grafana. Ends with 1 and names every query and
-variable that has no data.
+--set chooses for a variable that has one value; the others stay at All. There is one picture for
+each dashboard. These are drawings of the panels' own queries by matplotlib, laid out as in the
+dashboard; they are not pictures of Grafana. Ends with 1 and names every query and variable that
+has no data.
 """
 
 import argparse
@@ -109,8 +111,8 @@ class Panel:
         stacked = self.panel["fieldConfig"]["defaults"]["custom"].get("stacking", {}).get("mode")
         colors = self.colors()
         below = {}
-        for name, times, values in series:
-            color = colors.get(name)
+        for index, (name, times, values) in enumerate(series):
+            color = colors.get(name, f"C{index % 10}")
             if stacked == "normal":
                 base = [below.get(t, 0) for t in times]
                 tops = [value + under for value, under in zip(values, base)]
@@ -118,10 +120,10 @@ class Panel:
                 axes.fill_between(times, base, tops, label=name, color=color, alpha=0.6, linewidth=0)
             else:
                 axes.plot(times, values, label=name, color=color, linewidth=1.2)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.08 * axes.get_ylim()[1])
         axes.set_xlim(self.prometheus.end - self.prometheus.range_seconds, self.prometheus.end)
         axes.yaxis.set_major_formatter(lambda value, _: human(value, self.unit))
-        axes.xaxis.set_major_formatter(lambda value, _: f"{(value - self.prometheus.end) / 60:.0f} min")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{(value - self.prometheus.end) / 60:.1f} min")
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.3)
         if series:
@@ -134,7 +136,10 @@ class Panel:
         answer = self.instant(self.panel["targets"][0])
         head, cells = self.cells(answer)
         if cells:
-            drawn = axes.table(cells[:18], colLabels=head, loc="upper left", edges="horizontal", cellLoc="left")
+            most = int(self.panel["gridPos"]["h"] - 2)
+            height = min(len(cells), most) + 1
+            box = [0, 1 - height / (most + 1), 1, height / (most + 1)]
+            drawn = axes.table(cells[:most], colLabels=head, bbox=box, edges="horizontal", cellLoc="left", colLoc="left")
             drawn.auto_set_font_size(False)
             drawn.set_fontsize(7.5)
 

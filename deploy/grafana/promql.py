@@ -58,7 +58,8 @@ class Variables:
         }
         self.empty = []
         for variable in dashboard["templating"]["list"]:
-            self.values[variable["name"]] = given.get(variable["name"]) or self._value(variable)
+            chosen = None if variable.get("includeAll") else given.get(variable["name"])
+            self.values[variable["name"]] = chosen or self._value(variable)
 
     def fill(self, text):
         for name, value in self.values.items():

@@ -7,18 +7,28 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
+use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use super::{
     exposition::{Exposition, Format},
     negotiation, traffic,
 };
 
+/// Scrapes at once; more wait. Two Prometheus servers and a curious person are served together,
+/// and a flood of requests takes neither the node's memory nor its processors.
+static SCRAPES: Semaphore = Semaphore::const_new(3);
+
 /// Rendering and packing 10,000 series takes milliseconds: not on a thread that serves others.
 pub(super) async fn metrics(State(state): State<super::State>, headers: HeaderMap) -> Response {
     let format = negotiation::format(&headers);
     let gzip = negotiation::gzip(&headers);
-    let body = tokio::task::spawn_blocking(move || body(&state, format, gzip)).await;
-    match body {
+    let permit = SCRAPES.acquire().await;
+    let body = spawn_blocking(move || {
+        // Held until the work is done, also for a scraper that has gone away meanwhile.
+        let _permit = permit;
+        body(&state, format, gzip)
+    });
+    match body.await {
         Ok(Ok(body)) => respond(format, gzip, body),
         Ok(Err(error)) => failed(&error),
         Err(error) => failed(&error),

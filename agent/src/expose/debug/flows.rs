@@ -135,30 +135,17 @@ fn select(recent: &Recent, request: &Request) -> Flows {
     }
 }
 
-/// What makes two flows directions of one conversation.
-type Key<'a> = (
-    &'a Party,
-    IpAddr,
-    u16,
-    &'a Party,
-    IpAddr,
-    u16,
-    u8,
-    u32,
-    Scope,
-    bool,
-);
+/// What makes two flows directions of one conversation. Names follow from the addresses.
+type Key = (u32, IpAddr, u16, IpAddr, u16, u8, Scope, bool);
 
-fn key(flow: &ResolvedFlow) -> Key<'_> {
+fn key(flow: &ResolvedFlow) -> Key {
     (
-        &flow.local,
+        flow.interface,
         flow.local_address,
         flow.local_port,
-        &flow.peer,
         flow.peer_address,
         flow.peer_port,
         flow.protocol,
-        flow.interface,
         flow.scope,
         flow.pending,
     )
