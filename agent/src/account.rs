@@ -202,14 +202,15 @@ impl Account {
             .map(|pod| &pod.object)
             .filter(|pod| !pod.finished)
         {
-            let Name { namespace, .. } = &pod.name;
-            live.pods.insert(&pod.name);
-            live.workloads.insert((&**namespace, &pod.workload));
+            let Name { namespace, name } = &pod.name;
+            live.pods.insert((namespace, name));
+            live.workloads.insert((namespace, &pod.workload));
         }
         self.ledger.retire(now, &live);
         self.pending.prune(now);
         self.names.book.prune(now);
-        self.names.interfaces.prune(now, 2 * self.pod_patience);
+        let held = |interface| self.pending.holds(interface);
+        self.names.interfaces.prune(now, self.pod_patience, held);
         if self.classes.is_full() {
             self.forget_classes();
         }

@@ -116,11 +116,11 @@ impl Interfaces {
         self.before_attach
     }
 
-    /// Forgets interfaces that have been gone so long that no held flow names them.
-    pub(crate) fn prune(&mut self, now: Instant, keep_for: Duration) {
-        self.veths.retain(|_, veth| {
-            veth.gone_at
-                .is_none_or(|gone| now.saturating_duration_since(gone) < keep_for)
+    /// Forgets interfaces that have been gone for so long, unless a flow of theirs is held.
+    pub(crate) fn prune(&mut self, now: Instant, keep_for: Duration, held: impl Fn(u32) -> bool) {
+        self.veths.retain(|index, veth| {
+            let stays = |gone| now.saturating_duration_since(gone) < keep_for || held(*index);
+            veth.gone_at.is_none_or(stays)
         });
     }
 

@@ -18,7 +18,7 @@ use self::{
 };
 use super::scope::ClassId;
 use crate::model::{
-    cluster::{Name, Workload},
+    cluster::Workload,
     snapshot::{PodLabels, PodSeries, Reason, Snapshot, WorkloadLabels, WorkloadSeries},
     traffic::{Count, Direction, Drain},
 };
@@ -53,8 +53,8 @@ pub(crate) type RouteKey = (u64, ClassId, Direction);
 /// The pods and workloads of this node that may send more.
 #[derive(Debug, Default)]
 pub(crate) struct Live<'a> {
-    /// Pods.
-    pub(crate) pods: HashSet<&'a Name>,
+    /// Pods by namespace.
+    pub(crate) pods: HashSet<(&'a str, &'a str)>,
     /// Workloads by namespace.
     pub(crate) workloads: HashSet<(&'a str, &'a Workload)>,
 }
@@ -163,18 +163,21 @@ impl Ledger {
         self.unattributed[reason as usize][direction as usize] += count;
     }
 
-    /// Takes out series of gone pods that have been idle for long enough, and workload series
-    /// likewise once all their pods are gone. What pods showed goes to `retired`.
+    /// Takes out all series of each gone pod once none of them was fed for a time, and those of a
+    /// workload likewise once all its pods are gone. What pods showed goes to `retired`.
     pub(crate) fn retire(&mut self, now: Instant, live: &Live<'_>) {
-        let after = self.retire_after;
-        let idle = |fed: Instant| now.saturating_duration_since(fed) >= after;
-        let pods = self.pods.take_if(|labels, series| {
-            idle(series.fed) && !is_other_pod(labels) && !live.has_pod(labels)
-        });
-        let workloads = self.workloads.take_if(|labels, series| {
-            let many = is_other_workload(&labels.workload);
-            idle(series.fed) && !many && !live.has_workload(labels)
-        });
+        let idle = |fed: Instant| now.saturating_duration_since(fed) >= self.retire_after;
+        let pods = self.pods.take_groups(
+            |labels| (labels.namespace.clone(), labels.pod.clone()),
+            |labels, series| idle(series.fed) && !is_other_pod(labels) && !live.has_pod(labels),
+        );
+        let workloads = self.workloads.take_groups(
+            |labels| (labels.namespace.clone(), labels.workload.clone()),
+            |labels, series| {
+                let many = is_other_workload(&labels.workload);
+                idle(series.fed) && !many && !live.has_workload(labels)
+            },
+        );
         for (labels, series) in &pods {
             self.retired[labels.direction as usize] += series.total;
         }
@@ -236,11 +239,7 @@ impl Ledger {
 
 impl Live<'_> {
     fn has_pod(&self, labels: &PodLabels) -> bool {
-        let PodLabels { namespace, pod, .. } = labels;
-        self.pods.contains(&Name {
-            namespace: namespace.clone(),
-            name: pod.clone(),
-        })
+        self.pods.contains(&(&*labels.namespace, &*labels.pod))
     }
 
     fn has_workload(&self, labels: &WorkloadLabels) -> bool {

@@ -125,6 +125,11 @@ impl Pending {
         self.given_up.remove(&awaited);
     }
 
+    /// True while a flow of the interface is held.
+    pub(crate) fn holds(&self, interface: u32) -> bool {
+        self.flows.iter().any(|flow| flow.interface == interface)
+    }
+
     /// What is held, by [`Direction`] code.
     pub(crate) fn totals(&self) -> [Count; 2] {
         let mut totals = [Count::ZERO; 2];

@@ -120,11 +120,15 @@ impl Names {
     }
 
     fn unnamed(&self, address: IpAddr) -> Peer<'_> {
-        match Range::of(address) {
-            range @ (Range::LinkLocal | Range::Multicast | Range::Broadcast) => Peer::Range(range),
-            _ if self.networks.vpc_range(address).is_some() => Peer::Vpc,
-            range => Peer::Range(range),
+        let range = Range::of(address);
+        let stays_on_the_link = matches!(
+            range,
+            Range::LinkLocal | Range::Multicast | Range::Broadcast
+        );
+        if !stays_on_the_link && self.networks.vpc_range(address).is_some() {
+            return Peer::Vpc;
         }
+        Peer::Range(range)
     }
 }
 

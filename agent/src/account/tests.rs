@@ -2,6 +2,7 @@
 
 mod conservation;
 mod naming;
+mod oracle;
 mod scenario;
 mod scopes;
 mod series;

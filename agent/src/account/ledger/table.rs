@@ -1,5 +1,7 @@
 //! Series by label set: found by a number on the hot path, read in the order of their labels.
 
+use std::{collections::HashSet, hash::Hash};
+
 /// A set of series. A slot's number stays the same while the series exists.
 #[derive(Debug)]
 pub(crate) struct Table<L, V> {
@@ -57,13 +59,28 @@ impl<L: Ord, V> Table<L, V> {
             .filter_map(|slot| self.slots[*slot as usize].as_ref())
     }
 
-    /// Takes out all series that fit, in the order of their labels.
-    pub(crate) fn take_if(&mut self, mut fits: impl FnMut(&L, &V) -> bool) -> Vec<(L, V)> {
+    /// Takes out, in the order of their labels, the series of each group of which all fit.
+    pub(crate) fn take_groups<G: Eq + Hash>(
+        &mut self,
+        group: impl Fn(&L) -> G,
+        fits: impl Fn(&L, &V) -> bool,
+    ) -> Vec<(L, V)> {
+        let fitting = self.iter().filter(|(labels, value)| fits(labels, value));
+        let mut groups: HashSet<G> = fitting.map(|(labels, _)| group(labels)).collect();
+        if groups.is_empty() {
+            return Vec::new();
+        }
+        for (labels, _) in self.iter().filter(|(labels, value)| !fits(labels, value)) {
+            groups.remove(&group(labels));
+        }
+        self.take_if(|labels| groups.contains(&group(labels)))
+    }
+
+    fn take_if(&mut self, fits: impl Fn(&L) -> bool) -> Vec<(L, V)> {
         let mut taken = Vec::new();
         let Self { slots, free, order } = self;
         order.retain(|slot| {
-            let place = &mut slots[*slot as usize];
-            let found = place.take_if(|(labels, value)| fits(labels, value));
+            let found = slots[*slot as usize].take_if(|(labels, _)| fits(labels));
             let stays = found.is_none();
             if let Some(series) = found {
                 taken.push(series);
@@ -119,14 +136,23 @@ mod tests {
     fn numbers_of_taken_series_are_used_again() {
         let mut table = Table::default();
         let slots = ["a", "b", "c"].map(|labels| table.insert(labels, 1));
-        assert_eq!(
-            table.take_if(|labels, _| *labels != "b"),
-            [("a", 1), ("c", 1)]
-        );
+        let taken = table.take_groups(|labels| *labels, |labels, _| *labels != "b");
+        assert_eq!(taken, [("a", 1), ("c", 1)]);
         assert_eq!(table.value_mut(slots[0]), None);
         assert_eq!(labels(&table), ["b"]);
         let again = table.insert("d", 2);
         assert!(slots.contains(&again) && again != slots[1]);
         assert_eq!(labels(&table), ["b", "d"]);
+    }
+
+    #[test]
+    fn a_group_is_taken_as_a_whole_or_not_at_all() {
+        let mut table = Table::default();
+        for (labels, value) in [("a1", 0), ("a2", 0), ("b1", 0), ("b2", 1)] {
+            table.insert(labels, value);
+        }
+        let taken = table.take_groups(|labels| labels.as_bytes()[0], |_, value| *value == 0);
+        assert_eq!(taken, [("a1", 0), ("a2", 0)]);
+        assert_eq!(labels(&table), ["b1", "b2"]);
     }
 }
