@@ -18,6 +18,7 @@ mod running;
 use std::{path::PathBuf, time::Duration};
 
 use serde_json::json;
+use zonemeter::cluster::Source;
 use zonemeter_lab::control_plane::ControlPlane;
 
 use crate::{
@@ -65,6 +66,22 @@ async fn lists_and_follows_every_kind() {
     }
     feed.equals(&api).await;
     assert_eq!(feed.lists_done(), [1, 1, 1, 1]);
+}
+
+/// `--cluster-file` promises to read what kubectl prints.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_kubectl_prints_is_the_same_cluster() {
+    let (plane, api) = control_plane(&[]).await;
+    api.seed().await;
+    for format in ["json", "yaml"] {
+        let kinds = "nodes,pods,services,endpointslices";
+        let printed = plane.kubectl(&["get", kinds, "--all-namespaces", "--output", format]);
+        let path = plane.folder().join(format!("cluster.{format}"));
+        std::fs::write(&path, printed.unwrap()).unwrap();
+        let mut feed = Running::of(Source::File(path));
+        feed.listed().await;
+        feed.equals(&api).await;
+    }
 }
 
 /// Pods that wait for a scheduler belong to "all others" until they come to this node.
