@@ -179,9 +179,8 @@ impl ControlPlane {
     fn await_ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + READY_WITHIN;
         loop {
-            let error = match self.kubectl(&["get", "--raw", "/readyz"]) {
-                Ok(_) => return Ok(()),
-                Err(error) => error,
+            let Err(error) = self.kubectl(&["get", "--raw", "/readyz"]) else {
+                return Ok(());
             };
             let ended = self.api.as_mut().is_none_or(Process::has_ended);
             if ended || Instant::now() > deadline {

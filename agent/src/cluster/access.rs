@@ -94,3 +94,36 @@ pub(super) fn same_server(one: &Config, other: &Config) -> bool {
     };
     identity(one) == identity(other)
 }
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Pod;
+    use kube::Api;
+
+    use super::*;
+    use crate::cluster::health::{Counter, reporters};
+
+    /// The clock is the runtime's, which skips what nobody has to wait for.
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_takes_the_request_and_says_nothing_is_given_up() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let ([reporter], _health) = reporters(["pods"], Counter::WatchErrors);
+        let client = client(Config::new(url.parse().unwrap()), reporter).unwrap();
+        let (pods, all) = (Api::<Pod>::all(client), Default::default());
+        let listed = pods.list(&all);
+        let listed = tokio::time::timeout(2 * ANSWER_WITHIN, listed).await;
+        let error = listed.expect("an end before the deadline").unwrap_err();
+        assert!(error.to_string().contains("timed out"), "{error}");
+    }
+
+    #[test]
+    fn another_authority_or_address_is_another_server() {
+        let config = |url: &str| Config::new(url.parse().unwrap());
+        let (one, mut trusting) = (config("https://one"), config("https://one"));
+        assert!(same_server(&one, &config("https://one")));
+        assert!(!same_server(&one, &config("https://two")));
+        trusting.root_cert = Some(vec![vec![1]]);
+        assert!(!same_server(&one, &trusting));
+    }
+}

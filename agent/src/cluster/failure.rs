@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use kube::runtime::watcher;
+use kube::{core::Status, runtime::watcher};
 
 use super::wire::Wire;
 
@@ -30,16 +30,23 @@ impl Failure {
             .is_some_and(|status| status.message.contains("sendInitialEvents"))
     }
 
-    fn answer(&self) -> Option<&kube::core::Status> {
+    fn answer(&self) -> Option<&Status> {
+        match (self, self.client_error()) {
+            (_, Some(kube::Error::Api(status))) => Some(status),
+            (Self::Watch(watcher::Error::WatchError(status)), _) => Some(status),
+            _ => None,
+        }
+    }
+
+    fn client_error(&self) -> Option<&kube::Error> {
         match self {
-            Self::List(kube::Error::Api(status)) => Some(status),
-            Self::Watch(watcher::Error::WatchError(status)) => Some(status),
-            Self::Watch(
-                watcher::Error::InitialListFailed(kube::Error::Api(status))
-                | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-                | watcher::Error::WatchFailed(kube::Error::Api(status)),
-            ) => Some(status),
-            Self::Access(_) | Self::List(_) | Self::Watch(_) => None,
+            Self::List(error)
+            | Self::Watch(
+                watcher::Error::InitialListFailed(error)
+                | watcher::Error::WatchStartFailed(error)
+                | watcher::Error::WatchFailed(error),
+            ) => Some(error),
+            Self::Access(_) | Self::Watch(_) => None,
         }
     }
 
@@ -51,20 +58,23 @@ impl Failure {
         }
     }
 
-    /// One line for a person.
-    pub(super) fn line<W: Wire>(&self) -> String {
-        let verb = self.verb();
+    /// One line for a person; `server` is where the request went.
+    pub(super) fn line<W: Wire>(&self, server: &str) -> String {
+        let what = format!("{} {}", self.verb(), W::PLURAL);
         let line = match (self.answer(), self) {
-            (Some(status), _) => answered::<W>(verb, status),
+            (Some(status), _) => answered::<W>(self.verb(), status),
             (None, Self::Access(error)) => format!("{error:#}"),
-            (None, Self::List(error)) => format!("cannot {verb} {}: {}", W::PLURAL, chain(error)),
-            (None, Self::Watch(error)) => format!("cannot {verb} {}: {}", W::PLURAL, chain(error)),
+            (None, Self::List(error)) => format!("cannot {what} at {server}: {}", cause(error)),
+            (None, Self::Watch(error)) => match self.client_error() {
+                Some(error) => format!("cannot {what} at {server}: {}", cause(error)),
+                None => format!("cannot {what} at {server}: {}", chain(error)),
+            },
         };
         line.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 }
 
-fn answered<W: Wire>(verb: &str, status: &kube::core::Status) -> String {
+fn answered<W: Wire>(verb: &str, status: &Status) -> String {
     let message = &status.message;
     match status.code {
         401 => format!(
@@ -93,6 +103,14 @@ fn group<W: Wire>() -> String {
     }
 }
 
+/// What stopped the request, without the layers that it went through.
+fn cause(error: &kube::Error) -> String {
+    if let kube::Error::Service(error) = error {
+        return chain(error.as_ref());
+    }
+    chain(error)
+}
+
 /// An error and its causes, without what a cause only repeats.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -111,7 +129,7 @@ fn chain(error: &dyn Error) -> String {
 mod tests {
     use super::{super::wire, *};
 
-    fn status(code: u16, message: &str) -> Box<kube::core::Status> {
+    fn status(code: u16, message: &str) -> Box<Status> {
         let text = serde_json::json!({"code": code, "message": message});
         Box::new(serde_json::from_value(text).unwrap())
     }
@@ -121,16 +139,16 @@ mod tests {
         let forbidden = || kube::Error::Api(status(403, "no\nway"));
         let list = Failure::Watch(watcher::Error::InitialListFailed(forbidden()));
         assert!(
-            list.line::<wire::Pod>()
+            list.line::<wire::Pod>("")
                 .starts_with("missing RBAC: list pods; grant it")
         );
         let list = Failure::List(forbidden());
         assert!(
-            list.line::<wire::Pod>()
+            list.line::<wire::Pod>("")
                 .starts_with("missing RBAC: list pods; grant it")
         );
         let watch = Failure::Watch(watcher::Error::WatchStartFailed(forbidden()));
-        let line = watch.line::<wire::EndpointSlice>();
+        let line = watch.line::<wire::EndpointSlice>("");
         assert!(line.starts_with("missing RBAC: watch endpointslices.discovery.k8s.io;"));
         assert!(line.contains("(no way)"), "{line}");
     }
@@ -152,10 +170,16 @@ mod tests {
 
     #[test]
     fn tells_the_whole_story_of_a_connection() {
-        let cause = std::io::Error::other("connection refused");
-        let failure = Failure::List(kube::Error::ReadEvents(cause));
-        let line = failure.line::<wire::Node>();
-        assert!(line.starts_with("cannot list nodes: "), "{line}");
-        assert_eq!(line.matches("connection refused").count(), 1, "{line}");
+        let cause = || kube::Error::ReadEvents(std::io::Error::other("connection refused"));
+        let watch = Failure::Watch(watcher::Error::WatchFailed(cause()));
+        for (failure, verb) in [(Failure::List(cause()), "list"), (watch, "watch")] {
+            let line = failure.line::<wire::Node>("https://api");
+            let head = format!("cannot {verb} nodes at https://api: ");
+            assert!(line.starts_with(&head), "{line}");
+            assert_eq!(line.matches("connection refused").count(), 1, "{line}");
+        }
+        let service = kube::Error::Service("no route to host".into());
+        let line = Failure::List(service).line::<wire::Pod>("https://api");
+        assert_eq!(line, "cannot list pods at https://api: no route to host");
     }
 }

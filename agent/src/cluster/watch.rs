@@ -49,6 +49,8 @@ pub(super) struct Watch<W: Wire> {
     events: mpsc::Sender<Event<W>>,
     backoff: Backoff,
     streamed: bool,
+    /// Where requests go, for messages.
+    server: String,
 }
 
 /// Why a session ended.
@@ -74,6 +76,7 @@ impl<W: Wire> Watch<W> {
             events,
             backoff,
             streamed: true,
+            server: String::new(),
         }
     }
 
@@ -106,8 +109,9 @@ impl<W: Wire> Watch<W> {
         End::Again(None)
     }
 
-    async fn open(&self) -> Result<(Config, Api<Watched<W>>), Failure> {
+    async fn open(&mut self) -> Result<(Config, Api<Watched<W>>), Failure> {
         let config = self.access.config().await.map_err(Failure::Access)?;
+        self.server = config.cluster_url.to_string();
         let client = access::client(config.clone(), self.reporter.clone());
         let api = Api::all(client.map_err(Failure::Access)?);
         api.list(&self.listing_one()).await.map_err(Failure::List)?;
@@ -137,7 +141,7 @@ impl<W: Wire> Watch<W> {
     }
 
     async fn pause(&mut self, failure: &Failure) {
-        self.reporter.failed(&failure.line::<W>());
+        self.reporter.failed(&failure.line::<W>(&self.server));
         let delay = self.backoff.after_failure(Instant::now());
         tokio::select! {
             () = tokio::time::sleep(delay) => {}

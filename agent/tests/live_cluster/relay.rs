@@ -53,22 +53,18 @@ impl Relay {
     }
 
     /// Bytes from the server, with TLS around them.
-    #[allow(dead_code, reason = "the benchmark reads it")]
     pub(crate) fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
     }
 
-    #[allow(dead_code, reason = "the benchmark does not need it")]
     pub(crate) fn cut(&self) {
         self.state.send_replace(State::Cut);
     }
 
-    #[allow(dead_code, reason = "the benchmark does not need it")]
     pub(crate) fn stall(&self) {
         self.state.send_replace(State::Stalled);
     }
 
-    #[allow(dead_code, reason = "the benchmark does not need it")]
     pub(crate) fn mend(&self) {
         self.state.send_replace(State::Open);
     }

@@ -30,12 +30,16 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// The live feed of this node's agent.
     pub(crate) fn start(kubeconfig: &Path) -> Self {
-        let (sender, mut changes) = mpsc::channel(64);
-        let source = Source::Api {
+        Self::of(Source::Api {
             kubeconfig: Some(kubeconfig.into()),
             node: NODE.into(),
-        };
+        })
+    }
+
+    pub(crate) fn of(source: Source) -> Self {
+        let (sender, mut changes) = mpsc::channel(64);
         let (feed, health) = Feed::new(source, sender);
         let (book, (signal, changed)) = (Arc::<Mutex<Book>>::default(), watch::channel(()));
         let writing = Arc::clone(&book);

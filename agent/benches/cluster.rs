@@ -1,0 +1,90 @@
+//! What a large cluster costs the feed: time until it is listed, bytes from the API server,
+//! memory. Against a real API server, with pods of the size that they have in production.
+//!
+//! `cargo bench --package zonemeter-agent --bench cluster [-- PODS/NODES ...]`
+
+#![expect(clippy::unwrap_used, reason = "a benchmark fails by a panic")]
+#![expect(clippy::print_stdout, reason = "its result is what it prints")]
+
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use zonemeter_lab::control_plane::ControlPlane;
+
+#[path = "cluster/feed.rs"]
+mod feed;
+#[path = "cluster/populate.rs"]
+mod populate;
+#[path = "../tests/live_cluster/relay.rs"]
+#[expect(dead_code, reason = "tests cut and stall, the benchmark counts")]
+mod relay;
+
+use populate::Size;
+use relay::Relay;
+
+/// Says to the same executable that it is the one to be measured.
+const FEED: &str = "--feed";
+
+fn main() {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    match arguments.as_slice() {
+        [feed, kubeconfig] if feed == FEED => feed::measure(Path::new(kubeconfig)),
+        sizes => compare(sizes),
+    }
+}
+
+/// The size of the cluster that the project's first users run, and the next one.
+const SIZES: [&str; 2] = ["5500/110", "10000/200"];
+
+fn compare(arguments: &[String]) {
+    // `cargo bench` adds its own flag.
+    let mut sizes: Vec<_> = arguments
+        .iter()
+        .filter(|a| !a.starts_with('-'))
+        .map(String::as_str)
+        .collect();
+    if sizes.is_empty() {
+        sizes.extend(SIZES);
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for size in sizes {
+        let (pods, nodes) = size.split_once('/').expect("PODS/NODES");
+        runtime.block_on(one(Size {
+            pods: pods.parse().unwrap(),
+            nodes: nodes.parse().unwrap(),
+        }));
+    }
+}
+
+async fn one(size: Size) {
+    let plane = tokio::task::spawn_blocking(|| ControlPlane::start(&[]).unwrap())
+        .await
+        .unwrap();
+    let started = std::time::Instant::now();
+    let pod_bytes = populate::write(&plane.admin_kubeconfig().unwrap(), size).await;
+    println!(
+        "\n{} pods of {pod_bytes} B on {} nodes (written in {:.0?})",
+        size.pods,
+        size.nodes,
+        started.elapsed()
+    );
+    let relay = Relay::start(plane.address()).await;
+    let token = plane.folder().join("admin.token");
+    let kubeconfig = plane.kubeconfig("relay", relay.address(), &token).unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .arg(FEED)
+        .arg(kubeconfig)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    tokio::task::block_in_place(|| lines.for_each(|line| println!("  {}", line.unwrap())));
+    assert!(child.wait().unwrap().success());
+    println!(
+        "  received from the API server: {:.1} MB",
+        relay.received() as f64 / 1e6
+    );
+}
