@@ -8,6 +8,7 @@
 //! Invariant, for each direction and exactly after every [`Account::add`]: the pod series, what is
 //! unattributed, what is pending and what is retired make up what the interfaces saw.
 
+mod backends;
 mod book;
 pub mod explain;
 mod interfaces;
@@ -21,12 +22,14 @@ mod special;
 mod veth;
 
 use std::{
+    collections::BTreeSet,
     net::IpAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
 use self::{
+    backends::Backends,
     book::{Book, Entry, News},
     interfaces::Interfaces,
     ledger::{Ledger, Live, Moment},
@@ -52,6 +55,8 @@ pub struct Settings {
     pub pod_patience: Duration,
     /// How long a flow waits for the owner of a peer address that may be a pod's.
     pub peer_patience: Duration,
+    /// Take a Service's zone from its endpoints where its backend is not known.
+    pub place_services: bool,
     /// How long a series of a gone pod is shown after its last byte.
     pub retire_after: Duration,
 }
@@ -64,6 +69,7 @@ impl Settings {
             max_series: 20_000,
             pod_patience: Duration::from_secs(60),
             peer_patience: Duration::from_secs(10),
+            place_services: true,
             retire_after: Duration::from_secs(300),
         }
     }
@@ -76,7 +82,9 @@ pub struct Account {
     classes: Classes,
     pending: Pending,
     ledger: Ledger,
+    backends: Backends,
     pod_patience: Duration,
+    translated_changed: bool,
 }
 
 impl Account {
@@ -92,11 +100,14 @@ impl Account {
                 book: Book::default(),
                 interfaces: Interfaces::default(),
                 networks: Networks::default(),
+                place_services: settings.place_services,
             },
             classes: Classes::default(),
             pending: Pending::new(patience),
             ledger: Ledger::new(settings.max_series, settings.retire_after),
+            backends: Backends::default(),
             pod_patience: settings.pod_patience,
+            translated_changed: false,
         }
     }
 
@@ -106,6 +117,7 @@ impl Account {
             pod,
             pods_gone,
             nodes_changed,
+            services_changed,
         } = self.names.book.apply(change, now);
         for gone in &pods_gone {
             self.names.interfaces.forget(gone);
@@ -113,6 +125,7 @@ impl Account {
         if let Some(pod) = pod {
             self.learn(&pod);
         }
+        self.translated_changed |= nodes_changed || services_changed;
         if nodes_changed {
             self.pending.known(Awaited::Node);
             self.forget_classes();
@@ -144,6 +157,13 @@ impl Account {
         self.tidy(at.now);
     }
 
+    /// The addresses for which conntrack must name the other end, if they have changed since this
+    /// was asked last.
+    pub fn changed_translated_addresses(&mut self) -> Option<BTreeSet<IpAddr>> {
+        std::mem::take(&mut self.translated_changed)
+            .then(|| backends::translated_addresses(&self.names))
+    }
+
     /// All traffic numbers as of the last drain.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
@@ -151,6 +171,7 @@ impl Account {
             before_attach: self.names.interfaces.before_attach(),
             zone: self.zone_info(),
             cluster_objects: self.names.book.object_counts(),
+            backends: self.backends.totals(),
             ..self.ledger.snapshot()
         }
     }
@@ -174,6 +195,7 @@ impl Account {
                 .add_unattributed(Reason::UnknownPod, flow.direction, flow.count);
             return;
         };
+        self.backends.count(&self.names, flow, peer);
         let (id, class) = self.classes.classify(&self.names, peer);
         let labels = || labels(&self.names, &pod.object, flow.direction, class);
         self.ledger

@@ -42,6 +42,8 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// `--max-series`
     pub max_series: usize,
+    /// Take a Service's zone from its endpoints where its backend is not known.
+    pub place_services: bool,
     /// What the kernel room is loaded with.
     pub kernel: kernel::Settings,
 }
@@ -63,6 +65,9 @@ impl Config {
             interval: args.interval,
             state_dir: args.state_dir,
             max_series: args.max_series as usize,
+            place_services: args
+                .name_backends_by
+                .contains(&NameBackendsBy::EndpointSlices),
             kernel: kernel::Settings {
                 max_flows: args.max_flows,
                 fold_ports: args.flow_ports == FlowPorts::Service,

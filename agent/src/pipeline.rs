@@ -87,10 +87,24 @@ impl Pipeline {
             }
             1.. = self.changes.recv_many(&mut changes, CHANGES_AT_ONCE) => {
                 let now = Instant::now();
+                let more = changes.len() == CHANGES_AT_ONCE;
                 changes.into_iter().for_each(|change| self.account.apply(change, now));
+                if !more {
+                    self.translate_for_services();
+                }
             }
         }
         Ok(true)
+    }
+
+    /// Tells the programs which addresses are not their owners'.
+    fn translate_for_services(&mut self) {
+        let Some(addresses) = self.account.changed_translated_addresses() else {
+            return;
+        };
+        if let Err(error) = self.kernel.set_translated(addresses) {
+            tracing::error!("backends of some Services will not be named: {error:#}");
+        }
     }
 
     /// Attaches to what appeared, lets go of what is gone.

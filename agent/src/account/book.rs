@@ -5,14 +5,15 @@
 //! network never owns an address (the peer is the Node), a finished one has given its own up, a
 //! terminating one still sends and keeps it.
 
+mod endpoints;
 mod listed;
 mod strings;
 mod tenure;
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
+use self::{endpoints::Endpoints, listed::Listed, strings::Strings, tenure::Tenures};
 pub(crate) use self::{listed::Entry, tenure::FormerTenure};
-use self::{listed::Listed, strings::Strings, tenure::Tenures};
 use crate::model::cluster::{Change, EndpointSlice, Kind, Name, Node, Object, Pod, Service};
 
 /// The cluster's objects by name and by address.
@@ -21,7 +22,7 @@ pub(crate) struct Book {
     pods: Listed<Name, Pod>,
     nodes: Listed<Arc<str>, Node>,
     services: Listed<Name, Service>,
-    slices: Listed<Name, ()>,
+    endpoints: Endpoints,
     pod_addresses: Tenures<Entry<Pod>>,
     node_addresses: Tenures<Entry<Node>>,
     service_addresses: Tenures<Entry<Service>>,
@@ -40,6 +41,15 @@ pub(crate) enum Owner<'a> {
     Service(&'a Arc<Entry<Service>>),
 }
 
+/// Where something is: in one zone, on one node of it if that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place<'a> {
+    /// Name of the zone.
+    pub(crate) zone: Option<&'a Arc<str>>,
+    /// Name of the node.
+    pub(crate) node: Option<&'a str>,
+}
+
 /// What a change meant for those who remember something of the book.
 #[derive(Debug, Default)]
 pub(crate) struct News {
@@ -49,6 +59,8 @@ pub(crate) struct News {
     pub(crate) pods_gone: Vec<Arc<Entry<Pod>>>,
     /// A node came, went or changed: zones may have changed.
     pub(crate) nodes_changed: bool,
+    /// A Service came, went or changed: its addresses may have changed.
+    pub(crate) services_changed: bool,
 }
 
 impl Book {
@@ -107,13 +119,39 @@ impl Book {
             .as_ref()
     }
 
+    /// Addresses of all Services.
+    pub(crate) fn service_addresses(&self) -> impl Iterator<Item = &IpAddr> {
+        self.services
+            .iter()
+            .flat_map(|service| &service.object.addresses)
+    }
+
+    /// Where all ready endpoints of a Service are, if that is one place.
+    pub(crate) fn place_of(&self, service: &Name) -> Option<Place<'_>> {
+        let mut places = self.endpoints.ready(service).map(|endpoint| Place {
+            zone: endpoint
+                .zone
+                .as_ref()
+                .or_else(|| self.zone(endpoint.node.as_deref()?)),
+            node: endpoint.node.as_deref(),
+        });
+        let first = places.next()?;
+        let common = places.try_fold(first, |common, place| {
+            (common.zone == place.zone).then(|| Place {
+                zone: common.zone,
+                node: common.node.filter(|node| place.node == Some(*node)),
+            })
+        })?;
+        common.zone.is_some().then_some(common)
+    }
+
     /// Number of objects, in the order of [`Kind::ALL`].
     pub(crate) fn object_counts(&self) -> [u64; 4] {
         [
             self.nodes.len(),
             self.pods.len(),
             self.services.len(),
-            self.slices.len(),
+            self.endpoints.len(),
         ]
         .map(|count| count as u64)
     }
@@ -154,7 +192,7 @@ impl Book {
             Kind::Node => self.nodes.start_list(),
             Kind::Pod => self.pods.start_list(),
             Kind::Service => self.services.start_list(),
-            Kind::EndpointSlice => self.slices.start_list(),
+            Kind::EndpointSlice => self.endpoints.start_list(),
         }
     }
 
@@ -168,13 +206,14 @@ impl Book {
                 .collect(),
             Kind::Pod => self.pods.end_list(),
             Kind::Service => self.services.end_list(),
-            Kind::EndpointSlice => self.slices.end_list(),
+            Kind::EndpointSlice => self.endpoints.end_list(),
         };
         let mut news = News::default();
         for name in missing {
             let one = self.delete(kind, &name, now);
             news.pods_gone.extend(one.pods_gone);
             news.nodes_changed |= one.nodes_changed;
+            news.services_changed |= one.services_changed;
         }
         news
     }
@@ -194,7 +233,7 @@ impl Book {
             Kind::Pod => self.delete_pod(name, now),
             Kind::Service => self.delete_service(name, now),
             Kind::EndpointSlice => {
-                self.slices.remove(name);
+                self.endpoints.remove(name);
                 News::default()
             }
         }
@@ -336,23 +375,33 @@ impl Book {
             }
             None => self.service_addresses.take_all(new, &after, now),
         }
-        News::default()
+        News {
+            services_changed: true,
+            ..News::default()
+        }
     }
 
     fn delete_service(&mut self, name: &Name, now: Instant) -> News {
-        if let Some(gone) = self.services.remove(name) {
-            for address in &gone.object.addresses {
-                self.service_addresses.give_up(*address, &gone, now);
-            }
+        let Some(gone) = self.services.remove(name) else {
+            return News::default();
+        };
+        for address in &gone.object.addresses {
+            self.service_addresses.give_up(*address, &gone, now);
         }
-        News::default()
+        News {
+            services_changed: true,
+            ..News::default()
+        }
     }
 
-    fn apply_slice(&mut self, slice: EndpointSlice) -> News {
-        let mut name = slice.name;
-        self.strings.share(&mut name.namespace);
-        let entry = self.entry(());
-        self.slices.put(name, entry);
+    fn apply_slice(&mut self, mut slice: EndpointSlice) -> News {
+        self.strings.share(&mut slice.name.namespace);
+        for endpoint in &mut slice.endpoints {
+            let names = endpoint.zone.iter_mut().chain(&mut endpoint.node);
+            names.for_each(|name| self.strings.share(name));
+        }
+        let entry = self.entry(slice);
+        self.endpoints.put(entry);
         News::default()
     }
 

@@ -99,7 +99,9 @@ fn source(names: &Names, peer: Peer<'_>, address: IpAddr) -> Source {
     match peer {
         Peer::Pod(pod) => Source::Pod(pod.object.name.clone(), pod.object.node.clone()),
         Peer::Node(node) => Source::Node(Arc::clone(&node.object.name)),
-        Peer::Service(service) => Source::Service(service.object.name.clone()),
+        Peer::Service(service) | Peer::ServiceIn(service, _) => {
+            Source::Service(service.object.name.clone())
+        }
         Peer::Network(network) => {
             let range = names
                 .networks

@@ -17,11 +17,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::model::traffic::{Count, Direction, Drain, Flow};
+use crate::model::traffic::{BackendMethod, Count, Direction, Drain, Flow};
 
 /// How long a name that was waited for in vain is not waited for again.
 pub(crate) const GIVEN_UP_FOR: Duration = Duration::from_secs(600);
-/// Held flows at most; each takes 96 bytes.
+/// Held flows at most; each takes 120 bytes.
 const MOST_FLOWS: usize = 16_384;
 /// Names given up at most.
 const MOST_GIVEN_UP: usize = 16_384;
@@ -55,8 +55,12 @@ pub(crate) struct Held {
     pub(crate) direction: Direction,
     /// The pod's address.
     pub(crate) local: IpAddr,
-    /// The other end's address.
+    /// The other end's own address: the backend's where the veth saw a Service.
     pub(crate) peer: IpAddr,
+    /// The other end as the veth saw it.
+    pub(crate) seen_peer: IpAddr,
+    /// How conntrack named `peer`, where it did.
+    pub(crate) method: Option<BackendMethod>,
     /// Bytes and packets.
     pub(crate) count: Count,
     /// When the interval began.
@@ -80,7 +84,9 @@ impl Held {
             interface: flow.interface,
             direction: flow.direction,
             local: flow.local,
-            peer: flow.peer,
+            peer: flow.real_peer.map_or(flow.peer, |real| real.address),
+            seen_peer: flow.peer,
+            method: flow.real_peer.map(|real| real.method),
             count: flow.count,
             from: drain.from,
             until: drain.until,

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use super::{
-    book::{Book, Entry, Owner},
+    book::{Book, Entry, Owner, Place},
     interfaces::Interfaces,
     networks::{Network, Networks},
     pending::{Awaited, Held},
@@ -22,6 +22,8 @@ pub(crate) struct Names {
     pub(crate) interfaces: Interfaces,
     /// Address ranges that are no pods.
     pub(crate) networks: Networks,
+    /// Take a Service's zone from its endpoints where its backend is not known.
+    pub(crate) place_services: bool,
 }
 
 /// What is known of a flow's ends.
@@ -42,6 +44,8 @@ pub(crate) enum Peer<'a> {
     Node(&'a Entry<Node>),
     /// A Service whose backend is not known.
     Service(&'a Entry<Service>),
+    /// A Service whose backend is not known, but where it is: all ready endpoints are there.
+    ServiceIn(&'a Entry<Service>, Place<'a>),
     /// A network of the networks file.
     Network(&'a Network),
     /// An address of the VPC.
@@ -72,7 +76,7 @@ impl Names {
                 awaited: Some(Awaited::Pod(flow.interface)),
             };
         };
-        let peer = self.peer(flow.peer, flow.from, flow.until);
+        let peer = self.placed(self.peer(flow.peer, flow.from, flow.until));
         let awaited = if self.book.node(&self.home).is_none() {
             Some(Awaited::Node)
         } else {
@@ -96,6 +100,17 @@ impl Names {
                 Some((_, network)) => Peer::Network(network),
                 None => self.unnamed(address),
             },
+        }
+    }
+
+    /// A Service whose backend conntrack does not name may still be in one place.
+    fn placed<'a>(&'a self, peer: Peer<'a>) -> Peer<'a> {
+        match peer {
+            Peer::Service(service) if self.place_services => self
+                .book
+                .place_of(&service.object.name)
+                .map_or(peer, |place| Peer::ServiceIn(service, place)),
+            _ => peer,
         }
     }
 
@@ -133,23 +148,24 @@ impl Names {
 }
 
 impl Peer<'_> {
-    /// What classification depends on.
-    pub(crate) fn key(&self) -> PeerKey {
-        match self {
+    /// What classification depends on; `None` where it must be asked each time.
+    pub(crate) fn key(&self) -> Option<PeerKey> {
+        Some(match self {
+            Self::ServiceIn(..) => return None,
             Self::Pod(pod) => PeerKey::Entry(pod.id),
             Self::Node(node) => PeerKey::Entry(node.id),
             Self::Service(service) => PeerKey::Entry(service.id),
             Self::Network(network) => PeerKey::Network(network.id),
             Self::Vpc => PeerKey::Vpc,
             Self::Range(range) => PeerKey::Range(*range),
-        }
+        })
     }
 
     /// True where a pod may have the address without the API having told so yet: in the VPC, in a
     /// network of the file that is not said to be elsewhere, in private space.
     pub(crate) fn may_be_pod(&self) -> bool {
         match self {
-            Self::Pod(_) | Self::Node(_) | Self::Service(_) => false,
+            Self::Pod(_) | Self::Node(_) | Self::Service(_) | Self::ServiceIn(..) => false,
             Self::Network(network) => network.scope.is_none(),
             Self::Vpc => true,
             Self::Range(range) => *range == Range::Private,

@@ -7,7 +7,9 @@
 //! | pod of this node, or this node itself | `intra_node` | the node's |
 //! | pod or node elsewhere, both zones known | `intra_zone` or `cross_zone` | its node's |
 //! | pod or node elsewhere, a zone not known | `vpc` | its node's, where known |
-//! | Service address | `unresolved_service` | |
+//! | Service address, backend not known, all ready endpoints on this node | `intra_node` | the node's |
+//! | … all ready endpoints in one zone | `intra_zone` or `cross_zone` | that zone |
+//! | any other Service address whose backend is not known | `unresolved_service` | |
 //! | network of the file with a scope | that scope | the entry's, where it has one |
 //! | network with a zone, own zone known | `intra_zone` or `cross_zone` | the entry's |
 //! | any other network | `vpc` | the entry's, where it has one |
@@ -21,6 +23,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
+    book::Place,
     networks::Network,
     resolve::{Names, Peer, PeerKey},
     special::Range,
@@ -60,6 +63,7 @@ pub(crate) fn decide<'a>(names: &'a Names, peer: Peer<'a>) -> (Scope, Option<&'a
         Peer::Pod(pod) => at_node(names, pod.object.node.as_deref()),
         Peer::Node(node) => at_node(names, Some(&node.object.name)),
         Peer::Service(_) => (Scope::UnresolvedService, None),
+        Peer::ServiceIn(_, place) => (in_place(names, place), place.zone),
         Peer::Network(network) => in_network(names, network),
         Peer::Vpc => (Scope::Vpc, None),
         Peer::Range(range) => (in_range(range, names.networks.knows_vpc()), None),
@@ -72,6 +76,13 @@ fn at_node<'a>(names: &'a Names, node: Option<&str>) -> (Scope, Option<&'a Arc<s
     }
     let zone = node.and_then(|node| names.book.zone(node));
     (by_zone(names, zone), zone)
+}
+
+fn in_place(names: &Names, place: Place<'_>) -> Scope {
+    if place.node == Some(&*names.home) {
+        return Scope::IntraNode;
+    }
+    by_zone(names, place.zone)
 }
 
 fn in_network<'a>(names: &'a Names, network: &'a Network) -> (Scope, Option<&'a Arc<str>>) {
@@ -127,7 +138,7 @@ fn labels(peer: Peer<'_>) -> (Arc<str>, Workload) {
             pod.object.workload.clone(),
         ),
         Peer::Node(node) => (Arc::default(), shown_as("Node", &node.object.name)),
-        Peer::Service(service) => {
+        Peer::Service(service) | Peer::ServiceIn(service, _) => {
             let name = &service.object.name;
             (Arc::clone(&name.namespace), shown_as("Service", &name.name))
         }
@@ -145,10 +156,9 @@ fn labels(peer: Peer<'_>) -> (Arc<str>, Workload) {
 impl Classes {
     /// The class of a peer, and its number.
     pub(crate) fn classify(&mut self, names: &Names, peer: Peer<'_>) -> (ClassId, &Class) {
-        let id = match self.by_peer.get(&peer.key()) {
-            Some(id) => *id,
-            None => self.remember(peer.key(), Class::of(names, peer)),
-        };
+        let key = peer.key();
+        let known = key.and_then(|key| self.by_peer.get(&key).copied());
+        let id = known.unwrap_or_else(|| self.remember(key, Class::of(names, peer)));
         (id, &self.classes[id as usize])
     }
 
@@ -162,13 +172,15 @@ impl Classes {
         *self = Self::default();
     }
 
-    fn remember(&mut self, key: PeerKey, class: Class) -> ClassId {
+    fn remember(&mut self, key: Option<PeerKey>, class: Class) -> ClassId {
         let next = self.classes.len() as ClassId;
         let id = *self.ids.entry(class).or_insert_with_key(|class| {
             self.classes.push(class.clone());
             next
         });
-        self.by_peer.insert(key, id);
+        if let Some(key) = key {
+            self.by_peer.insert(key, id);
+        }
         id
     }
 }

@@ -97,6 +97,7 @@ fn example() -> Snapshot {
     };
     Snapshot {
         drains_that_disagreed: 0,
+        backends: [count(0, 0); 4],
         pods: vec![
             pod(
                 Direction::Transmit,

@@ -32,6 +32,9 @@ pub struct Snapshot {
     /// Drains in which flows and overflow did not make up what the interfaces saw: a fault of the
     /// programs or of the drain, never of the traffic. Stays 0.
     pub drains_that_disagreed: u64,
+    /// `zonemeter_service_*_total`: traffic to Service addresses, in the order of
+    /// [`BackendMethod::ALL`](super::traffic::BackendMethod::ALL).
+    pub backends: [Count; 4],
     /// `zonemeter_cluster_objects` by kind, in the order of [`super::cluster::Kind::ALL`].
     pub cluster_objects: [u64; 4],
 }

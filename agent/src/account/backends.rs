@@ -1,0 +1,44 @@
+//! How the backends behind Service addresses were named, and the addresses for which conntrack
+//! must name them.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use super::{
+    pending::Held,
+    resolve::{Names, Peer},
+};
+use crate::model::traffic::{BackendMethod, Count};
+
+/// Traffic to Service addresses by the method that named its backend.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Backends {
+    by_method: [Count; BackendMethod::ALL.len()],
+}
+
+impl Backends {
+    /// Counts a flow that has been placed, if its veth saw a Service address.
+    pub(crate) fn count(&mut self, names: &Names, flow: &Held, peer: Peer<'_>) {
+        let seen = names.peer(flow.seen_peer, flow.from, flow.until);
+        if !matches!(seen, Peer::Service(_)) {
+            return;
+        }
+        let method = match (flow.method, peer) {
+            (Some(method), _) => method,
+            (None, Peer::ServiceIn(..)) => BackendMethod::Endpoints,
+            (None, _) => BackendMethod::None,
+        };
+        self.by_method[method as usize] += flow.count;
+    }
+
+    /// Totals, in the order of [`BackendMethod::ALL`].
+    pub(crate) fn totals(&self) -> [Count; BackendMethod::ALL.len()] {
+        self.by_method
+    }
+}
+
+/// The addresses of Services, and the node's own: behind both is somebody else.
+pub(crate) fn translated_addresses(names: &Names) -> BTreeSet<IpAddr> {
+    let home = names.book.node(&names.home);
+    let own = home.into_iter().flat_map(|node| &node.addresses);
+    own.chain(names.book.service_addresses()).copied().collect()
+}
