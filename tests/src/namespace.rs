@@ -14,9 +14,10 @@ use std::{
     process::Command,
     sync::Arc,
     thread,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::tool;
 
@@ -119,6 +120,25 @@ impl Namespace {
             }
         }
         Ok(())
+    }
+
+    /// Waits until every link that is set up can carry packets. The kernel opens a link's queue in
+    /// a work item some time after the other end came up, and drops what is sent before.
+    pub(crate) fn wait_for_links(&self) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let listing = tool::output(self.command("ip").args(["-o", "link", "show", "up"]))?;
+            let waiting = listing
+                .lines()
+                .find(|line| !line.contains(" state UP ") && !line.contains(" lo: "));
+            let Some(link) = waiting else { return Ok(()) };
+            ensure!(
+                Instant::now() < deadline,
+                "namespace {}: no carrier: {link}",
+                self.name
+            );
+            thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// The processes that live in the namespace.

@@ -109,6 +109,12 @@ impl Lab {
         for pod in self.make_pods(pods)? {
             self.announced.insert(pod.key());
         }
+        for namespace in [&self.router, &self.internet] {
+            namespace.wait_for_links()?;
+        }
+        for node in &self.nodes {
+            node.namespace().wait_for_links()?;
+        }
         fs::write(self.networks_file(), networks_yaml()).context("write the networks file")?;
         self.write_cluster_file()
     }
@@ -187,8 +193,10 @@ pub(super) fn wire_pods(pods: &[Pod], mtu: u32, veth_offloads: bool) -> Result<(
     }
     for (namespace, lines) in host_sides.values() {
         namespace.ip(lines)?;
+        namespace.wait_for_links()?;
     }
-    Ok(())
+    pods.iter()
+        .try_for_each(|pod| pod.namespace().wait_for_links())
 }
 
 /// Replaces a node's iptables rules by those for `services`.
