@@ -67,6 +67,7 @@ fn clippy_host() -> Result<()> {
             .args([
                 "clippy",
                 "--locked",
+                "--keep-going",
                 "--workspace",
                 "--exclude",
                 "zonemeter-ebpf",

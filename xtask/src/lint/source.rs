@@ -11,14 +11,16 @@ pub(super) struct Named {
     pub(super) segments: Vec<String>,
     /// From 1.
     pub(super) line: usize,
+    /// In a module called `tests`, or below one.
+    pub(super) in_test: bool,
 }
 
 /// What a source names.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     pub(super) paths: Vec<Named>,
-    /// Called methods: `.name(`.
-    pub(super) methods: Vec<(String, usize)>,
+    /// Called methods, `.name(`, as paths of one segment.
+    pub(super) methods: Vec<Named>,
 }
 
 /// Reads `source`, the file of the module `module` (`["crate", "account", "book"]`).
@@ -105,9 +107,8 @@ impl Reader<'_> {
                 if before.is_some_and(|token| is_punct(token, '.'))
                     && arguments.delimiter() == Delimiter::Parenthesis =>
             {
-                self.names
-                    .methods
-                    .push((method.to_string(), method.span().start().line));
+                let called = self.named(vec![method.to_string()], method.span().start().line);
+                self.names.methods.push(called);
                 1
             }
             [TokenTree::Ident(first), ..] => {
@@ -149,8 +150,17 @@ impl Reader<'_> {
     }
 
     fn add(&mut self, segments: Vec<String>, line: usize) {
-        let segments = resolve(&self.module, segments);
-        self.names.paths.push(Named { segments, line });
+        let named = self.named(resolve(&self.module, segments), line);
+        self.names.paths.push(named);
+    }
+
+    fn named(&self, segments: Vec<String>, line: usize) -> Named {
+        let in_test = self.module.iter().any(|module| module == "tests");
+        Named {
+            segments,
+            line,
+            in_test,
+        }
     }
 }
 
@@ -268,9 +278,31 @@ mod tests {
     #[test]
     fn lines_and_methods_are_told() {
         let names = names("\n\nfn f() { started.elapsed(); }", &[]).unwrap();
-        assert_eq!(names.methods, [("elapsed".to_owned(), 3)]);
+        let elapsed = Named {
+            segments: vec!["elapsed".to_owned()],
+            line: 3,
+            in_test: false,
+        };
+        assert_eq!(names.methods, [elapsed]);
         let error = super::names("fn f() {\n  (\n", &[]).unwrap_err();
         assert!(error.0 >= 1, "{error:?}");
+    }
+
+    #[test]
+    fn test_code_is_told_from_the_rest() {
+        let in_test = |file: &str, source: &str| {
+            names(source, &module_of(file))
+                .unwrap()
+                .paths
+                .into_iter()
+                .map(|n| n.in_test)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            in_test("a.rs", "use b::c; mod tests { use b::c; } use b::d;"),
+            [false, true, false]
+        );
+        assert_eq!(in_test("a/tests/scenario.rs", "use b::c;"), [true]);
     }
 
     #[test]
