@@ -133,6 +133,12 @@ catalogue! {
         "Zone of this agent's node, always 1";
     SERIES_FOLDED = Stable Counter "zonemeter_series_folded_total" []
         "Increments that went to a series named other because the ceiling of series was reached";
+    DRAINS_DISAGREED = Stable Counter "zonemeter_drains_disagreed_total" []
+        "Drains whose flows and totals differed: a fault of the programs or of the drain";
+    SERVICE_BYTES = Stable Counter "zonemeter_service_bytes_total" ["method"]
+        "Bytes to and from Service addresses by the method that named the backend";
+    SERVICE_PACKETS = Stable Counter "zonemeter_service_packets_total" ["method"]
+        "Packets to and from Service addresses by the method that named the backend";
     CLUSTER_OBJECTS = Stable Gauge "zonemeter_cluster_objects" ["kind"]
         "Kubernetes objects known to the agent";
     BUILD_INFO = Stable Gauge "zonemeter_build_info" ["version", "revision"]
@@ -157,6 +163,8 @@ catalogue! {
         "Packets on interfaces of pods that are no IP traffic or cannot be read: in no traffic metric";
     SKIPPED_BYTES = Stable Counter "zonemeter_skipped_bytes_total" ["reason"]
         "Frame bytes, Ethernet header included, of the skipped packets";
+    CONNTRACK_QUESTIONS = Stable Counter "zonemeter_conntrack_questions_total" ["result"]
+        "Flows that the kernel's connection table was asked about";
     WATCH_ERRORS = Stable Counter "zonemeter_cluster_watch_errors_total" ["kind"]
         "Failed reads of Kubernetes objects, from the API or the cluster file";
     RELOAD_FAILURES = Stable Counter "zonemeter_config_reload_failures_total" ["file"]

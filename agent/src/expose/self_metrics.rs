@@ -92,6 +92,7 @@ struct Numbers {
     attach_failures: Counter,
     skipped_packets: Labelled<Counter>,
     skipped_bytes: Labelled<Counter>,
+    conntrack_questions: Labelled<Counter>,
     watch_errors: Labelled<Counter>,
     reload_failures: Labelled<Counter>,
 }
@@ -101,6 +102,9 @@ struct Numbers {
 const DRAIN_BUCKETS: [f64; 12] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
 ];
+
+/// What may come of a question to the connection table.
+const ASKED: [&str; 2] = ["answered", "failed"];
 
 impl Default for SelfMetrics {
     fn default() -> Self {
@@ -159,6 +163,18 @@ impl SelfMetrics {
         }
     }
 
+    /// Questions put to the connection table so far, and how many of them failed: totals.
+    pub fn set_conntrack_questions(&self, asked: u64, failed: u64) {
+        for (result, total) in ASKED
+            .into_iter()
+            .zip([asked.saturating_sub(failed), failed])
+        {
+            if let Some(counter) = self.numbers.conntrack_questions.get(result) {
+                counter.inner().store(total, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Objects of this kind could not be read.
     pub fn watch_failed(&self, kind: cluster::Kind) {
         if let Some(counter) = self.numbers.watch_errors.get(kind.name()) {
@@ -204,6 +220,7 @@ impl Default for Numbers {
             attach_failures: Counter::default(),
             skipped_packets: Labelled::new(&metric::SKIPPED_PACKETS, reasons),
             skipped_bytes: Labelled::new(&metric::SKIPPED_BYTES, reasons),
+            conntrack_questions: Labelled::new(&metric::CONNTRACK_QUESTIONS, ASKED),
             watch_errors: Labelled::new(&metric::WATCH_ERRORS, kinds),
             reload_failures: Labelled::new(
                 &metric::RELOAD_FAILURES,
@@ -241,6 +258,11 @@ impl Numbers {
             numbers.skipped_packets,
         );
         register(&mut registry, &metric::SKIPPED_BYTES, numbers.skipped_bytes);
+        register(
+            &mut registry,
+            &metric::CONNTRACK_QUESTIONS,
+            numbers.conntrack_questions,
+        );
         register(&mut registry, &metric::WATCH_ERRORS, numbers.watch_errors);
         register(
             &mut registry,

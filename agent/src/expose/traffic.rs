@@ -4,7 +4,7 @@ use super::{catalogue as metric, catalogue::Metric, exposition::Exposition};
 use crate::model::{
     cluster::Kind,
     snapshot::{PodLabels, Snapshot, WorkloadLabels, direction_name},
-    traffic::{Count, Direction},
+    traffic::{BackendMethod, Count, Direction},
 };
 
 /// Writes every family of the snapshot.
@@ -131,6 +131,17 @@ fn write_cluster(body: &mut Exposition, snapshot: &Snapshot) {
     }
     body.family(&metric::SERIES_FOLDED)
         .sample(&[], snapshot.series_folded);
+    body.family(&metric::DRAINS_DISAGREED)
+        .sample(&[], snapshot.drains_that_disagreed);
+    for (metric, value) in [
+        (&metric::SERVICE_BYTES, bytes as fn(&Count) -> u64),
+        (&metric::SERVICE_PACKETS, packets),
+    ] {
+        let mut family = body.family(metric);
+        for method in BackendMethod::ALL {
+            family.sample(&[method.name()], value(&snapshot.backends[method as usize]));
+        }
+    }
     let mut objects = body.family(&metric::CLUSTER_OBJECTS);
     for (kind, count) in Kind::ALL.into_iter().zip(snapshot.cluster_objects) {
         objects.sample(&[kind.name()], count);
