@@ -98,10 +98,10 @@ fn program(ebpf: &mut Ebpf, direction: Direction) -> Result<&mut SchedClassifier
 /// verifier refuses comes with its log, whose last lines say why.
 fn explain(what: &str, error: anyhow::Error) -> anyhow::Error {
     tracing::debug!("{what}: {error:?}");
-    if let Some(ProgramError::LoadError { verifier_log, .. }) = error.downcast_ref() {
-        if let Some(reason) = verdict(&verifier_log.to_string()) {
-            return anyhow!("{what}: this kernel's verifier refuses the program: {reason}");
-        }
+    if let Some(ProgramError::LoadError { verifier_log, .. }) = error.downcast_ref()
+        && let Some(reason) = verdict(&verifier_log.to_string())
+    {
+        return anyhow!("{what}: this kernel's verifier refuses the program: {reason}");
     }
     let cause = error.root_cause();
     match cause
