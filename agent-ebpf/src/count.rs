@@ -83,7 +83,7 @@ macro_rules! key_of {
                 Direction::Receive => (destination, source),
             };
             // SAFETY: same size; the pairs of bytes were read as they lie in the header.
-            let (local, peer) = unsafe { (transmute::<$address, _>(local), transmute(peer)) };
+            let [local, peer] = unsafe { transmute::<[$address; 2], [_; 2]>([local, peer]) };
             let translated = is_translated(&$translated, &peer);
             let (local_port, peer_port) = match fold_ports() && !translated {
                 true => fold_ephemeral(local_port, peer_port, ephemeral_ports()),

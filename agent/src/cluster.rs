@@ -62,11 +62,11 @@ impl Feed {
     pub fn new(source: Source, changes: mpsc::Sender<Change>) -> (Self, Receiver<Health>) {
         let (from, health) = match source {
             Source::File(path) => {
-                let ([reporter], health) = reporters(["cluster file"], Counter::ReloadFailures);
+                let ([reporter], health) = reporters([("cluster file", Counter::ReloadFailures)]);
                 (From::File(path, reporter), health)
             }
             Source::Api { kubeconfig, node } => {
-                let (parts, health) = reporters(live::PARTS, Counter::WatchErrors);
+                let (parts, health) = reporters(live::PARTS);
                 (From::Api(Access::new(kubeconfig), node, parts), health)
             }
         };

@@ -15,6 +15,7 @@ use crate::{
     account::Networks,
     cluster::{Feed, Health},
     expose::{SelfMetrics, self_metrics::ConfigFile},
+    model::cluster::Kind,
     readiness::Guard,
     reread::Reread,
 };
@@ -38,6 +39,9 @@ pub async fn cluster(
 }
 
 fn show(health: &Health, guard: &Guard, metrics: &SelfMetrics) {
+    for (kind, errors) in Kind::ALL.into_iter().zip(health.watch_errors) {
+        metrics.set_watch_errors(kind, errors);
+    }
     metrics.set_reload_failures(ConfigFile::Cluster, health.reload_failures);
     let missing = health.missing(SystemTime::now());
     match missing.is_empty() {

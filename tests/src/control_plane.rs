@@ -23,6 +23,8 @@ use process::Process;
 
 /// How long etcd and the API server may take until they answer, on a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(90);
+/// A server whose start takes too long ends itself, and a kubelet would start it again.
+const STARTS: usize = 3;
 const POLL_EVERY: Duration = Duration::from_millis(200);
 
 /// A running control plane; dropped, it is gone with all it held.
@@ -81,13 +83,23 @@ impl ControlPlane {
     /// # Errors
     /// It did not become ready: with what it wrote.
     pub fn start_api(&mut self) -> Result<()> {
+        let mut result = Ok(());
+        for _ in 0..STARTS {
+            self.spawn_api()?;
+            result = self.await_ready();
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
+    }
+
+    fn spawn_api(&mut self) -> Result<()> {
         let mut command = Command::new(self.assets.api_server());
         command.args(self.api_arguments()).args(&self.arguments);
-        self.api = Some(Process::start(
-            command,
-            &self.folder.path().join("kube-apiserver.log"),
-        )?);
-        self.await_ready()
+        let log = self.folder.path().join("kube-apiserver.log");
+        self.api = Some(Process::start(command, &log)?);
+        Ok(())
     }
 
     /// Kills the API server as a crash would.

@@ -79,7 +79,9 @@ fn missing(folder: &Path) -> Vec<(&'static str, &'static str)> {
 /// `$XDG_CACHE_HOME/zonemeter`, where no `cargo clean` reaches.
 fn cache() -> Result<PathBuf> {
     let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
-    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
+    let cache = env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(home);
     let cache = cache.with_context(|| {
         format!("neither XDG_CACHE_HOME nor HOME is set: set one of them, or {ASSETS}")
     })?;
@@ -107,7 +109,10 @@ fn build(go: &Path, folder: &Path, program: &str, package: &str, version: &str) 
 fn linked_version(version: &str) -> String {
     let package = "k8s.io/component-base/version";
     let mut numbers = version.trim_start_matches('v').split('.');
-    let (major, minor) = (numbers.next().unwrap_or("1"), numbers.next().unwrap_or_default());
+    let (major, minor) = (
+        numbers.next().unwrap_or("1"),
+        numbers.next().unwrap_or_default(),
+    );
     format!(
         "-s -w -X {package}.gitVersion={version} -X {package}.gitMajor={major} \
          -X {package}.gitMinor={minor}"
@@ -161,7 +166,8 @@ mod tests {
 
     #[test]
     fn the_version_is_the_one_of_the_tools_module() {
-        let text = "require (\n\tk8s.io/kubelet v0.35.4\n\tk8s.io/kubernetes v1.35.4 // indirect\n)";
+        let text =
+            "require (\n\tk8s.io/kubelet v0.35.4\n\tk8s.io/kubernetes v1.35.4 // indirect\n)";
         assert_eq!(required(text).as_deref(), Some("v1.35.4"));
         assert_eq!(required("module x"), None);
         assert!(version().unwrap().starts_with("v1."));

@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 
 use crate::{
     exec::{self, Cmd},
+    kubernetes,
     privilege::Privilege,
     progress, setup,
 };
@@ -41,6 +42,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         );
     }
     progress::step("building the agent", build_agent)?;
+    if !args.quick {
+        progress::step("the Kubernetes API server for tests", || {
+            kubernetes::ensure().map(|_| ())
+        })?;
+    }
     let executables = progress::step("building the tests", executables::build)?;
     let outcome = run_all(&plan(&executables, args, privilege)?)?;
     outcome.report();

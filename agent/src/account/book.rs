@@ -7,13 +7,14 @@
 
 mod endpoints;
 mod listed;
+mod nodes;
 mod strings;
 mod tenure;
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use self::{endpoints::Endpoints, listed::Listed, strings::Strings, tenure::Tenures};
-pub(crate) use self::{listed::Entry, tenure::FormerTenure};
+pub(crate) use self::{endpoints::Place, listed::Entry, tenure::FormerTenure};
 use crate::model::cluster::{Change, EndpointSlice, Kind, Name, Node, Object, Pod, Service};
 
 /// The cluster's objects by name and by address.
@@ -39,15 +40,6 @@ pub(crate) enum Owner<'a> {
     Node(&'a Arc<Entry<Node>>),
     /// A Service: the backend is not known here.
     Service(&'a Arc<Entry<Service>>),
-}
-
-/// Where something is: in one zone, on one node of it if that is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place<'a> {
-    /// Name of the zone.
-    pub(crate) zone: Option<&'a Arc<str>>,
-    /// Name of the node.
-    pub(crate) node: Option<&'a str>,
 }
 
 /// What a change meant for those who remember something of the book.
@@ -124,25 +116,6 @@ impl Book {
         self.services
             .iter()
             .flat_map(|service| &service.object.addresses)
-    }
-
-    /// Where all ready endpoints of a Service are, if that is one place.
-    pub(crate) fn place_of(&self, service: &Name) -> Option<Place<'_>> {
-        let mut places = self.endpoints.ready(service).map(|endpoint| Place {
-            zone: endpoint
-                .zone
-                .as_ref()
-                .or_else(|| self.zone(endpoint.node.as_deref()?)),
-            node: endpoint.node.as_deref(),
-        });
-        let first = places.next()?;
-        let common = places.try_fold(first, |common, place| {
-            (common.zone == place.zone).then(|| Place {
-                zone: common.zone,
-                node: common.node.filter(|node| place.node == Some(*node)),
-            })
-        })?;
-        common.zone.is_some().then_some(common)
     }
 
     /// Number of objects, in the order of [`Kind::ALL`].
@@ -248,7 +221,7 @@ impl Book {
             self.pods.confirm(&pod.name);
             return News::default();
         }
-        self.share_strings(&mut pod);
+        self.strings.share_pod(&mut pod);
         let key = pod.name.clone();
         let after = self.entry(pod);
         let before = self.pods.put(key, Arc::clone(&after));
@@ -310,50 +283,6 @@ impl Book {
             .cloned()
     }
 
-    fn apply_node(&mut self, node: Node, now: Instant) -> News {
-        if self
-            .nodes
-            .get(&node.name)
-            .is_some_and(|entry| entry.object == node)
-        {
-            self.nodes.confirm(&node.name);
-            return News::default();
-        }
-        let mut node = node;
-        self.strings.share(&mut node.name);
-        node.zone
-            .iter_mut()
-            .chain(&mut node.zone_id)
-            .for_each(|string| self.strings.share(string));
-        let key = Arc::clone(&node.name);
-        let after = self.entry(node);
-        let new = &after.object.addresses[..];
-        match self.nodes.put(key, Arc::clone(&after)) {
-            Some(before) => {
-                let old = (&before, &before.object.addresses[..]);
-                self.node_addresses.settle(old, (&after, new), now);
-            }
-            None => self.node_addresses.take_all(new, &after, now),
-        }
-        News {
-            nodes_changed: true,
-            ..News::default()
-        }
-    }
-
-    fn delete_node(&mut self, name: &Name, now: Instant) -> News {
-        let Some(gone) = self.nodes.remove(&name.name) else {
-            return News::default();
-        };
-        for address in &gone.object.addresses {
-            self.node_addresses.give_up(*address, &gone, now);
-        }
-        News {
-            nodes_changed: true,
-            ..News::default()
-        }
-    }
-
     fn apply_service(&mut self, service: Service, now: Instant) -> News {
         if self
             .services
@@ -411,16 +340,6 @@ impl Book {
             id: self.last_id,
             object,
         })
-    }
-
-    fn share_strings(&mut self, pod: &mut Pod) {
-        self.strings.share(&mut pod.name.namespace);
-        self.strings.share(&mut pod.workload.kind);
-        self.strings.share(&mut pod.workload.name);
-        pod.node
-            .iter_mut()
-            .for_each(|node| self.strings.share(node));
-        pod.addresses.shrink_to_fit();
     }
 }
 

@@ -106,11 +106,6 @@ impl Interfaces {
         self.pods.values()
     }
 
-    /// Interfaces in no order.
-    pub(crate) fn veths(&self) -> impl Iterator<Item = (u32, &Veth)> {
-        self.veths.iter().map(|(index, veth)| (*index, veth))
-    }
-
     /// What interfaces carried before counting began.
     pub(crate) fn before_attach(&self) -> [Count; 2] {
         self.before_attach

@@ -101,14 +101,17 @@ mod tests {
     use kube::Api;
 
     use super::*;
-    use crate::cluster::health::{Counter, reporters};
+    use crate::{
+        cluster::health::{Counter, reporters},
+        model::cluster::Kind,
+    };
 
     /// The clock is the runtime's, which skips what nobody has to wait for.
     #[tokio::test(start_paused = true)]
     async fn a_server_that_takes_the_request_and_says_nothing_is_given_up() {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", silent.local_addr().unwrap());
-        let ([reporter], _health) = reporters(["pods"], Counter::WatchErrors);
+        let ([reporter], _health) = reporters([("pods", Counter::WatchErrors(Kind::Pod))]);
         let client = client(Config::new(url.parse().unwrap()), reporter).unwrap();
         let (pods, all) = (Api::<Pod>::all(client), Default::default());
         let listed = pods.list(&all);

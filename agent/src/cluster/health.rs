@@ -4,13 +4,16 @@ use std::{fmt, sync::Arc, time::SystemTime};
 
 use tokio::sync::watch;
 
+use crate::model::cluster::Kind;
+
 /// The state of a feed, by part: each watch of the API is one, the cluster file is one.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
     /// Always the same parts in the same order.
     pub parts: Vec<Part>,
-    /// `zonemeter_cluster_watch_errors_total`: failed lists and watches of the API.
-    pub watch_errors: u64,
+    /// `zonemeter_cluster_watch_errors_total`: failed lists and watches of the API, in the order
+    /// of [`Kind::ALL`].
+    pub watch_errors: [u64; 4],
     /// What the cluster file adds to `zonemeter_config_reload_failures_total`.
     pub reload_failures: u64,
 }
@@ -69,7 +72,7 @@ pub struct Failing {
 /// Which counter a failure of a part goes to.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Counter {
-    WatchErrors,
+    WatchErrors(Kind),
     ReloadFailures,
 }
 
@@ -81,26 +84,23 @@ pub(super) struct Reporter {
     part: usize,
 }
 
-/// A reporter for each of the named parts.
+/// A reporter for each of the parts, by their names.
 pub(super) fn reporters<const N: usize>(
-    names: [&'static str; N],
-    counter: Counter,
+    parts: [(&'static str, Counter); N],
 ) -> ([Reporter; N], watch::Receiver<Health>) {
-    let parts = names
-        .map(|name| Part {
-            name,
-            listed: false,
-            failing: None,
-        })
-        .into();
+    let silent = |(name, _)| Part {
+        name,
+        listed: false,
+        failing: None,
+    };
     let (sender, receiver) = watch::channel(Health {
-        parts,
+        parts: parts.map(silent).into(),
         ..Health::default()
     });
     let health = Arc::new(sender);
-    let reporter = |part| Reporter {
+    let reporter = |part: usize| Reporter {
         health: Arc::clone(&health),
-        counter,
+        counter: parts[part].1,
         part,
     };
     (std::array::from_fn(reporter), receiver)
@@ -152,7 +152,7 @@ impl Reporter {
 
     fn count(&self, health: &mut Health) {
         match self.counter {
-            Counter::WatchErrors => health.watch_errors += 1,
+            Counter::WatchErrors(kind) => health.watch_errors[kind as usize] += 1,
             Counter::ReloadFailures => health.reload_failures += 1,
         }
     }
@@ -172,7 +172,10 @@ mod tests {
 
     #[test]
     fn says_what_is_missing_and_since_when() {
-        let ([nodes, pods], health) = reporters(["nodes", "pods"], Counter::WatchErrors);
+        let ([nodes, pods], health) = reporters([
+            ("nodes", Counter::WatchErrors(Kind::Node)),
+            ("pods", Counter::WatchErrors(Kind::Pod)),
+        ]);
         let now = SystemTime::now();
         assert_eq!(
             health.borrow().missing(now),
@@ -186,14 +189,14 @@ mod tests {
             health.borrow().missing(since + Duration::from_secs(61)),
             ["pods: missing RBAC: list pods (for 61 s)"]
         );
-        assert_eq!(health.borrow().watch_errors, 2);
+        assert_eq!(health.borrow().watch_errors, [0, 2, 0, 0]);
         pods.listed();
         assert_eq!(health.borrow().missing(now), [""; 0]);
     }
 
     #[test]
     fn a_failure_does_not_take_back_what_was_listed() {
-        let ([file], health) = reporters(["cluster file"], Counter::ReloadFailures);
+        let ([file], health) = reporters([("cluster file", Counter::ReloadFailures)]);
         file.listed();
         file.failed(&"half written");
         assert!(health.borrow().listed());
@@ -203,13 +206,13 @@ mod tests {
                 health.borrow().reload_failures,
                 health.borrow().watch_errors
             ),
-            (1, 0)
+            (1, [0; 4])
         );
     }
 
     #[test]
     fn a_sign_of_life_is_not_a_full_list() {
-        let ([pods], health) = reporters(["pods"], Counter::WatchErrors);
+        let ([pods], health) = reporters([("pods", Counter::WatchErrors(Kind::Pod))]);
         pods.failed(&"connection refused");
         pods.alive();
         assert_eq!(

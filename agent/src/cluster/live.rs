@@ -8,7 +8,7 @@ use tokio::{
 
 use super::{
     access::Access,
-    health::Reporter,
+    health::{Counter, Reporter},
     pods::{PodEvent, Pods},
     strings::Strings,
     trim,
@@ -16,15 +16,15 @@ use super::{
     watched::Watched,
     wire::{self, Wire},
 };
-use crate::model::cluster::{Change, Name, Object};
+use crate::model::cluster::{Change, Kind, Name, Object};
 
 /// The parts of this feed's health, in the order of the reporters.
-pub(super) const PARTS: [&str; 5] = [
-    "nodes",
-    "pods of this node",
-    "pods of other nodes",
-    "services",
-    "endpoint slices",
+pub(super) const PARTS: [(&str, Counter); 5] = [
+    ("nodes", Counter::WatchErrors(Kind::Node)),
+    ("pods of this node", Counter::WatchErrors(Kind::Pod)),
+    ("pods of other nodes", Counter::WatchErrors(Kind::Pod)),
+    ("services", Counter::WatchErrors(Kind::Service)),
+    ("endpoint slices", Counter::WatchErrors(Kind::EndpointSlice)),
 ];
 
 /// Events that may wait between a watch and the stream of changes.

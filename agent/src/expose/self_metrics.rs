@@ -175,10 +175,10 @@ impl SelfMetrics {
         }
     }
 
-    /// Objects of this kind could not be read.
-    pub fn watch_failed(&self, kind: cluster::Kind) {
+    /// How often objects of this kind could not be read so far: a total, not a difference.
+    pub fn set_watch_errors(&self, kind: cluster::Kind, total: u64) {
         if let Some(counter) = self.numbers.watch_errors.get(kind.name()) {
-            counter.inc();
+            counter.inner().store(total, Ordering::Relaxed);
         }
     }
 

@@ -205,7 +205,7 @@ async fn reported_numbers_appear() {
     metrics.attach_failed();
     metrics.set_skipped(SkipReason::Arp, count(4200, 100));
     metrics.set_skipped(SkipReason::Arp, count(4242, 101));
-    metrics.watch_failed(crate::model::cluster::Kind::Pod);
+    metrics.set_watch_errors(crate::model::cluster::Kind::Pod, 1);
     metrics.reload_failed(self_metrics::ConfigFile::Networks);
     let (_, text) = text_of(state, "/metrics", None).await;
     for line in [

@@ -128,6 +128,7 @@ fn flow6(protocol: u8, ports: (u16, u16), count: (u64, u64)) -> Flow {
 }
 
 #[tokio::test]
+#[ignore = "needs root"]
 async fn tcp_counts_layer_3_bytes_and_folds_the_ephemeral_port() {
     let mut bench = Bench::new();
     let frame = Frame::ipv4(POD, PEER).tcp(40000, 80, 100);
@@ -136,6 +137,7 @@ async fn tcp_counts_layer_3_bytes_and_folds_the_ephemeral_port() {
 }
 
 #[tokio::test]
+#[ignore = "needs root"]
 async fn to_the_pod_local_and_peer_change_sides() {
     let mut bench = Bench::new();
     bench.run(
@@ -150,6 +152,7 @@ async fn to_the_pod_local_and_peer_change_sides() {
 }
 
 #[tokio::test]
+#[ignore = "needs root"]
 async fn two_default_pings_are_168_bytes() {
     let mut bench = Bench::new();
     let ping = Frame::ipv4(POD, PEER).icmp(56);
@@ -159,6 +162,7 @@ async fn two_default_pings_are_168_bytes() {
 }
 
 #[tokio::test]
+#[ignore = "needs root"]
 async fn both_ports_stay_where_neither_is_certainly_ephemeral() {
     let mut bench = Bench::new();
     let both = Frame::ipv4(POD, PEER).udp(40000, 50000, 10);
@@ -168,6 +172,7 @@ async fn both_ports_stay_where_neither_is_certainly_ephemeral() {
 }
 
 #[tokio::test]
+#[ignore = "needs root"]
 async fn full_ports_are_kept_when_asked() {
     let mut bench = Bench::with(|settings| settings.fold_ports = false);
     let frame = Frame::ipv4(POD, PEER).tcp(40000, 80, 0);
@@ -175,6 +180,7 @@ async fn full_ports_are_kept_when_asked() {
 }
 
 #[tokio::test]
+#[ignore = "needs root"]
 async fn super_packets_count_as_the_packets_they_become() {
     let mut bench = Bench::new();
     let tcp = Frame::ipv4(POD, PEER)
@@ -204,6 +210,7 @@ async fn super_packets_count_as_the_packets_they_become() {
 }
 
 #[tokio::test]
+#[ignore = "needs root"]
 async fn ip_options_belong_to_the_header() {
     let mut bench = Bench::new();
     let plain = Frame::ipv4(POD, PEER).ipv4_options(8).tcp(40000, 80, 100);
@@ -220,6 +227,7 @@ async fn ip_options_belong_to_the_header() {
 }
 
 #[tokio::test]
+#[ignore = "needs root"]
 async fn later_fragments_have_no_ports() {
     let mut bench = Bench::new();
     // What stands where ports would be is payload: 0x7a7a is "zz", 31354.
@@ -233,6 +241,7 @@ async fn later_fragments_have_no_ports() {
 }
 
 #[tokio::test]
+#[ignore = "needs root"]
 async fn ipv6_extension_headers_are_walked() {
     let mut bench = Bench::new();
     let frame = Frame::ipv6(POD6, PEER6)
@@ -255,6 +264,7 @@ async fn ipv6_extension_headers_are_walked() {
 }
 
 #[tokio::test]
+#[ignore = "needs root"]
 async fn more_extension_headers_than_are_walked_lose_ports_and_no_bytes() {
     let mut bench = Bench::new();
     let mut frame = Frame::ipv6(POD6, PEER6);
@@ -273,6 +283,7 @@ async fn more_extension_headers_than_are_walked_lose_ports_and_no_bytes() {
 }
 
 #[tokio::test]
+#[ignore = "needs root"]
 async fn vlan_tags_in_the_data_are_layer_2() {
     let mut bench = Bench::new();
     let one = Frame::ipv4(POD, PEER).vlan(0x8100).tcp(40000, 80, 100);
@@ -285,6 +296,7 @@ async fn vlan_tags_in_the_data_are_layer_2() {
 }
 
 #[tokio::test]
+#[ignore = "needs root"]
 async fn what_is_not_counted_has_a_reason() {
     let mut bench = Bench::new();
     bench.run(Direction::Transmit, &Frame::ethernet(0x0806, 28));
@@ -335,6 +347,7 @@ async fn what_is_not_counted_has_a_reason() {
 }
 
 #[tokio::test]
+#[ignore = "needs root"]
 async fn a_full_map_loses_detail_and_no_bytes() {
     let mut bench = Bench::with(|settings| settings.max_flows = 4);
     for port in 1..=100 {
@@ -362,6 +375,7 @@ async fn a_full_map_loses_detail_and_no_bytes() {
 }
 
 #[tokio::test]
+#[ignore = "needs root"]
 async fn a_drain_brings_each_byte_once() {
     let mut bench = Bench::new();
     let frame = Frame::ipv4(POD, PEER).tcp(40000, 80, 60);
@@ -379,6 +393,7 @@ async fn a_drain_brings_each_byte_once() {
 }
 
 #[tokio::test]
+#[ignore = "needs root"]
 async fn more_flows_than_one_batch_are_all_read() {
     let mut bench = Bench::with(|settings| {
         settings.max_flows = 70_000;

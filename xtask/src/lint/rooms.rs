@@ -43,6 +43,7 @@ const ROOMS: [Room; 5] = [
             "libc",
             "log",
             "netlink_packet_core",
+            "netlink_packet_netfilter",
             "netlink_packet_route",
             "netlink_sys",
             "rtnetlink",

@@ -6,8 +6,20 @@ use std::{
     sync::Arc,
 };
 
-use super::listed::{Entry, Listed};
+use super::{
+    Book,
+    listed::{Entry, Listed},
+};
 use crate::model::cluster::{Endpoint, EndpointSlice, Name};
+
+/// Where something is: in one zone, on one node of it if that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place<'a> {
+    /// Name of the zone.
+    pub(crate) zone: Option<&'a Arc<str>>,
+    /// Name of the node.
+    pub(crate) node: Option<&'a str>,
+}
 
 /// The slices, also by the Service that they belong to.
 #[derive(Debug, Default)]
@@ -73,4 +85,25 @@ fn service(slice: &EndpointSlice) -> Option<Name> {
         namespace: Arc::clone(&slice.name.namespace),
         name: Arc::clone(slice.service.as_ref()?),
     })
+}
+
+impl Book {
+    /// Where all ready endpoints of a Service are, if that is one place.
+    pub(crate) fn place_of(&self, service: &Name) -> Option<Place<'_>> {
+        let mut places = self.endpoints.ready(service).map(|endpoint| Place {
+            zone: endpoint
+                .zone
+                .as_ref()
+                .or_else(|| self.zone(endpoint.node.as_deref()?)),
+            node: endpoint.node.as_deref(),
+        });
+        let first = places.next()?;
+        let common = places.try_fold(first, |common, place| {
+            (common.zone == place.zone).then(|| Place {
+                zone: common.zone,
+                node: common.node.filter(|node| place.node == Some(*node)),
+            })
+        })?;
+        common.zone.is_some().then_some(common)
+    }
 }

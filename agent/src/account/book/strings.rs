@@ -2,6 +2,8 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use crate::model::cluster::Pod;
+
 /// Strings in use, each held once.
 #[derive(Debug, Default)]
 pub(crate) struct Strings {
@@ -22,6 +24,15 @@ impl Strings {
         }
         self.prune();
         self.held.insert(Arc::clone(string));
+    }
+
+    /// Shares the strings of a pod that recur in others.
+    pub(crate) fn share_pod(&mut self, pod: &mut Pod) {
+        self.share(&mut pod.name.namespace);
+        self.share(&mut pod.workload.kind);
+        self.share(&mut pod.workload.name);
+        pod.node.iter_mut().for_each(|node| self.share(node));
+        pod.addresses.shrink_to_fit();
     }
 
     fn prune(&mut self) {
