@@ -19,6 +19,7 @@ mod resolve;
 mod scope;
 mod special;
 mod veth;
+mod zero;
 
 use std::{
     net::IpAddr,
@@ -33,6 +34,7 @@ use self::{
     pending::{Awaited, Held, Patience, Pending},
     resolve::Names,
     scope::{Class, Classes},
+    zero::ShownAtZero,
 };
 pub use self::{explain::Explanation, networks::Networks};
 use crate::model::{
@@ -54,10 +56,12 @@ pub struct Settings {
     pub peer_patience: Duration,
     /// How long a series of a gone pod is shown after its last byte.
     pub retire_after: Duration,
+    /// Shows the series of this node's pods at 0 before their first byte.
+    pub show_at_zero: bool,
 }
 
 impl Settings {
-    /// The documented defaults: 20,000 series, 60 s, 10 s, 5 min.
+    /// The documented defaults: 20,000 series, 60 s, 10 s, 5 min, shown at 0.
     pub fn new(node_name: Arc<str>) -> Self {
         Self {
             node_name,
@@ -65,6 +69,7 @@ impl Settings {
             pod_patience: Duration::from_secs(60),
             peer_patience: Duration::from_secs(10),
             retire_after: Duration::from_secs(300),
+            show_at_zero: true,
         }
     }
 }
@@ -76,6 +81,8 @@ pub struct Account {
     classes: Classes,
     pending: Pending,
     ledger: Ledger,
+    /// `None` where series begin with their first byte.
+    at_zero: Option<ShownAtZero>,
     pod_patience: Duration,
 }
 
@@ -96,6 +103,7 @@ impl Account {
             classes: Classes::default(),
             pending: Pending::new(patience),
             ledger: Ledger::new(settings.max_series, settings.retire_after),
+            at_zero: settings.show_at_zero.then(ShownAtZero::default),
             pod_patience: settings.pod_patience,
         }
     }
@@ -114,6 +122,7 @@ impl Account {
             self.learn(&pod);
         }
         if nodes_changed {
+            self.at_zero.iter_mut().for_each(ShownAtZero::clear);
             self.pending.known(Awaited::Node);
             self.forget_classes();
         }
@@ -141,7 +150,8 @@ impl Account {
         for flow in &drain.flows {
             self.place(&Held::new(flow, drain), at);
         }
-        self.tidy(at.now);
+        self.show_at_zero(at);
+        self.tidy(at);
     }
 
     /// All traffic numbers as of the last drain.
@@ -192,8 +202,16 @@ impl Account {
         }
     }
 
-    /// Lets go of what time has made useless.
-    fn tidy(&mut self, now: Instant) {
+    fn show_at_zero(&mut self, at: Moment) {
+        let new = self.at_zero.as_mut().map(|shown| shown.next(&self.names));
+        for labels in new.unwrap_or_default() {
+            self.ledger.show_at_zero(labels, at);
+        }
+    }
+
+    /// Lets go of what time has made useless, and gives its room to others.
+    fn tidy(&mut self, at: Moment) {
+        let now = at.now;
         let mut live = Live::default();
         for pod in self
             .names
@@ -207,6 +225,7 @@ impl Account {
             live.workloads.insert((namespace, &pod.workload));
         }
         self.ledger.retire(now, &live);
+        self.ledger.look_for_the_busiest(at);
         self.pending.prune(now);
         self.names.book.prune(now);
         let held = |interface| self.pending.holds(interface);
