@@ -170,6 +170,12 @@ impl Account {
         explain::explain(&self.names, address, now)
     }
 
+    /// The pod behind an interface, once known.
+    pub fn pod_behind(&self, interface: u32) -> Option<&Name> {
+        let pod = self.names.interfaces.pod(interface)?;
+        Some(&pod.object.name)
+    }
+
     /// One flow: resolve, hold back or classify, add.
     fn place(&mut self, flow: &Held, at: Moment) {
         self.names.bind_by_address(flow);

@@ -30,11 +30,9 @@ pub(crate) struct Interfaces {
 
 /// A host-side veth.
 #[derive(Debug)]
-pub(crate) struct Veth {
-    /// Its name; empty where its flows came without an announcement.
-    pub(crate) name: Arc<str>,
+struct Veth {
     /// The pod behind it, once known.
-    pub(crate) pod: Option<Arc<Entry<Pod>>>,
+    pod: Option<Arc<Entry<Pod>>>,
     hash: Option<VethHash>,
     gone_at: Option<Instant>,
 }
@@ -106,11 +104,6 @@ impl Interfaces {
         self.pods.values()
     }
 
-    /// Interfaces in no order.
-    pub(crate) fn veths(&self) -> impl Iterator<Item = (u32, &Veth)> {
-        self.veths.iter().map(|(index, veth)| (*index, veth))
-    }
-
     /// What interfaces carried before counting began.
     pub(crate) fn before_attach(&self) -> [Count; 2] {
         self.before_attach
@@ -135,7 +128,6 @@ impl Interfaces {
             }
             Veth::unannounced()
         });
-        veth.name = interface.name;
         veth.hash = hash;
         veth.gone_at = None;
         veth.pod = pod.or(veth.pod.take());
@@ -145,7 +137,6 @@ impl Interfaces {
 impl Veth {
     fn unannounced() -> Self {
         Self {
-            name: Arc::default(),
             pod: None,
             hash: None,
             gone_at: None,
