@@ -20,6 +20,7 @@ mod resolve;
 mod scope;
 mod special;
 mod veth;
+mod zero;
 
 use std::{
     collections::BTreeSet,
@@ -36,6 +37,7 @@ use self::{
     pending::{Awaited, Held, Patience, Pending},
     resolve::Names,
     scope::{Class, Classes},
+    zero::ShownAtZero,
 };
 pub use self::{explain::Explanation, networks::Networks};
 use crate::model::{
@@ -59,10 +61,12 @@ pub struct Settings {
     pub place_services: bool,
     /// How long a series of a gone pod is shown after its last byte.
     pub retire_after: Duration,
+    /// Shows the series of this node's pods at 0 before their first byte.
+    pub show_at_zero: bool,
 }
 
 impl Settings {
-    /// The documented defaults: 20,000 series, 60 s, 10 s, 5 min.
+    /// The documented defaults: 20,000 series, 60 s, 10 s, 5 min, shown at 0.
     pub fn new(node_name: Arc<str>) -> Self {
         Self {
             node_name,
@@ -71,6 +75,7 @@ impl Settings {
             peer_patience: Duration::from_secs(10),
             place_services: true,
             retire_after: Duration::from_secs(300),
+            show_at_zero: true,
         }
     }
 }
@@ -83,6 +88,8 @@ pub struct Account {
     pending: Pending,
     ledger: Ledger,
     backends: Backends,
+    /// `None` where series begin with their first byte.
+    at_zero: Option<ShownAtZero>,
     pod_patience: Duration,
     translated_changed: bool,
 }
@@ -106,6 +113,7 @@ impl Account {
             pending: Pending::new(patience),
             ledger: Ledger::new(settings.max_series, settings.retire_after),
             backends: Backends::default(),
+            at_zero: settings.show_at_zero.then(ShownAtZero::default),
             pod_patience: settings.pod_patience,
             translated_changed: false,
         }
@@ -127,6 +135,7 @@ impl Account {
         }
         self.translated_changed |= nodes_changed || services_changed;
         if nodes_changed {
+            self.at_zero.iter_mut().for_each(ShownAtZero::clear);
             self.pending.known(Awaited::Node);
             self.forget_classes();
         }
@@ -154,7 +163,8 @@ impl Account {
         for flow in &drain.flows {
             self.place(&Held::new(flow, drain), at);
         }
-        self.tidy(at.now);
+        self.show_at_zero(at);
+        self.tidy(at);
     }
 
     /// The addresses for which conntrack must name the other end, if they have changed since this
@@ -179,6 +189,12 @@ impl Account {
     /// What is known of an address, and what traffic to it from this node is.
     pub fn explain(&self, address: IpAddr, now: Instant) -> Explanation {
         explain::explain(&self.names, address, now)
+    }
+
+    /// The pod behind an interface, once known.
+    pub fn pod_behind(&self, interface: u32) -> Option<&Name> {
+        let pod = self.names.interfaces.pod(interface)?;
+        Some(&pod.object.name)
     }
 
     /// One flow: resolve, hold back or classify, add.
@@ -214,8 +230,16 @@ impl Account {
         }
     }
 
-    /// Lets go of what time has made useless.
-    fn tidy(&mut self, now: Instant) {
+    fn show_at_zero(&mut self, at: Moment) {
+        let new = self.at_zero.as_mut().map(|shown| shown.next(&self.names));
+        for labels in new.unwrap_or_default() {
+            self.ledger.show_at_zero(labels, at);
+        }
+    }
+
+    /// Lets go of what time has made useless, and gives its room to others.
+    fn tidy(&mut self, at: Moment) {
+        let now = at.now;
         let mut live = Live::default();
         for pod in self
             .names
@@ -229,6 +253,7 @@ impl Account {
             live.workloads.insert((namespace, &pod.workload));
         }
         self.ledger.retire(now, &live);
+        self.ledger.look_for_the_busiest(at);
         self.pending.prune(now);
         self.names.book.prune(now);
         let held = |interface| self.pending.holds(interface);

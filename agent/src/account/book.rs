@@ -11,7 +11,7 @@ mod nodes;
 mod strings;
 mod tenure;
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Instant};
 
 use self::{endpoints::Endpoints, listed::Listed, strings::Strings, tenure::Tenures};
 pub(crate) use self::{endpoints::Place, listed::Entry, tenure::FormerTenure};
@@ -100,6 +100,12 @@ impl Book {
     /// The zone of the node of this name, where both are known.
     pub(crate) fn zone(&self, node: &str) -> Option<&Arc<str>> {
         self.node(node)?.zone.as_ref()
+    }
+
+    /// The zones of all nodes.
+    pub(crate) fn zones(&self) -> BTreeSet<&Arc<str>> {
+        let nodes = self.nodes.iter().map(|entry| &entry.object);
+        nodes.filter_map(|node| node.zone.as_ref()).collect()
     }
 
     /// The zone with this id, as the cluster's nodes name it.

@@ -30,11 +30,9 @@ pub(crate) struct Interfaces {
 
 /// A host-side veth.
 #[derive(Debug)]
-pub(crate) struct Veth {
-    /// Its name; empty where its flows came without an announcement.
-    pub(crate) name: Arc<str>,
+struct Veth {
     /// The pod behind it, once known.
-    pub(crate) pod: Option<Arc<Entry<Pod>>>,
+    pod: Option<Arc<Entry<Pod>>>,
     hash: Option<VethHash>,
     gone_at: Option<Instant>,
 }
@@ -130,7 +128,6 @@ impl Interfaces {
             }
             Veth::unannounced()
         });
-        veth.name = interface.name;
         veth.hash = hash;
         veth.gone_at = None;
         veth.pod = pod.or(veth.pod.take());
@@ -140,7 +137,6 @@ impl Interfaces {
 impl Veth {
     fn unannounced() -> Self {
         Self {
-            name: Arc::default(),
             pod: None,
             hash: None,
             gone_at: None,

@@ -1,11 +1,14 @@
 //! The totals: monotone, by label set, under a ceiling.
 //!
 //! Nothing that a series has shown moves to another traffic series. Past the ceiling, what comes
-//! from then on goes to a series named `other` (see [`ceiling`]); a series of a gone pod that has
-//! been idle for [`Ledger::retire`]'s time is taken out and its value goes to `retired`.
+//! from then on goes to a series named `other` (see [`ceiling`]), and room that becomes free goes to
+//! the busiest (see [`busiest`]); the series of a gone pod that were idle for a time are taken out
+//! and what they showed goes to `retired`.
 
+mod busiest;
 mod ceiling;
 mod table;
+mod workloads;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,13 +16,14 @@ use std::{
 };
 
 use self::{
-    ceiling::{Ceiling, is_other_pod, is_other_workload},
+    ceiling::{Ceiling, is_other_pod},
     table::{Slot, Table},
+    workloads::{Way, Workloads},
 };
 use super::scope::ClassId;
 use crate::model::{
     cluster::Workload,
-    snapshot::{PodLabels, PodSeries, Reason, Snapshot, WorkloadLabels, WorkloadSeries},
+    snapshot::{PodLabels, PodSeries, Reason, Snapshot, WorkloadLabels},
     traffic::{Count, Direction, Drain},
 };
 
@@ -27,7 +31,7 @@ use crate::model::{
 #[derive(Debug)]
 pub(crate) struct Ledger {
     pods: Table<PodLabels, Series<Count>>,
-    workloads: Table<WorkloadLabels, Series<u64>>,
+    workloads: Workloads,
     routes: HashMap<RouteKey, Route>,
     ceiling: Ceiling,
     retire_after: Duration,
@@ -70,9 +74,8 @@ struct Series<T> {
 #[derive(Clone, Copy, Debug)]
 struct Route {
     pod: Slot,
-    workload: Slot,
-    /// How many of the two are `other`.
-    folded: u64,
+    pod_folded: bool,
+    workload: Way,
 }
 
 impl<T: Default> Series<T> {
@@ -101,7 +104,7 @@ impl Ledger {
     pub(crate) fn new(max_series: usize, retire_after: Duration) -> Self {
         Self {
             pods: Table::default(),
-            workloads: Table::default(),
+            workloads: Workloads::default(),
             routes: HashMap::new(),
             ceiling: Ceiling::new(max_series),
             retire_after,
@@ -151,11 +154,15 @@ impl Ledger {
             series.total += count;
             series.fed = at.now;
         }
-        if let Some(series) = self.workloads.value_mut(route.workload) {
-            series.total += count.bytes;
-            series.fed = at.now;
+        self.workloads.add(route.workload, count.bytes, at.now);
+        self.folded += u64::from(route.pod_folded) + u64::from(route.workload.folded);
+    }
+
+    /// Shows the series of a pod at 0 before its first byte, as far as half the ceiling goes.
+    pub(crate) fn show_at_zero(&mut self, labels: PodLabels, at: Moment) {
+        if self.pods.find(&labels).is_none() && self.ceiling.take_for_zero(2) {
+            self.pods.insert(labels, Series::new(at));
         }
-        self.folded += route.folded;
     }
 
     /// Adds what is for good without a pod or a peer.
@@ -171,18 +178,19 @@ impl Ledger {
             |labels| (labels.namespace.clone(), labels.pod.clone()),
             |labels, series| idle(series.fed) && !is_other_pod(labels) && !live.has_pod(labels),
         );
-        let workloads = self.workloads.take_groups(
-            |labels| (labels.namespace.clone(), labels.workload.clone()),
-            |labels, series| {
-                let many = is_other_workload(&labels.workload);
-                idle(series.fed) && !many && !live.has_workload(labels)
-            },
-        );
         for (labels, series) in &pods {
             self.retired[labels.direction as usize] += series.total;
         }
-        if !pods.is_empty() || !workloads.is_empty() {
-            self.ceiling.closed(&pods, &workloads);
+        self.ceiling.give_back(2 * pods.len());
+        let workloads_went = self.workloads.retire(idle, live, &mut self.ceiling);
+        if !pods.is_empty() || workloads_went {
+            self.forget_routes();
+        }
+    }
+
+    /// Every now and then: gives room in the workload family to the busiest that have none.
+    pub(crate) fn look_for_the_busiest(&mut self, at: Moment) {
+        if self.workloads.look(at, &mut self.ceiling) {
             self.forget_routes();
         }
     }
@@ -197,7 +205,7 @@ impl Ledger {
         let unattributed = Reason::ALL.map(|reason| (reason, self.unattributed[reason as usize]));
         Snapshot {
             pods: self.pods.iter().map(pod_series).collect(),
-            workloads: self.workloads.iter().map(workload_series).collect(),
+            workloads: self.workloads.snapshot(),
             interface: self.interface,
             unattributed: unattributed.into(),
             retired: self.retired,
@@ -209,12 +217,11 @@ impl Ledger {
 
     fn open(&mut self, key: RouteKey, labels: (PodLabels, WorkloadLabels), at: Moment) -> Route {
         let (pod, pod_folded) = self.open_pod(labels.0, at);
-        let (workload, workload_folded) = self.open_workload(labels.1, at);
-        let folded = u64::from(pod_folded) + u64::from(workload_folded);
+        let workload = self.workloads.open(labels.1, at, &mut self.ceiling);
         let route = Route {
             pod,
+            pod_folded,
             workload,
-            folded,
         };
         self.routes.insert(key, route);
         route
@@ -224,16 +231,13 @@ impl Ledger {
         if let Some(slot) = self.pods.find(&labels) {
             return (slot, false);
         }
-        let (labels, folded) = self.ceiling.admit_pod(labels, &self.pods);
+        let folded = !self.ceiling.take(2);
+        let labels = if folded {
+            self.ceiling.fold_pod(labels, &self.pods)
+        } else {
+            labels
+        };
         (self.pods.insert(labels, Series::new(at)), folded)
-    }
-
-    fn open_workload(&mut self, labels: WorkloadLabels, at: Moment) -> (Slot, bool) {
-        if let Some(slot) = self.workloads.find(&labels) {
-            return (slot, false);
-        }
-        let (labels, folded) = self.ceiling.admit_workload(labels, &self.workloads);
-        (self.workloads.insert(labels, Series::new(at)), folded)
     }
 }
 
@@ -260,14 +264,6 @@ fn pod_series((labels, series): &(PodLabels, Series<Count>)) -> PodSeries {
     PodSeries {
         labels: labels.clone(),
         count: series.total,
-        created: series.created,
-    }
-}
-
-fn workload_series((labels, series): &(WorkloadLabels, Series<u64>)) -> WorkloadSeries {
-    WorkloadSeries {
-        labels: labels.clone(),
-        bytes: series.total,
         created: series.created,
     }
 }

@@ -6,4 +6,5 @@ mod oracle;
 mod scenario;
 mod scopes;
 mod series;
+mod speed;
 mod waiting;

@@ -12,11 +12,10 @@
 
 use std::sync::Arc;
 
-use super::{Series, Table};
+use super::table::Table;
 use crate::model::{
     cluster::Workload,
     snapshot::{PodLabels, WorkloadLabels},
-    traffic::Count,
 };
 
 /// The label value that stands for all that found no room.
@@ -52,80 +51,74 @@ impl Ceiling {
         }
     }
 
-    /// The labels under which a new pod series may be shown, and whether they are `other`.
-    pub(crate) fn admit_pod(
-        &mut self,
-        labels: PodLabels,
-        shown: &Table<PodLabels, Series<Count>>,
-    ) -> (PodLabels, bool) {
-        if self.admit_named(2) {
-            return (labels, false);
-        }
-        let folded = PodLabels {
-            namespace: OTHER.into(),
-            pod: OTHER.into(),
-            ..labels
-        };
-        if shown.find(&folded).is_none() {
-            self.others += 2;
-        }
-        (folded, true)
-    }
-
-    /// The labels under which a new workload series may be shown, and whether they are `other`.
-    pub(crate) fn admit_workload(
-        &mut self,
-        labels: WorkloadLabels,
-        shown: &Table<WorkloadLabels, Series<u64>>,
-    ) -> (WorkloadLabels, bool) {
-        if self.admit_named(1) {
-            return (labels, false);
-        }
-        let folded = WorkloadLabels {
-            peer_namespace: Arc::default(),
-            peer_workload: other(),
-            ..labels
-        };
-        if shown.find(&folded).is_some() {
-            return (folded, true);
-        }
-        let last = self.others >= self.for_others - self.for_last_resort;
-        let folded = if last {
-            WorkloadLabels {
-                namespace: OTHER.into(),
-                workload: other(),
-                ..folded
-            }
-        } else {
-            folded
-        };
-        if shown.find(&folded).is_none() {
-            self.others += 1;
-        }
-        (folded, true)
-    }
-
-    /// These series are no longer shown.
-    pub(crate) fn closed(
-        &mut self,
-        pods: &[(PodLabels, Series<Count>)],
-        workloads: &[(WorkloadLabels, Series<u64>)],
-    ) {
-        let folded = |labels: &WorkloadLabels| is_other_workload(&labels.peer_workload);
-        let others = workloads
-            .iter()
-            .filter(|(labels, _)| folded(labels))
-            .count();
-        self.others -= others;
-        self.named -= 2 * pods.len() + workloads.len() - others;
-    }
-
-    fn admit_named(&mut self, series: usize) -> bool {
+    /// Takes room for so many series under their own names; false where there is none.
+    pub(crate) fn take(&mut self, series: usize) -> bool {
         let fits = self.named + series <= self.max - self.for_others;
         if fits {
             self.named += series;
         }
         fits
+    }
+
+    /// Takes room for series that may never count anything: of half the ceiling at most.
+    pub(crate) fn take_for_zero(&mut self, series: usize) -> bool {
+        self.named + series <= (self.max - self.for_others) / 2 && self.take(series)
+    }
+
+    /// Gives back the room of so many series under their own names.
+    pub(crate) fn give_back(&mut self, series: usize) {
+        self.named -= series;
+    }
+
+    /// Gives back the room of an `other` of the workload family.
+    pub(crate) fn give_back_other(&mut self) {
+        self.others -= 1;
+    }
+
+    /// The labels of the pod family's `other` for these.
+    pub(crate) fn fold_pod<V>(
+        &mut self,
+        labels: PodLabels,
+        shown: &Table<PodLabels, V>,
+    ) -> PodLabels {
+        let (namespace, pod) = (OTHER.into(), OTHER.into());
+        let folded = PodLabels {
+            namespace,
+            pod,
+            ..labels
+        };
+        if shown.find(&folded).is_none() {
+            self.others += 2;
+        }
+        folded
+    }
+
+    /// The labels of the workload family's `other` for these.
+    pub(crate) fn fold_workload<V>(
+        &mut self,
+        labels: WorkloadLabels,
+        shown: &Table<WorkloadLabels, V>,
+    ) -> WorkloadLabels {
+        let peer_namespace = Arc::default();
+        let mut folded = WorkloadLabels {
+            peer_namespace,
+            peer_workload: other(),
+            ..labels
+        };
+        if shown.find(&folded).is_some() {
+            return folded;
+        }
+        if self.others >= self.for_others - self.for_last_resort {
+            folded = WorkloadLabels {
+                namespace: OTHER.into(),
+                workload: other(),
+                ..folded
+            };
+        }
+        if shown.find(&folded).is_none() {
+            self.others += 1;
+        }
+        folded
     }
 }
 

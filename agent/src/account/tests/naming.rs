@@ -200,6 +200,11 @@ fn a_veth_is_its_pods_by_name_whatever_the_address() {
     scenario.attach(7, WEB_VETH);
     let snapshot = scenario.drain_after(5, &[sent(7, "fe80::5", "ff02::2", 3)]);
     assert_eq!(pod_lines(&snapshot), ["web-1 link_local  3"]);
+    assert_eq!(
+        scenario.account.pod_behind(7),
+        Some(&named("shop", "web-1"))
+    );
+    assert_eq!(scenario.account.pod_behind(8), None);
 }
 
 /// The names of this node's veths are hashes, so one whose pod is not known yet waits, even

@@ -127,7 +127,10 @@ impl Scenario {
 }
 
 pub(super) fn settings() -> Settings {
-    Settings::new("node-1".into())
+    Settings {
+        show_at_zero: false,
+        ..Settings::new("node-1".into())
+    }
 }
 
 pub(super) fn named(namespace: &str, name: &str) -> Name {

@@ -209,3 +209,131 @@ fn the_retiring_time_is_a_setting() {
     assert_eq!(scenario.drain_after(6, &[]).pods.len(), 1);
     assert_eq!(scenario.drain_after(1, &[]).pods.len(), 0);
 }
+
+#[test]
+fn a_pods_series_are_there_at_zero_before_its_first_byte() {
+    let mut scenario = scenario(Settings {
+        show_at_zero: true,
+        ..settings()
+    });
+    let created = scenario.wall();
+    let snapshot = scenario.drain_after(5, &[]);
+    let lines = [
+        "web-1 intra_node a 0",
+        "web-1 intra_zone a 0",
+        "web-1 cross_zone b 0",
+        "web-1 internet  0",
+    ];
+    assert_eq!(pod_lines(&snapshot), [lines, lines].concat());
+    let snapshot = scenario.drain_after(5, &[sent(7, "192.168.1.1", "8.8.8.8", 1)]);
+    assert_eq!(pod_lines(&snapshot)[3], "web-1 internet  1");
+    assert!(snapshot.pods.iter().all(|series| series.created == created));
+    // A zone that is new to the cluster is new to the pod.
+    scenario.apply(node("node-9", "192.168.64.9", Some("c")));
+    let snapshot = scenario.drain_after(5, &[]);
+    assert_eq!(pod_lines(&snapshot)[3], "web-1 cross_zone c 0");
+    scenario.delete(Kind::Pod, "shop", "web-1");
+    let snapshot = scenario.drain_after(300, &[]);
+    assert_eq!(
+        (snapshot.pods.len(), packets(snapshot.retired)),
+        (0, [1, 0])
+    );
+}
+
+#[test]
+fn series_at_zero_leave_half_the_room_to_those_that_count() {
+    let mut scenario = scenario(Settings {
+        show_at_zero: true,
+        max_series: 400,
+        ..settings()
+    });
+    for n in 0..50 {
+        let address = format!("192.168.9.{n}");
+        scenario.apply(Object::Pod(pod(&format!("p{n:03}"), "node-1", &address)));
+    }
+    let snapshot = scenario.drain_after(5, &[]);
+    assert!(
+        (50..=200).contains(&exposed(&snapshot)),
+        "{}",
+        exposed(&snapshot)
+    );
+}
+
+/// Fills the ceiling with quiet networks, then lets one that came too late be busy.
+fn with_a_busy_latecomer() -> (Scenario, impl Fn(u32, u64) -> Flow + use<>) {
+    let mut scenario = scenario(Settings {
+        max_series: 400,
+        ..settings()
+    });
+    let to = many_networks(&mut scenario);
+    let quiet: Vec<_> = (0..299).map(|n| to(n, 1000 + u64::from(n))).collect();
+    for _ in 0..24 {
+        scenario.drain_after(5, &quiet);
+    }
+    assert!(!peers(&scenario).contains(&"n299".to_owned()));
+    (scenario, to)
+}
+
+fn peers(scenario: &Scenario) -> Vec<String> {
+    let snapshot = scenario.account.snapshot();
+    let names = snapshot
+        .workloads
+        .iter()
+        .map(|series| series.labels.peer_workload.name.to_string());
+    names.collect()
+}
+
+#[test]
+fn the_busiest_get_a_series_and_the_quietest_give_theirs() {
+    let (mut scenario, to) = with_a_busy_latecomer();
+    let mut flows: Vec<_> = (0..299).map(|n| to(n, 1000 + u64::from(n))).collect();
+    flows.push(to(299, 100_000));
+    let before = scenario.account.snapshot();
+    for _ in 0..(60 + 300 + 120) / 5 {
+        let snapshot = scenario.drain_after(5, &flows);
+        assert!(exposed(&snapshot) <= 400, "{}", exposed(&snapshot));
+        for old in &before.workloads {
+            let new = snapshot
+                .workloads
+                .iter()
+                .find(|new| new.labels == old.labels);
+            assert!(new.is_none_or(|new| new.bytes >= old.bytes), "{old:?}");
+        }
+    }
+    let names = peers(&scenario);
+    assert!(names.contains(&"n299".to_owned()), "{names:?}");
+    // The quietest left, and nobody else did: the rest are not so much quieter than each other.
+    let of_before = before
+        .workloads
+        .iter()
+        .map(|series| series.labels.peer_workload.name.to_string());
+    let left: Vec<_> = of_before.filter(|name| !names.contains(name)).collect();
+    assert_eq!(left, ["n000"]);
+}
+
+/// One that was about to leave and is busy again stays, with all that it has shown.
+#[test]
+fn a_series_that_is_busy_again_does_not_leave() {
+    let (mut scenario, to) = with_a_busy_latecomer();
+    for _ in 0..24 {
+        scenario.drain_after(5, &[to(299, 100_000), to(0, 1), to(1, 1000)]);
+    }
+    let shown = |scenario: &Scenario| {
+        let snapshot = scenario.account.snapshot();
+        let series = snapshot
+            .workloads
+            .iter()
+            .find(|series| &*series.labels.peer_workload.name == "n000");
+        series.map(|series| (series.bytes, series.created))
+    };
+    let (bytes, created) = shown(&scenario).unwrap();
+    // It is leaving: what it sends goes to `other`.
+    scenario.drain_after(5, &[to(0, 1_000_000)]);
+    assert_eq!(shown(&scenario), Some((bytes, created)));
+    for _ in 0..24 {
+        scenario.drain_after(5, &[to(299, 100_000), to(0, 1_000_000)]);
+    }
+    let (later, still) = shown(&scenario).unwrap();
+    assert!(later > bytes);
+    assert_eq!(still, created);
+}
