@@ -7,6 +7,9 @@ pub struct Control {
     /// Number of the drain under way; its lowest bit names the set of maps that programs write
     /// to. Only the agent writes it, and only upwards.
     pub epoch: u64,
+    /// A number that tells this set of maps from any other, over restarts; 0 until the first
+    /// process has given it one.
+    pub instance: u64,
 }
 
 impl Control {

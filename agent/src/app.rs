@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,16 +21,23 @@ use crate::{
     config::Config,
     expose::{self, SelfMetrics},
     feeds,
-    kernel::{Kernel, links::Links, object},
+    kernel::{
+        Kernel,
+        links::Links,
+        object,
+        pins::{InUse, Pins},
+    },
     model::snapshot::Snapshot,
     pipeline::Pipeline,
-    readiness::{Need, Readiness},
+    readiness::{Guard, Need, Readiness},
     signals,
     tasks::Tasks,
 };
 
 /// On top of three intervals: a drain waits for a grace period, which a busy kernel may stretch.
 const PULSE_MARGIN: Duration = Duration::from_secs(10);
+/// How often the lock of the pin directory is tried.
+const LOCK_RETRY: Duration = Duration::from_millis(500);
 /// Changes of the cluster that may wait for the pipeline.
 const CHANGES_WAITING: usize = 1024;
 
@@ -65,9 +73,6 @@ impl App {
 
 async fn start(config: Config) -> Result<Tasks> {
     let listener = bind("--listen", config.listen).await?;
-    let (object, warnings) = object::load(&config.kernel)?;
-    let kernel = Kernel::new(object, config.kernel.methods, Instant::now())?;
-
     let metrics = SelfMetrics::default();
     metrics.set_flow_capacity(config.kernel.max_flows.into());
     let (readiness, [counting, cluster, networks]) = Readiness::new([COUNTING, CLUSTER, NETWORKS]);
@@ -91,6 +96,9 @@ async fn start(config: Config) -> Result<Tasks> {
     let mut tasks = Tasks::default();
     let stop = tasks.stop();
     tasks.spawn("http", serve(listener, expose::router(state), tasks.stop()));
+    let pins = pins(config.kernel.pin_dir.as_deref(), &counting).await?;
+    let (object, warnings) = object::load(&config.kernel, pins)?;
+    let kernel = Kernel::new(object, config.kernel.methods, Instant::now())?;
     tasks.spawn("program log", warnings.run());
     tasks.spawn(
         "cluster feed",
@@ -115,6 +123,28 @@ async fn start(config: Config) -> Result<Tasks> {
         pipeline.run(config.interval, stop).await
     });
     Ok(tasks)
+}
+
+/// Waits for an agent that still uses the pin directory to end: two would drain each other's
+/// maps.
+async fn pins(directory: Option<&Path>, counting: &Guard) -> Result<Option<Arc<Pins>>> {
+    let Some(directory) = directory else {
+        return Ok(None);
+    };
+    let mut said = false;
+    loop {
+        match Pins::lock(directory)? {
+            Ok(pins) => return Ok(Some(Arc::new(pins))),
+            Err(InUse) => {
+                let waiting = format!("waiting for another agent to leave {}", directory.display());
+                if !std::mem::replace(&mut said, true) {
+                    tracing::warn!("{waiting}");
+                }
+                counting.missing(waiting);
+                tokio::time::sleep(LOCK_RETRY).await;
+            }
+        }
+    }
 }
 
 async fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener> {

@@ -12,7 +12,9 @@ mod btf;
 mod conntrack;
 mod grace;
 pub mod links;
+mod maps;
 pub mod object;
+pub mod pins;
 pub mod sets;
 pub mod skipped;
 #[cfg(test)]
@@ -25,15 +27,16 @@ use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, time::Instant};
 use anyhow::{Context as _, Result};
 
 use self::{
-    attach::{Attachments, Mode},
+    attach::{Attachments, Began, Mode},
     conntrack::table::Table,
     links::Link,
+    maps::Written,
     object::Object,
     sets::{Drained, Sets},
     skipped::Skipped,
     translate::{Methods, Translator},
 };
-use crate::model::traffic::{Drain, Interface};
+use crate::model::traffic::Drain;
 
 /// What the programs and maps are loaded with.
 #[derive(Clone, Debug)]
@@ -58,6 +61,7 @@ pub struct Kernel {
     sets: Sets,
     skipped: Skipped,
     translator: Translator,
+    leftover: Option<Written>,
 }
 
 impl Kernel {
@@ -67,11 +71,14 @@ impl Kernel {
             programs,
             mode,
             maps,
+            leftover,
+            pins,
         } = object;
         let table = methods.table.then(Table::open).transpose()?;
         Ok(Self {
-            attachments: Attachments::new(programs, mode),
-            sets: Sets::new(maps.control, maps.sets, now).context("reading the control map")?,
+            attachments: Attachments::new(programs, mode, pins),
+            sets: Sets::new(maps.written, now).context("reading the control map")?,
+            leftover,
             skipped: Skipped::new(maps.skipped),
             translator: Translator::new(maps.addresses, table),
         })
@@ -81,24 +88,46 @@ impl Kernel {
     ///
     /// # Errors
     /// When the interface is gone, or the kernel refuses; the message names both.
-    pub fn attach(&mut self, link: &Link) -> Result<Option<Interface>> {
+    pub fn attach(&mut self, link: &Link) -> Result<Option<Began>> {
         if self.attachments.contains(link.index) {
             return Ok(None);
         }
-        self.attachments.attach(link)?;
-        Ok(Some(Interface {
-            index: link.index,
-            name: link.name.clone(),
-            before_attach: link.carried,
-        }))
+        let began = self.attachments.attach(link)?;
+        Ok(Some(began))
     }
 
     /// Stops counting on an interface that is gone. Its last flows come with the next drain,
     /// which reports it in [`Drained::gone`].
-    pub fn detach(&mut self, index: u32) {
-        if self.attachments.detach(index) {
+    ///
+    /// # Errors
+    /// When its pinned links cannot be removed.
+    pub fn detach(&mut self, index: u32) -> Result<()> {
+        if self.attachments.detach(index)? {
             self.sets.leave(index);
         }
+        Ok(())
+    }
+
+    /// Lets go of what an earlier process left on interfaces that are gone; what they counted is
+    /// in the maps still.
+    ///
+    /// # Errors
+    /// When pinned links cannot be removed.
+    pub fn forget_all_but(&self, present: &[u32]) -> Result<()> {
+        self.attachments.forget_all_but(present)
+    }
+
+    /// What an earlier process with maps of another size counted and did not drain. Ask once all
+    /// interfaces are attached to: only then does nothing write to those maps.
+    ///
+    /// # Errors
+    /// When they cannot be read; they are lost then.
+    pub fn salvage(&mut self, now: Instant) -> Result<Vec<Drain>> {
+        let Some(leftover) = self.leftover.take() else {
+            return Ok(Vec::new());
+        };
+        let drained = Sets::salvage(leftover, now)?;
+        Ok(drained.map(|one| one.drain).into())
     }
 
     /// Flips the sets, waits until no program can still hold the old one, and reads it. What it

@@ -18,10 +18,14 @@ use crate::{
     expose::{SelfMetrics, self_metrics::AttachMode},
     kernel::{
         Kernel,
-        attach::Mode,
+        attach::{Began, Mode},
         links::{Link, LinkEvent, Links},
     },
-    model::{cluster::Change, snapshot::Snapshot, traffic::InterfaceChange},
+    model::{
+        cluster::Change,
+        snapshot::Snapshot,
+        traffic::{Count, Interface, InterfaceChange},
+    },
     readiness::{Guard, Pulse},
 };
 
@@ -111,30 +115,52 @@ impl Pipeline {
     async fn follow(&mut self, event: LinkEvent) {
         match event {
             LinkEvent::Appeared(link) => self.attach(link).await,
-            LinkEvent::Gone(index) => self.kernel.detach(index),
+            LinkEvent::Gone(index) => self.detach(index),
             LinkEvent::Listed(links) => {
+                let present: Vec<u32> = links.iter().map(|link| link.index).collect();
                 let counted = self.kernel.interfaces().into_iter();
-                let gone = counted.filter(|index| links.iter().all(|link| link.index != *index));
-                gone.collect::<Vec<_>>()
-                    .into_iter()
-                    .for_each(|index| self.kernel.detach(index));
+                let gone: Vec<u32> = counted.filter(|index| !present.contains(index)).collect();
+                gone.into_iter().for_each(|index| self.detach(index));
                 for link in links {
                     self.attach(link).await;
                 }
+                self.settle_predecessor(&present);
             }
         }
         self.show_interfaces();
     }
 
+    fn detach(&mut self, index: u32) {
+        if let Err(error) = self.kernel.detach(index) {
+            tracing::warn!(index, "letting go of an interface: {error:#}");
+        }
+    }
+
+    /// Takes over what an earlier process left beyond the interfaces that are still there.
+    fn settle_predecessor(&mut self, present: &[u32]) {
+        if let Err(error) = self.kernel.forget_all_but(present) {
+            tracing::warn!("links of interfaces that are gone: {error:#}");
+        }
+        match self.kernel.salvage(Instant::now()) {
+            Ok(drains) => {
+                let now = SystemTime::now();
+                drains.iter().for_each(|drain| self.account.add(drain, now));
+            }
+            Err(error) => tracing::error!("what an earlier agent counted is lost: {error:#}"),
+        }
+    }
+
     async fn attach(&mut self, link: Link) {
         match self.kernel.attach(&link) {
             Ok(None) => {}
-            Ok(Some(mut interface)) => {
-                // Read again: an interface may carry traffic while it is being attached to.
-                if let Some(now) = self.links.one(link.index).await {
-                    interface.before_attach = now.carried;
-                }
-                tracing::info!(interface = &*link.name, index = link.index, "counting");
+            Ok(Some(began)) => {
+                let interface = self.interface(&link, began).await;
+                tracing::info!(
+                    interface = &*link.name,
+                    index = link.index,
+                    ?began,
+                    "counting"
+                );
                 self.account
                     .interface(InterfaceChange::Attached(interface), Instant::now());
             }
@@ -144,6 +170,22 @@ impl Pipeline {
                 self.metrics.attach_failed();
                 tracing::error!(interface = &*link.name, "not counted: {error:#}");
             }
+        }
+    }
+
+    /// What it carried is read once more after attaching: it may carry traffic meanwhile.
+    async fn interface(&self, link: &Link, began: Began) -> Interface {
+        let before_attach = match began {
+            Began::Before => [Count::ZERO; 2],
+            Began::Now => {
+                let fresh = self.links.one(link.index).await;
+                fresh.map_or(link.carried, |fresh| fresh.carried)
+            }
+        };
+        Interface {
+            index: link.index,
+            name: link.name.clone(),
+            before_attach,
         }
     }
 

@@ -1,32 +1,24 @@
 //! Puts the programs on the host-side veths.
 //!
-//! With TCX, at the head of the chain; with clsact, at the priority and protocol of the AWS
-//! network policy agent but under another handle, because that agent deletes whatever filter has
-//! its own.
+//! With TCX, at the head of the chain ([`tcx`]); with clsact, at the priority and protocol of the
+//! AWS network policy agent but under another handle ([`tc`]).
 
-use std::collections::BTreeMap;
+mod tc;
+mod tcx;
+
+use std::{collections::BTreeMap, mem, sync::Arc};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya::{
-    programs::{
-        LinkOrder, TcAttachType,
-        tc::{
-            NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle, qdisc_add_clsact,
-        },
-    },
+    programs::{TcAttachType, tc::SchedClassifierLink},
     util::KernelVersion,
 };
 
-use super::{links::Link, object::Programs};
+use super::{links::Link, object::Programs, pins::Pins};
 use crate::model::traffic::Direction;
 
 /// First kernel with TCX links.
 const TCX_SINCE: (u8, u8, u16) = (6, 6, 0);
-/// The AWS network policy agent's own priority: a filter before or after it would hide one of
-/// the two from the other.
-const PRIORITY: u16 = 1;
-/// Any handle but 1, which the AWS network policy agent deletes whoever owns it.
-const HANDLE: TcHandle = TcHandle::new(0, 0x5a);
 
 /// How programs are attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,14 +53,25 @@ impl Mode {
 pub(super) struct Attachments {
     programs: Programs,
     mode: Mode,
+    pins: Option<Arc<Pins>>,
     links: BTreeMap<u32, [SchedClassifierLink; 2]>,
 }
 
+/// How counting on an interface began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Began {
+    /// Nothing of ours was there.
+    Now,
+    /// Programs of an earlier process were counting, without a gap.
+    Before,
+}
+
 impl Attachments {
-    pub(super) fn new(programs: Programs, mode: Mode) -> Self {
+    pub(super) fn new(programs: Programs, mode: Mode, pins: Option<Arc<Pins>>) -> Self {
         Self {
             programs,
             mode,
+            pins,
             links: BTreeMap::new(),
         }
     }
@@ -107,52 +110,88 @@ impl Attachments {
     }
 
     /// Attaches both programs, or none.
-    pub(super) fn attach(&mut self, link: &Link) -> Result<()> {
+    pub(super) fn attach(&mut self, link: &Link) -> Result<Began> {
+        self.clear_other_mode(link)?;
         if self.mode == Mode::Tc {
-            add_clsact(&link.name)?;
+            tc::add_clsact(&link.name)?;
         }
-        let links = [
-            self.attach_one(link, Direction::Transmit)?,
-            self.attach_one(link, Direction::Receive)?,
-        ];
-        self.links.insert(link.index, links);
-        Ok(())
+        let (transmit, adopted) = self.attach_one(link, Direction::Transmit)?;
+        let (receive, _) = self.attach_one(link, Direction::Receive)?;
+        self.links.insert(link.index, [transmit, receive]);
+        Ok(if adopted { Began::Before } else { Began::Now })
     }
 
-    fn attach_one(&mut self, link: &Link, direction: Direction) -> Result<SchedClassifierLink> {
-        let hook = match direction {
-            Direction::Transmit => TcAttachType::Ingress,
-            Direction::Receive => TcAttachType::Egress,
-        };
-        let options = match self.mode {
-            Mode::Tcx => TcAttachOptions::TcxOrder(LinkOrder::first()),
-            Mode::Tc => TcAttachOptions::Netlink(NlOptions {
-                priority: PRIORITY,
-                handle: HANDLE,
-                ..NlOptions::default()
-            }),
-        };
+    /// An earlier process may have counted here in the other mode: both at once would count
+    /// every byte twice.
+    fn clear_other_mode(&self, link: &Link) -> Result<()> {
+        match (self.mode, &self.pins) {
+            (Mode::Tc, Some(pins)) => pins.unlink(link.index),
+            (Mode::Tc, None) => Ok(()),
+            (Mode::Tcx, _) => Direction::ALL
+                .into_iter()
+                .try_for_each(|direction| tc::remove(link, hook(direction))),
+        }
+    }
+
+    fn attach_one(
+        &mut self,
+        link: &Link,
+        direction: Direction,
+    ) -> Result<(SchedClassifierLink, bool)> {
         let program = self.programs.get(direction)?;
-        let id = program
-            .attach_with_options(&link.name, hook, options)
-            .map_err(|error| {
-                let cause = anyhow!(error);
-                anyhow!(
-                    "attaching to {} ({hook:?}, {}): {}",
-                    link.name,
-                    self.mode.name(),
-                    cause.root_cause()
-                )
-            })?;
-        let attached = program.take_link(id)?;
+        let hook = hook(direction);
+        let attached = match self.mode {
+            Mode::Tcx => tcx::attach(program, link, direction, hook, self.pins.as_deref()),
+            Mode::Tc => tc::attach(program, link, hook),
+        };
+        let attached = attached.map_err(|error| {
+            let (name, mode) = (&link.name, self.mode.name());
+            anyhow!(
+                "attaching to {name} ({hook:?}, {mode}): {}",
+                error.root_cause()
+            )
+        })?;
         still_the_same(link)?;
         Ok(attached)
     }
 
     /// False when nothing was attached there. The kernel has dropped the programs together with
     /// the interface, so that letting go of them cannot fail in a way that matters.
-    pub(super) fn detach(&mut self, index: u32) -> bool {
-        self.links.remove(&index).is_some()
+    pub(super) fn detach(&mut self, index: u32) -> Result<bool> {
+        let attached = self.links.remove(&index).is_some();
+        if let Some(pins) = self.pins.as_ref().filter(|_| attached) {
+            pins.unlink(index)?;
+        }
+        Ok(attached)
+    }
+
+    /// Removes pinned links of interfaces that went while no agent ran.
+    pub(super) fn forget_all_but(&self, present: &[u32]) -> Result<()> {
+        let Some(pins) = &self.pins else {
+            return Ok(());
+        };
+        let pinned = pins.linked_interfaces()?;
+        let gone = pinned.into_iter().filter(|index| !present.contains(index));
+        gone.into_iter().try_for_each(|index| pins.unlink(index))
+    }
+}
+
+/// With a pin directory, counting goes on without a process; otherwise dropping removes it.
+impl Drop for Attachments {
+    fn drop(&mut self) {
+        if self.pins.is_some() {
+            mem::take(&mut self.links)
+                .into_values()
+                .flatten()
+                .for_each(mem::forget);
+        }
+    }
+}
+
+fn hook(direction: Direction) -> TcAttachType {
+    match direction {
+        Direction::Transmit => TcAttachType::Ingress,
+        Direction::Receive => TcAttachType::Egress,
     }
 }
 
@@ -170,13 +209,4 @@ fn still_the_same(link: &Link) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// The qdisc may be there already, by the policy agent or by an earlier process of ours.
-fn add_clsact(name: &str) -> Result<()> {
-    match qdisc_add_clsact(name) {
-        Ok(()) | Err(TcError::AlreadyAttached) => Ok(()),
-        Err(TcError::NetlinkError(error)) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
-        Err(error) => Err(anyhow!("adding the clsact qdisc to {name}: {error}")),
-    }
 }

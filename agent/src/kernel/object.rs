@@ -1,21 +1,20 @@
 //! Loads the kernel object: programs, maps and the globals they are compiled against.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use anyhow::{Context as _, Result, anyhow};
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Array, Map, MapData, PerCpuArray},
     programs::{ProgramError, SchedClassifier},
 };
-use zonemeter_common::{Control, Count, Direction, conntrack::ConntrackOffsets, names};
+use zonemeter_common::{Direction, conntrack::ConntrackOffsets, names};
 
 use super::{
     Settings,
     attach::Mode,
-    batch::BatchMap,
-    conntrack::{addresses::Addresses, offsets},
-    sets::Set,
+    conntrack::offsets,
+    maps::{Maps, Written},
+    pins::{self, Pins},
     translate::Methods,
     warnings::Warnings,
 };
@@ -28,14 +27,9 @@ pub struct Object {
     pub(super) programs: Programs,
     pub(super) mode: Mode,
     pub(super) maps: Maps,
-}
-
-/// Every map, by what it is for.
-pub(super) struct Maps {
-    pub(super) control: Array<MapData, Control>,
-    pub(super) sets: [Set; 2],
-    pub(super) skipped: PerCpuArray<MapData, Count>,
-    pub(super) addresses: Addresses,
+    /// Maps of an earlier process that no longer fit, to be drained once nothing writes to them.
+    pub(super) leftover: Option<Written>,
+    pub(super) pins: Option<Arc<Pins>>,
 }
 
 /// Loads everything into the kernel. Needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and a tokio
@@ -43,20 +37,29 @@ pub(super) struct Maps {
 ///
 /// # Errors
 /// One line that names what the kernel refused and what it takes.
-pub fn load(settings: &Settings) -> Result<(Object, Warnings)> {
+pub fn load(settings: &Settings, pins: Option<Arc<Pins>>) -> Result<(Object, Warnings)> {
     let mode = settings.mode.map_or_else(Mode::best, Ok)?;
-    let mut ebpf = create(settings).map_err(|error| explain("creating the maps", error.into()))?;
+    let misfits = match &pins {
+        Some(pins) => {
+            pins.remove_other_layouts()?;
+            pins.take_misfits(settings.max_flows)?
+        }
+        None => Vec::new(),
+    };
+    let mut ebpf = create(settings, pins.as_deref())
+        .map_err(|error| explain("creating the maps", error.into()))?;
     let warnings = Warnings::new(&mut ebpf)?;
-    let maps = maps(&mut ebpf)?;
+    let maps = Maps::take(&mut ebpf)?;
+    let leftover = Written::of_misfits(misfits)?;
     let programs = Programs::load(ebpf)?;
-    Ok((
-        Object {
-            programs,
-            mode,
-            maps,
-        },
-        warnings,
-    ))
+    let object = Object {
+        programs,
+        mode,
+        maps,
+        leftover,
+        pins,
+    };
+    Ok((object, warnings))
 }
 
 /// The two programs, loaded.
@@ -124,7 +127,7 @@ fn verdict(log: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn create(settings: &Settings) -> Result<Ebpf, aya::EbpfError> {
+fn create(settings: &Settings, pins: Option<&Pins>) -> Result<Ebpf, aya::EbpfError> {
     let fold = u32::from(settings.fold_ports);
     let conntrack = conntrack_offsets(settings.methods);
     let mut loader = EbpfLoader::new();
@@ -136,14 +139,13 @@ fn create(settings: &Settings) -> Result<Ebpf, aya::EbpfError> {
             &settings.ephemeral_ports,
             true,
         );
-    let per_flow = [
-        names::MAP_FLOWS4,
-        names::MAP_FLOWS6,
-        names::MAP_TRACKED4,
-        names::MAP_TRACKED6,
-    ];
-    for name in per_flow.into_iter().flatten() {
-        loader.map_max_entries(name, settings.max_flows);
+    for name in pins::map_names() {
+        if pins::is_flow_map(name) {
+            loader.map_max_entries(name, settings.max_flows);
+        }
+        if let Some(pins) = pins {
+            loader.map_pin_path(name, pins.map(name));
+        }
     }
     loader.load(BYTES)
 }
@@ -157,55 +159,4 @@ fn conntrack_offsets(methods: Methods) -> ConntrackOffsets {
         tracing::warn!("connections are not read from packets: {error:#}");
         ConntrackOffsets::default()
     })
-}
-
-fn maps(ebpf: &mut Ebpf) -> Result<Maps> {
-    let cpus = nr_cpus()?;
-    Ok(Maps {
-        control: take(ebpf, names::MAP_CONTROL)?.try_into()?,
-        sets: [set(ebpf, 0, cpus)?, set(ebpf, 1, cpus)?],
-        skipped: take(ebpf, names::MAP_SKIPPED)?.try_into()?,
-        addresses: Addresses {
-            ipv4: take(ebpf, names::MAP_TRANSLATED4)?.try_into()?,
-            ipv6: take(ebpf, names::MAP_TRANSLATED6)?.try_into()?,
-            filter: take(ebpf, names::MAP_FILTER)?.try_into()?,
-        },
-    })
-}
-
-/// The number of possible CPUs: how many values a per-CPU map has for each key.
-pub(super) fn nr_cpus() -> Result<usize> {
-    aya::util::nr_cpus()
-        .map_err(|(file, error)| anyhow!("number of possible CPUs ({file}): {error}"))
-}
-
-fn set(ebpf: &mut Ebpf, number: usize, cpus: usize) -> Result<Set> {
-    Ok(Set {
-        flows4: BatchMap::new(per_cpu_hash(ebpf, names::MAP_FLOWS4[number])?, cpus),
-        flows6: BatchMap::new(per_cpu_hash(ebpf, names::MAP_FLOWS6[number])?, cpus),
-        totals: take(ebpf, names::MAP_TOTALS[number])?.try_into()?,
-        tracked4: BatchMap::new(hash(ebpf, names::MAP_TRACKED4[number])?, 1),
-        tracked6: BatchMap::new(hash(ebpf, names::MAP_TRACKED6[number])?, 1),
-    })
-}
-
-fn per_cpu_hash(ebpf: &mut Ebpf, name: &str) -> Result<MapData> {
-    match take(ebpf, name)? {
-        Map::PerCpuHashMap(data) => Ok(data),
-        other => Err(anyhow!(
-            "map {name} is not a per-CPU hash map but {other:?}"
-        )),
-    }
-}
-
-fn hash(ebpf: &mut Ebpf, name: &str) -> Result<MapData> {
-    match take(ebpf, name)? {
-        Map::HashMap(data) => Ok(data),
-        other => Err(anyhow!("map {name} is not a hash map but {other:?}")),
-    }
-}
-
-fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map> {
-    ebpf.take_map(name)
-        .with_context(|| format!("the object file has no map {name}"))
 }

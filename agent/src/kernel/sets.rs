@@ -5,7 +5,12 @@
 //! set at rest. What it read is deleted only by [`Sets::clear`]: a process that dies between the
 //! two leaves the numbers where its successor finds them.
 
-use std::{io, net::IpAddr, time::Instant};
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    io,
+    net::IpAddr,
+    time::Instant,
+};
 
 use anyhow::{Context as _, Result};
 use aya::maps::{Array, MapData, PerCpuArray, PerCpuValues};
@@ -15,7 +20,7 @@ use super::{
     batch::BatchMap,
     conntrack::noted::connection,
     grace,
-    object::nr_cpus,
+    maps::{Written, nr_cpus},
     translate::{Noted, question},
 };
 use crate::model::traffic::{Count, Direction, Drain, Flow};
@@ -39,7 +44,7 @@ pub(super) struct Drained {
 pub(super) struct Sets {
     control: Array<MapData, Control>,
     sets: [Set; 2],
-    epoch: u64,
+    state: Control,
     /// Since when programs have been writing to the active set.
     since: Instant,
     /// What the last drain read and `clear` has not deleted yet.
@@ -58,25 +63,47 @@ struct Uncleared {
 }
 
 impl Sets {
-    pub(super) fn new(
-        control: Array<MapData, Control>,
-        sets: [Set; 2],
-        now: Instant,
-    ) -> Result<Self> {
-        let epoch = control.get(&0, 0)?.epoch;
+    /// Adopts what an earlier process left: its last drain may not have been cleared, so that the
+    /// first drain reads the idle set once more instead of flipping.
+    pub(super) fn new(written: Written, now: Instant) -> Result<Self> {
+        let Written { mut control, sets } = written;
+        let mut state = control.get(&0, 0)?;
+        let adopted = state.instance != 0;
+        if !adopted {
+            state.instance = RandomState::new().hash_one(now) | 1;
+            control.set(0, state, 0)?;
+        }
         Ok(Self {
             control,
             sets,
-            epoch,
+            state,
             since: now,
-            uncleared: None,
+            uncleared: adopted.then(Uncleared::default),
             leaving: Vec::new(),
         })
     }
 
+    /// Reads both sets of maps that no program writes to any more, the older one first.
+    pub(super) fn salvage(written: Written, now: Instant) -> Result<[Drained; 2]> {
+        let mut sets = Self::new(written, now)?;
+        grace::wait().context("waiting for program runs to end (membarrier)")?;
+        let mut drained = [1, 0].map(|ago| sets.drained(sets.state.epoch.saturating_sub(ago), now));
+        for one in &mut drained {
+            sets.read_idle(one)
+                .context("reading the maps of an earlier process")?;
+            sets.state.epoch += 1;
+        }
+        Ok(drained)
+    }
+
+    /// Tells this set of maps from any other, over restarts.
+    pub(super) fn instance(&self) -> u64 {
+        self.state.instance
+    }
+
     /// No program runs on this interface any more; the drain of the active set is its last.
     pub(super) fn leave(&mut self, index: u32) {
-        self.leaving.push((index, self.epoch));
+        self.leaving.push((index, self.state.epoch));
     }
 
     /// Flips, waits, reads. Called again without [`Self::clear`] it reads the same set again.
@@ -86,7 +113,7 @@ impl Sets {
         }
         grace::wait().context("waiting for program runs to end (membarrier)")?;
         let until = Instant::now();
-        let mut drained = Drained::new(self.epoch - 1, self.since, until);
+        let mut drained = self.drained(self.state.epoch.saturating_sub(1), until);
         let keys = self
             .read_idle(&mut drained)
             .context("reading the drained maps")?;
@@ -98,22 +125,39 @@ impl Sets {
     /// From here on the old set is not cleared, should the wait or the reading fail.
     fn flip(&mut self) -> Result<()> {
         let next = Control {
-            epoch: self.epoch + 1,
+            epoch: self.state.epoch + 1,
+            ..self.state
         };
         self.control
             .set(0, next, 0)
             .context("flipping the map sets")?;
-        self.epoch = next.epoch;
+        self.state = next;
         self.uncleared = Some(Uncleared::default());
         Ok(())
     }
 
+    fn drained(&self, epoch: u64, until: Instant) -> Drained {
+        let drain = Drain {
+            instance: self.instance(),
+            epoch,
+            from: self.since,
+            until,
+            flows: Vec::new(),
+            seen: [Count::ZERO; 2],
+            overflow: [Count::ZERO; 2],
+        };
+        Drained {
+            drain,
+            noted: Noted::new(),
+        }
+    }
+
     fn idle(&self) -> &Set {
-        &self.sets[1 - Control { epoch: self.epoch }.active_set()]
+        &self.sets[1 - self.state.active_set()]
     }
 
     fn idle_mut(&mut self) -> &mut Set {
-        &mut self.sets[1 - Control { epoch: self.epoch }.active_set()]
+        &mut self.sets[1 - self.state.active_set()]
     }
 
     fn read_idle(&self, drained: &mut Drained) -> io::Result<Uncleared> {
@@ -170,30 +214,13 @@ impl Sets {
     }
 
     fn forget_left(&mut self) -> Vec<u32> {
-        let drained = self.epoch - 1;
+        let drained = self.state.epoch.saturating_sub(1);
         let (done, leaving) = self
             .leaving
             .drain(..)
             .partition(|(_, last)| *last <= drained);
         self.leaving = leaving;
         Vec::into_iter(done).map(|(index, _)| index).collect()
-    }
-}
-
-impl Drained {
-    fn new(epoch: u64, from: Instant, until: Instant) -> Self {
-        let drain = Drain {
-            epoch,
-            from,
-            until,
-            flows: Vec::new(),
-            seen: [Count::ZERO; 2],
-            overflow: [Count::ZERO; 2],
-        };
-        Self {
-            drain,
-            noted: Noted::new(),
-        }
     }
 }
 

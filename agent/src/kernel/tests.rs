@@ -45,7 +45,8 @@ impl Bench {
             pin_dir: None,
         };
         adjust(&mut settings);
-        let (object, _warnings) = object::load(&settings).expect("the programs load: run as root");
+        let (object, _warnings) =
+            object::load(&settings, None).expect("the programs load: run as root");
         Self {
             kernel: Kernel::new(object, settings.methods, Instant::now()).expect("maps"),
         }

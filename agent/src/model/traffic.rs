@@ -9,6 +9,8 @@ pub use zonemeter_common::{Count, Direction, SkipReason};
 /// sum over `flows` plus `overflow` equals `seen`, exactly.
 #[derive(Clone, Debug)]
 pub struct Drain {
+    /// Tells the set of kernel maps from any other; epochs are counted within one.
+    pub instance: u64,
     /// Number of this drain, from the kernel's control map: it goes up over restarts.
     pub epoch: u64,
     /// When the programs began to write to the set.

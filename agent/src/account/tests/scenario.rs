@@ -108,6 +108,7 @@ impl Scenario {
             .iter()
             .for_each(|flow| seen[flow.direction as usize] += flow.count);
         Drain {
+            instance: 0,
             epoch: 0,
             from,
             until: self.instant(),

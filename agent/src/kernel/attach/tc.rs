@@ -1,0 +1,68 @@
+//! Filters of the clsact qdisc: every kernel, and before Linux 6.6 the only way.
+//!
+//! They outlive the process by themselves. A filter that an earlier process left is replaced in
+//! place, never doubled.
+
+use anyhow::{Result, anyhow};
+use aya::programs::{
+    ProgramError, SchedClassifier, TcAttachType,
+    tc::{NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle, qdisc_add_clsact},
+};
+
+use super::Link;
+
+/// The AWS network policy agent's own priority: a filter before or after it would hide one of
+/// the two from the other.
+const PRIORITY: u16 = 1;
+/// Any handle but 1, which the AWS network policy agent deletes whoever owns it.
+const HANDLE: TcHandle = TcHandle::new(0, 0x5a);
+
+/// Adds our filter; true where it replaced one that was there.
+pub(super) fn attach(
+    program: &mut SchedClassifier,
+    link: &Link,
+    hook: TcAttachType,
+) -> Result<(SchedClassifierLink, bool)> {
+    let options = TcAttachOptions::Netlink(NlOptions {
+        priority: PRIORITY,
+        handle: HANDLE,
+        ..NlOptions::default()
+    });
+    match program.attach_with_options(&link.name, hook, options) {
+        Ok(id) => Ok((program.take_link(id)?, false)),
+        Err(error) if errno(&error) == Some(libc::EEXIST) => {
+            let id = program.attach_to_link(ours(link, hook)?)?;
+            Ok((program.take_link(id)?, true))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Removes a filter that a process in the other mode must not leave behind.
+pub(super) fn remove(link: &Link, hook: TcAttachType) -> Result<()> {
+    drop(ours(link, hook)?);
+    Ok(())
+}
+
+/// Our filter, whether this process put it there or an earlier one. Dropped, it is removed.
+fn ours(link: &Link, hook: TcAttachType) -> Result<SchedClassifierLink> {
+    Ok(SchedClassifierLink::attached(
+        &link.name, hook, PRIORITY, HANDLE, None,
+    )?)
+}
+
+/// The qdisc may be there already, by the policy agent or by an earlier process of ours.
+pub(super) fn add_clsact(name: &str) -> Result<()> {
+    match qdisc_add_clsact(name) {
+        Ok(()) | Err(TcError::AlreadyAttached) => Ok(()),
+        Err(TcError::NetlinkError(error)) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
+        Err(error) => Err(anyhow!("adding the clsact qdisc to {name}: {error}")),
+    }
+}
+
+fn errno(error: &ProgramError) -> Option<i32> {
+    match error {
+        ProgramError::TcError(TcError::NetlinkError(error)) => error.raw_os_error(),
+        _ => None,
+    }
+}

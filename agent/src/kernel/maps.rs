@@ -1,0 +1,91 @@
+//! Every map, by what it is for, out of the loaded object or out of the pin directory.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, anyhow};
+use aya::{
+    Ebpf,
+    maps::{Array, Map, MapData, PerCpuArray},
+};
+use zonemeter_common::{Control, Count, names};
+
+use super::{batch::BatchMap, conntrack::addresses::Addresses, sets::Set};
+
+/// All maps of one load.
+pub(super) struct Maps {
+    pub(super) written: Written,
+    pub(super) skipped: PerCpuArray<MapData, Count>,
+    pub(super) addresses: Addresses,
+}
+
+/// The maps that programs count into, and their control: what outlives the process.
+pub(super) struct Written {
+    pub(super) control: Array<MapData, Control>,
+    pub(super) sets: [Set; 2],
+}
+
+impl Maps {
+    /// Takes them out of the loaded object.
+    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self> {
+        let mut take = |name: &str| {
+            let map = ebpf.take_map(name);
+            map.with_context(|| format!("the object file has no map {name}"))
+        };
+        Ok(Self {
+            written: Written::take(&mut take)?,
+            skipped: take(names::MAP_SKIPPED)?.try_into()?,
+            addresses: Addresses {
+                ipv4: take(names::MAP_TRANSLATED4)?.try_into()?,
+                ipv6: take(names::MAP_TRANSLATED6)?.try_into()?,
+                filter: take(names::MAP_FILTER)?.try_into()?,
+            },
+        })
+    }
+}
+
+impl Written {
+    /// The maps of an earlier process that do not fit; `None` where there are none, or not all:
+    /// their names were taken by a process that died while it made them, and nothing is in them.
+    pub(super) fn of_misfits(misfits: Vec<(String, MapData)>) -> Result<Option<Self>> {
+        let mut maps = BTreeMap::new();
+        for (name, data) in misfits {
+            maps.insert(name, Map::from_map_data(data)?);
+        }
+        if super::pins::map_names().any(|name| !maps.contains_key(name)) {
+            return Ok(None);
+        }
+        let mut take = |name: &str| maps.remove(name).with_context(|| format!("no map {name}"));
+        Self::take(&mut take).map(Some)
+    }
+
+    fn take(take: &mut impl FnMut(&str) -> Result<Map>) -> Result<Self> {
+        let cpus = nr_cpus()?;
+        Ok(Self {
+            control: take(names::MAP_CONTROL)?.try_into()?,
+            sets: [set(take, 0, cpus)?, set(take, 1, cpus)?],
+        })
+    }
+}
+
+fn set(take: &mut impl FnMut(&str) -> Result<Map>, number: usize, cpus: usize) -> Result<Set> {
+    Ok(Set {
+        flows4: BatchMap::new(data(take(names::MAP_FLOWS4[number])?)?, cpus),
+        flows6: BatchMap::new(data(take(names::MAP_FLOWS6[number])?)?, cpus),
+        totals: take(names::MAP_TOTALS[number])?.try_into()?,
+        tracked4: BatchMap::new(data(take(names::MAP_TRACKED4[number])?)?, 1),
+        tracked6: BatchMap::new(data(take(names::MAP_TRACKED6[number])?)?, 1),
+    })
+}
+
+fn data(map: Map) -> Result<MapData> {
+    match map {
+        Map::PerCpuHashMap(data) | Map::HashMap(data) => Ok(data),
+        other => Err(anyhow!("not a hash map but {other:?}")),
+    }
+}
+
+/// The number of possible CPUs: how many values a per-CPU map has for each key.
+pub(super) fn nr_cpus() -> Result<usize> {
+    aya::util::nr_cpus()
+        .map_err(|(file, error)| anyhow!("number of possible CPUs ({file}): {error}"))
+}

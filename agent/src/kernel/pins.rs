@@ -1,0 +1,227 @@
+//! What outlives the process: maps and links pinned to a bpf file system, and the lock by which
+//! only one agent uses them.
+//!
+//! | path below `--pin-dir` | what |
+//! |---|---|
+//! | `v<layout>/maps/<name>` | maps of the two sets and their control |
+//! | `v<layout>/links/<interface index>-<transmit or receive>` | TCX links |
+//!
+//! The lock is on the directory itself: a bpf file system holds no plain files.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::fd::AsRawFd as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+use aya::maps::{MapData, MapInfo};
+use zonemeter_common::names;
+
+use crate::model::traffic::Direction;
+
+/// `BPF_FS_MAGIC` (`include/uapi/linux/magic.h`).
+const BPF_FS: libc::c_long = 0xcafe_4a11;
+
+/// The pin directory, locked by this process.
+#[derive(Debug)]
+pub struct Pins {
+    root: PathBuf,
+    /// Holds the lock for as long as it is open.
+    _lock: File,
+}
+
+/// The directory is in use.
+#[derive(Debug)]
+pub struct InUse;
+
+impl Pins {
+    /// Opens the directory, makes it if it is not there, and takes its lock. [`InUse`] where
+    /// another agent has it.
+    ///
+    /// # Errors
+    /// When the path is not on a bpf file system, or cannot be written.
+    pub fn lock(root: &Path) -> Result<Result<Self, InUse>> {
+        fs::create_dir_all(root).with_context(|| refusal(root))?;
+        let lock = File::open(root).with_context(|| refusal(root))?;
+        if !is_bpf_fs(&lock).with_context(|| refusal(root))? {
+            bail!("{}: not a bpf file system", refusal(root));
+        }
+        if !try_lock(&lock).with_context(|| refusal(root))? {
+            return Ok(Err(InUse));
+        }
+        let pins = Self {
+            root: root.to_owned(),
+            _lock: lock,
+        };
+        for folder in [pins.folder("maps"), pins.folder("links")] {
+            fs::create_dir_all(&folder).with_context(|| refusal(&folder))?;
+        }
+        Ok(Ok(pins))
+    }
+
+    /// Where a map is pinned.
+    pub(super) fn map(&self, name: &str) -> PathBuf {
+        self.folder("maps").join(name)
+    }
+
+    /// Where the link of a program on an interface is pinned.
+    pub(super) fn link(&self, interface: u32, direction: Direction) -> PathBuf {
+        let direction = match direction {
+            Direction::Transmit => "transmit",
+            Direction::Receive => "receive",
+        };
+        self.folder("links")
+            .join(format!("{interface}-{direction}"))
+    }
+
+    /// Interfaces that have a pinned link.
+    pub(super) fn linked_interfaces(&self) -> Result<Vec<u32>> {
+        let folder = self.folder("links");
+        let mut interfaces = Vec::new();
+        for entry in fs::read_dir(&folder).with_context(|| refusal(&folder))? {
+            let name = entry?.file_name();
+            let index: Option<u32> = name
+                .to_str()
+                .and_then(|name| name.split_once('-')?.0.parse().ok());
+            interfaces.extend(index);
+        }
+        interfaces.dedup();
+        Ok(interfaces)
+    }
+
+    /// Removes the pinned links of an interface. Programs stop running there.
+    pub(super) fn unlink(&self, interface: u32) -> Result<()> {
+        Direction::ALL
+            .into_iter()
+            .try_for_each(|direction| remove(&self.link(interface, direction)))
+    }
+
+    /// Takes the pinned maps out of the directory and returns them, if there are any and they do
+    /// not fit `max_flows`: aya would take over a map of another size without a word.
+    pub(super) fn take_misfits(&self, max_flows: u32) -> Result<Vec<(String, MapData)>> {
+        let pinned: Vec<&str> = map_names().filter(|name| self.map(name).exists()).collect();
+        let complete = pinned.len() == map_names().count();
+        let fits = |name: &&str| -> Result<bool> {
+            let info = MapInfo::from_pin(self.map(name))?;
+            Ok(!is_flow_map(name) || info.max_entries() == max_flows)
+        };
+        if complete
+            && pinned
+                .iter()
+                .map(fits)
+                .collect::<Result<Vec<_>>>()?
+                .iter()
+                .all(|fits| *fits)
+        {
+            return Ok(Vec::new());
+        }
+        let mut misfits = Vec::new();
+        for name in pinned {
+            misfits.push((name.to_owned(), MapData::from_pin(self.map(name))?));
+            remove(&self.map(name))?;
+        }
+        Ok(misfits)
+    }
+
+    /// Links that programs of another layout left. They count into maps that this agent cannot
+    /// read, so it takes their place; what they counted and nobody drained is lost, and said.
+    pub(super) fn remove_other_layouts(&self) -> Result<()> {
+        let own = layout_folder();
+        for entry in fs::read_dir(&self.root).with_context(|| refusal(&self.root))? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name
+                .to_str()
+                .is_some_and(|name| name != own && name.starts_with('v'))
+            {
+                tracing::warn!(
+                    layout = ?name,
+                    "removing the programs of another version: what they counted since their \
+                     agent's last drain is lost"
+                );
+                fs::remove_dir_all(entry.path()).with_context(|| refusal(&entry.path()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes everything: programs stop running, and what was not drained is gone.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn remove(self) -> Result<()> {
+        fs::remove_dir_all(&self.root).with_context(|| refusal(&self.root))
+    }
+
+    fn folder(&self, name: &str) -> PathBuf {
+        self.root.join(layout_folder()).join(name)
+    }
+}
+
+fn layout_folder() -> String {
+    format!("v{}", names::LAYOUT)
+}
+
+/// Every map that is pinned.
+pub(super) fn map_names() -> impl Iterator<Item = &'static str> {
+    let sets = [
+        names::MAP_FLOWS4,
+        names::MAP_FLOWS6,
+        names::MAP_TRACKED4,
+        names::MAP_TRACKED6,
+        names::MAP_TOTALS,
+    ];
+    std::iter::once(names::MAP_CONTROL).chain(sets.into_iter().flatten())
+}
+
+/// True for a map whose size is `--max-flows`.
+pub(super) fn is_flow_map(name: &str) -> bool {
+    let flows = [
+        names::MAP_FLOWS4,
+        names::MAP_FLOWS6,
+        names::MAP_TRACKED4,
+        names::MAP_TRACKED6,
+    ];
+    flows.as_flattened().contains(&name)
+}
+
+fn refusal(path: &Path) -> String {
+    format!(
+        "--pin-dir: {} cannot be used: mount a bpf file system there (mount -t bpf bpf \
+         /sys/fs/bpf), make it writable, or give an empty --pin-dir",
+        path.display()
+    )
+}
+
+fn is_bpf_fs(directory: &File) -> io::Result<bool> {
+    // SAFETY: all zeroes is a value of `statfs`, which is made of integers.
+    let mut answer: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: an open descriptor, and room for the answer.
+    match unsafe { libc::fstatfs(directory.as_raw_fd(), &mut answer) } {
+        0 => Ok(answer.f_type as libc::c_long == BPF_FS),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn try_lock(directory: &File) -> io::Result<bool> {
+    // SAFETY: an open descriptor.
+    if unsafe { libc::flock(directory.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+        return Ok(true);
+    }
+    let error = io::Error::last_os_error();
+    match error.kind() {
+        io::ErrorKind::WouldBlock => Ok(false),
+        _ => Err(error),
+    }
+}
+
+/// Gone already is as good as removed.
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error).with_context(|| refusal(path)),
+    }
+}
