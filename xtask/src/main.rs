@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod demo;
 mod exec;
+mod kubernetes;
 mod lint;
 mod privilege;
 mod progress;
@@ -32,6 +33,8 @@ enum Command {
     Test(test::Args),
     /// Raise a cluster on this machine, let it talk, and watch what the agents count
     Demo(demo::Args),
+    /// Build the Kubernetes API server that tests talk to, once
+    Kubernetes,
     /// Measure what counting costs per packet
     Bench(bench::Args),
 }
@@ -52,6 +55,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Lint => lint::run(),
         Command::Test(args) => test::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Kubernetes => kubernetes::run(),
         Command::Bench(args) => bench::run(&args),
     }
 }
