@@ -25,14 +25,19 @@ impl Cmd {
     }
 
     /// cargo in the repository; rustup hands a `+toolchain` on to it by an environment variable.
+    pub(crate) fn cargo() -> Self {
+        Self::new("cargo")
+            .current_dir(crate::repository::root())
+            .apart_from_cargo_run()
+    }
+
     /// Without what `cargo run` told this program about itself: build scripts would take it for
     /// news, and what an ordinary cargo had built would be built anew.
-    pub(crate) fn cargo() -> Self {
-        let mut command = Self::new("cargo").current_dir(crate::repository::root());
+    pub(crate) fn apart_from_cargo_run(mut self) -> Self {
         for (key, _) in env::vars_os().filter(|(key, _)| is_of_cargo_run(key)) {
-            command.0.env_remove(key);
+            self.0.env_remove(key);
         }
-        command
+        self
     }
 
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {

@@ -134,7 +134,9 @@ impl Run {
             Some(executable) => command
                 .current_dir(&executable.folder)
                 .env("CARGO_MANIFEST_DIR", &executable.folder),
-            None => command.current_dir(crate::repository::root()),
+            None => command
+                .current_dir(crate::repository::root())
+                .apart_from_cargo_run(),
         }
     }
 }
