@@ -81,7 +81,9 @@ fn again(args: &Args) -> Vec<String> {
 fn show(args: &Args) -> Result<()> {
     interrupt::watch()?;
     let mut lab = progress::quiet_step("raising the lab: 3 nodes in 2 zones, an internet", || {
-        Lab::raise(scene::plan(LAB))
+        let mut lab = Lab::raise(scene::plan(LAB))?;
+        scene::add_service(&mut lab)?;
+        Ok(lab)
     })?;
     let result = perform(&lab, args);
     let interrupted = interrupt::interrupted();

@@ -26,7 +26,18 @@ impl Cmd {
 
     /// cargo in the repository; rustup hands a `+toolchain` on to it by an environment variable.
     pub(crate) fn cargo() -> Self {
-        Self::new("cargo").current_dir(crate::repository::root())
+        Self::new("cargo")
+            .current_dir(crate::repository::root())
+            .apart_from_cargo_run()
+    }
+
+    /// Without what `cargo run` told this program about itself: build scripts would take it for
+    /// news, and what an ordinary cargo had built would be built anew.
+    pub(crate) fn apart_from_cargo_run(mut self) -> Self {
+        for (key, _) in env::vars_os().filter(|(key, _)| is_of_cargo_run(key)) {
+            self.0.env_remove(key);
+        }
+        self
     }
 
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -136,6 +147,13 @@ pub(crate) fn cannot_start(command: &Cmd, error: &io::Error) -> anyhow::Error {
     anyhow::anyhow!("cannot start `{}`: {error}", command.shown())
 }
 
+/// Variables that cargo sets for the programs that it runs (the Cargo book, "Environment
+/// variables"), and that are no settings.
+fn is_of_cargo_run(key: &OsStr) -> bool {
+    let key = key.to_string_lossy();
+    key.starts_with("CARGO_PKG_") || key.starts_with("CARGO_MANIFEST_")
+}
+
 fn cargo_home() -> Option<PathBuf> {
     let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo"));
     env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home)
@@ -198,6 +216,14 @@ mod tests {
             error.starts_with("cannot start `zonemeter-no-such-program`"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn cargo_keeps_its_settings_and_loses_what_is_about_this_program() {
+        assert!(is_of_cargo_run(OsStr::new("CARGO_MANIFEST_DIR")));
+        assert!(is_of_cargo_run(OsStr::new("CARGO_PKG_VERSION")));
+        assert!(!is_of_cargo_run(OsStr::new("CARGO_TARGET_DIR")));
+        assert!(!is_of_cargo_run(OsStr::new("CARGO_HOME")));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The convention of envtest: a folder that has all of [`PROGRAMS`].
-const ASSETS: &str = "KUBEBUILDER_ASSETS";
+pub(crate) const ASSETS: &str = "KUBEBUILDER_ASSETS";
 /// Pins every version; relative to the repository.
 const MODULE: &str = "xtask/tools/kubernetes";
 /// What `go.mod` of the tools module asks for.

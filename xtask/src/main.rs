@@ -33,7 +33,7 @@ enum Command {
     Test(test::Args),
     /// Raise a cluster on this machine, let it talk, and watch what the agents count
     Demo(demo::Args),
-    /// Build the Kubernetes API server, etcd and kubectl that tests run against
+    /// Build the Kubernetes API server that tests talk to, once
     Kubernetes,
     /// Measure what counting costs per packet
     Bench(bench::Args),

@@ -37,10 +37,23 @@ pub(crate) fn fail(line: &str) {
 
 /// Says what begins, does it, says how long it took. For work that prints by itself.
 pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    judged_step(what, work, |_| true)
+}
+
+/// As [`step`], where work that comes to its end may still have `failed` by its result.
+pub(crate) fn judged_step<T>(
+    what: &str,
+    work: impl FnOnce() -> Result<T>,
+    went_well: impl FnOnce(&T) -> bool,
+) -> Result<T> {
     say(&format!("==> {what}"));
     let started = Instant::now();
     let result = work();
-    let outcome = if result.is_ok() { "done" } else { "failed" };
+    let outcome = if result.as_ref().is_ok_and(went_well) {
+        "done"
+    } else {
+        "failed"
+    };
     say(&format!(
         "    {outcome}: {what} ({})",
         elapsed(started.elapsed())

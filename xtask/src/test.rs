@@ -22,6 +22,9 @@ use executables::{Executable, Tier};
 use outcome::Outcome;
 use runs::Run;
 
+/// Test programs that talk to a real Kubernetes API server, which takes minutes to build once.
+const NEED_KUBERNETES: [&str; 1] = ["agent: live_cluster"];
+
 /// What to run.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -42,11 +45,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         );
     }
     progress::step("building the agent", build_agent)?;
-    if !args.quick {
-        progress::step("the Kubernetes API server for tests", || {
-            kubernetes::ensure().map(|_| ())
-        })?;
-    }
     let executables = progress::step("building the tests", executables::build)?;
     let outcome = run_all(&plan(&executables, args, privilege)?)?;
     outcome.report();
@@ -86,15 +84,28 @@ fn plan(executables: &[Executable], args: &Args, privilege: Privilege) -> Result
         runs.push(Run::documentation());
     }
     for executable in executables {
-        runs.extend(Run::as_root(executable, filter, privilege)?);
+        let run = Run::as_root(executable, filter, privilege)?;
+        runs.extend(
+            run.map(|run| with_requirements(run, executable))
+                .transpose()?,
+        );
     }
     Ok(runs)
+}
+
+/// Brings what only some test programs need, when one of them is about to run.
+fn with_requirements(run: Run, executable: &Executable) -> Result<Run> {
+    if !NEED_KUBERNETES.contains(&executable.name.as_str()) {
+        return Ok(run);
+    }
+    Ok(run.env(kubernetes::ASSETS, kubernetes::ensure()?))
 }
 
 fn run_all(runs: &[Run]) -> Result<Outcome> {
     let mut total = Outcome::default();
     for run in runs {
-        let outcome = progress::step(&run.title, || run.execute())?;
+        let outcome =
+            progress::judged_step(&run.title, || run.execute(), |outcome| outcome.failed == 0)?;
         total.add(outcome);
     }
     Ok(total)

@@ -1,16 +1,24 @@
 //! What plays: the nodes, the pods and what they send each other.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
 };
 
 use anyhow::{Context, Result};
-use zonemeter_lab::{Count, Lab, Namespace, Owner, Plan, Pod, PodPlan, Record, Way};
+use zonemeter_lab::{
+    Count, Lab, Namespace, Owner, Plan, Pod, PodPlan, Record, ServicePlan, Transport, Way,
+};
 
 use super::part::Part;
 
+/// Out of the range that EKS gives to Services.
+const SERVICE_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 100, 27, 14));
+const SERVERS: [&str; 2] = [
+    "default/server-dep-797d-b9jf8",
+    "default/server-dep-797d-8m6hx",
+];
 const HTTP_PORT: u16 = 8080;
 const IPERF_PORT: u16 = 5201;
 /// Enough to be seen, and leaves the machine usable.
@@ -19,8 +27,8 @@ const PAGE_BYTES: u64 = 20_000;
 const DOWNLOAD_BYTES: u64 = 20_000_000;
 const DOWNLOAD_RATE: &str = "4M";
 
-/// A client that loops over two servers in two zones, two iperf3 pods on one node, and a pod
-/// that downloads from the internet.
+/// A client that loops over a Service with two servers in two zones, two iperf3 pods on one node,
+/// and a pod that downloads from the internet.
 pub(super) fn plan(name: &str) -> Plan {
     let deployed = |name: &str, hash: &str, node: &str| {
         PodPlan::new("default", &format!("{name}-{hash}"), node)
@@ -33,6 +41,16 @@ pub(super) fn plan(name: &str) -> Plan {
         .pod(PodPlan::new("iperf3", "iperf3-client", "b1"))
         .pod(PodPlan::new("iperf3", "iperf3-server", "b1"))
         .pod(deployed("updater", "5b4d-tq9wl", "a2"))
+}
+
+/// The Service in front of both servers.
+pub(super) fn add_service(lab: &mut Lab) -> Result<()> {
+    let mut service =
+        ServicePlan::new("default", "server", SERVICE_ADDRESS).port(Transport::Tcp, 80, HTTP_PORT);
+    for server in SERVERS {
+        service = service.backend(lab.pod(server)?.address());
+    }
+    lab.add_service(service)
 }
 
 /// The running senders and servers. Dropped, they are killed; the lab's end would do it too.
@@ -49,12 +67,11 @@ impl Traffic {
             keep: false,
         };
         let pod = |key: &str| lab.pod(&format!("default/{key}"));
-        let servers = [pod("server-dep-797d-b9jf8")?, pod("server-dep-797d-8m6hx")?];
-        for server in &servers {
-            traffic.add(http_server(server.namespace())?)?;
+        for server in SERVERS {
+            traffic.add(http_server(lab.pod(server)?.namespace())?)?;
         }
         traffic.add(http_server(lab.internet())?)?;
-        traffic.add(client(&pod("client-dep-6c8f-x2v7p")?, &servers))?;
+        traffic.add(client(&pod("client-dep-6c8f-x2v7p")?))?;
         traffic.add(download(&pod("updater-5b4d-tq9wl")?, lab.internet_host(0)))?;
         let (sender, receiver) = (
             lab.pod("iperf3/iperf3-client")?,
@@ -113,14 +130,13 @@ fn http_server(on: &Namespace) -> Result<Command> {
     Ok(command)
 }
 
-/// A loop over HTTP, as the application has it: one request at a time, to each server in turn.
-fn client(from: &Pod, servers: &[Pod]) -> Command {
-    let get = |server: &Pod| {
-        let server = SocketAddr::new(server.address(), HTTP_PORT);
-        format!("curl --silent --output /dev/null --max-time 5 http://{server}/{PAGE_BYTES}")
-    };
-    let gets: Vec<String> = servers.iter().map(get).collect();
-    shell_loop(from, &gets.join("; "), "0.05")
+/// A loop over HTTP, as the application has it: each request is a connection of its own, and
+/// kube-proxy's rules choose the server.
+fn client(from: &Pod) -> Command {
+    let get = format!(
+        "curl --silent --output /dev/null --max-time 5 http://{SERVICE_ADDRESS}/{PAGE_BYTES}"
+    );
+    shell_loop(from, &get, "0.03")
 }
 
 fn download(from: &Pod, internet: IpAddr) -> Command {

@@ -2,6 +2,7 @@
 
 use std::{
     io::Read,
+    path::PathBuf,
     process::{Child, Stdio},
 };
 
@@ -23,6 +24,7 @@ pub(super) struct Run {
     arguments: Vec<String>,
     executable: Option<Executable>,
     privilege: Option<Privilege>,
+    environment: Vec<(&'static str, PathBuf)>,
 }
 
 impl Run {
@@ -64,6 +66,7 @@ impl Run {
             arguments: arguments.map(str::to_owned).to_vec(),
             executable: None,
             privilege: None,
+            environment: Vec::new(),
         }
     }
 
@@ -101,7 +104,14 @@ impl Run {
             arguments,
             executable: Some(executable.clone()),
             privilege,
+            environment: Vec::new(),
         }))
+    }
+
+    /// Sets an environment variable.
+    pub(super) fn env(mut self, name: &'static str, value: PathBuf) -> Self {
+        self.environment.push((name, value));
+        self
     }
 
     fn titled(mut self, what: &str) -> Self {
@@ -118,11 +128,15 @@ impl Run {
             .args(["--foreground", "--kill-after=10", DEADLINE])
             .arg(&self.program)
             .args(&self.arguments);
+        let set = |command: Cmd, (name, value): &(&str, PathBuf)| command.env(name, value);
+        let command = self.environment.iter().fold(command, set);
         match &self.executable {
             Some(executable) => command
                 .current_dir(&executable.folder)
                 .env("CARGO_MANIFEST_DIR", &executable.folder),
-            None => command.current_dir(crate::repository::root()),
+            None => command
+                .current_dir(crate::repository::root())
+                .apart_from_cargo_run(),
         }
     }
 }
