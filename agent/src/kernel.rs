@@ -13,6 +13,7 @@ mod conntrack;
 mod grace;
 pub mod links;
 pub mod object;
+pub mod preflight;
 pub mod sets;
 pub mod skipped;
 #[cfg(test)]

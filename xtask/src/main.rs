@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod demo;
 mod exec;
+mod kernels;
 mod lint;
 mod privilege;
 mod progress;
@@ -34,6 +35,8 @@ enum Command {
     Demo(demo::Args),
     /// Measure what counting costs per packet
     Bench(bench::Args),
+    /// Run the kernel's tests on other kernels, in an emulator
+    Kernels(kernels::Args),
 }
 
 fn main() -> ExitCode {
@@ -53,5 +56,6 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Test(args) => test::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Kernels(args) => kernels::run(&args),
     }
 }

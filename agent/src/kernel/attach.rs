@@ -24,9 +24,9 @@ use crate::model::traffic::Direction;
 const TCX_SINCE: (u8, u8, u16) = (6, 6, 0);
 /// The AWS network policy agent's own priority: a filter before or after it would hide one of
 /// the two from the other.
-const PRIORITY: u16 = 1;
+pub(super) const PRIORITY: u16 = 1;
 /// Any handle but 1, which the AWS network policy agent deletes whoever owns it.
-const HANDLE: TcHandle = TcHandle::new(0, 0x5a);
+pub(super) const HANDLE: TcHandle = TcHandle::new(0, 0x5a);
 
 /// How programs are attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,22 @@ impl Mode {
             true => Self::Tcx,
             false => Self::Tc,
         })
+    }
+
+    /// What was asked for, if this kernel has it, or the best.
+    ///
+    /// # Errors
+    /// One line for TCX on a kernel without.
+    pub(super) fn choose(asked: Option<Self>) -> Result<Self> {
+        let best = Self::best()?;
+        if asked == Some(Self::Tcx) && best == Self::Tc {
+            let (major, minor, _) = TCX_SINCE;
+            bail!(
+                "--attach tcx: this kernel has no TCX, which came with Linux {major}.{minor}: \
+                 accepted here are auto and tc"
+            );
+        }
+        Ok(asked.unwrap_or(best))
     }
 
     /// The `mode` label.

@@ -30,6 +30,13 @@ pub struct Object {
     pub(super) maps: Maps,
 }
 
+impl Object {
+    /// How its programs will be attached.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+}
+
 /// Every map, by what it is for.
 pub(super) struct Maps {
     pub(super) control: Array<MapData, Control>,
@@ -44,7 +51,7 @@ pub(super) struct Maps {
 /// # Errors
 /// One line that names what the kernel refused and what it takes.
 pub fn load(settings: &Settings) -> Result<(Object, Warnings)> {
-    let mode = settings.mode.map_or_else(Mode::best, Ok)?;
+    let mode = Mode::choose(settings.mode)?;
     let mut ebpf = create(settings).map_err(|error| explain("creating the maps", error.into()))?;
     let warnings = Warnings::new(&mut ebpf)?;
     let maps = maps(&mut ebpf)?;
