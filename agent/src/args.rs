@@ -23,6 +23,20 @@ pub struct Cli {
 pub enum Command {
     /// Attach, count, resolve, serve: the process of the DaemonSet
     Agent(AgentArgs),
+    /// Say whether the agent would work on this node, and what it lacks
+    Check(CheckArgs),
+}
+
+/// Flags of `zonemeter check`: those of the agent, because they decide what it needs.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// What the agent would be started with.
+    #[command(flatten)]
+    pub agent: AgentArgs,
+
+    /// Print JSON in place of a table
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Flags of `zonemeter agent`; each is also read from `ZONEMETER_<FLAG>`.

@@ -89,7 +89,7 @@ impl Config {
     }
 }
 
-fn node_name(flag: Option<String>) -> Result<Arc<str>> {
+pub(crate) fn node_name(flag: Option<String>) -> Result<Arc<str>> {
     flag.or_else(|| env::var("NODE_NAME").ok())
         .filter(|name| !name.is_empty())
         .map(Arc::from)

@@ -15,6 +15,7 @@ pub mod links;
 mod maps;
 pub mod object;
 pub mod pins;
+pub mod preflight;
 pub mod sets;
 pub mod skipped;
 #[cfg(test)]

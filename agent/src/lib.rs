@@ -7,6 +7,7 @@
 pub mod account;
 pub mod app;
 pub mod args;
+pub mod check;
 pub mod client;
 pub mod cluster;
 pub mod config;

@@ -6,6 +6,7 @@ use clap::Parser as _;
 use zonemeter::{
     app::App,
     args::{AgentArgs, Cli, Command, complaint},
+    check,
     config::Config,
     logging,
 };
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
     logging::start();
     match cli.command {
         Command::Agent(args) => agent(args),
+        Command::Check(args) => check::run(args),
     }
 }
 

@@ -18,7 +18,7 @@ use anyhow::{Context, Result, bail, ensure};
 pub use http::HttpAnswer;
 pub use plan::{AgentPlan, agent_binary};
 
-use crate::{metrics::Metrics, node::Node};
+use crate::{metrics::Metrics, node::Node, patience::stretched};
 
 /// The port of `/metrics`, `/livez` and `/readyz`.
 const METRICS_PORT: u16 = 9464;
@@ -115,7 +115,7 @@ impl Agent {
         patience: Duration,
         condition: impl Fn(&Metrics) -> bool,
     ) -> Result<Metrics> {
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + stretched(patience);
         loop {
             self.check_alive()?;
             let metrics = self.scrape()?;
@@ -154,7 +154,7 @@ impl Agent {
 
     /// Waits until `/readyz` answers 200.
     pub fn wait_ready(&mut self, patience: Duration) -> Result<()> {
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + stretched(patience);
         loop {
             self.check_alive()?;
             let last = self.get("/readyz");
@@ -200,7 +200,7 @@ impl Agent {
 
     /// Waits for the process to end by itself.
     pub fn wait_end(&mut self, patience: Duration) -> Result<ExitStatus> {
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + stretched(patience);
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
                 self.ended = Some(status);

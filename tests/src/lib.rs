@@ -32,6 +32,7 @@ mod names;
 mod namespace;
 mod node;
 pub mod oracle;
+mod patience;
 mod plan;
 mod pod;
 mod sweep;

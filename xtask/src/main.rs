@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod demo;
 mod exec;
+mod kernels;
 mod kubernetes;
 mod lint;
 mod privilege;
@@ -37,6 +38,8 @@ enum Command {
     Kubernetes,
     /// Measure what counting costs per packet
     Bench(bench::Args),
+    /// Run the kernel's tests on other kernels, in an emulator
+    Kernels(kernels::Args),
 }
 
 fn main() -> ExitCode {
@@ -57,5 +60,6 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Demo(args) => demo::run(&args),
         Command::Kubernetes => kubernetes::run(),
         Command::Bench(args) => bench::run(&args),
+        Command::Kernels(args) => kernels::run(&args),
     }
 }

@@ -23,6 +23,15 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
+/// Makes sure that kernels can be fetched and booted in an emulator.
+///
+/// # Errors
+/// As [`ensure`].
+pub(crate) fn ensure_for_kernels() -> Result<()> {
+    ensure()?;
+    Packages::of_kernels().install(Privilege::find())
+}
+
 /// Makes sure that building, testing and the lab find what they need.
 ///
 /// # Errors

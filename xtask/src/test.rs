@@ -18,8 +18,9 @@ mod executables;
 mod outcome;
 mod runs;
 
-use executables::{Executable, Tier};
-use outcome::Outcome;
+use executables::Tier;
+pub(crate) use executables::{Executable, build as build_tests};
+pub(crate) use outcome::Outcome;
 use runs::Run;
 
 /// Test programs that talk to a real Kubernetes API server, which takes minutes to build once.
@@ -45,7 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         );
     }
     progress::step("building the agent", build_agent)?;
-    let executables = progress::step("building the tests", executables::build)?;
+    let executables = progress::step("building the tests", build_tests)?;
     let outcome = run_all(&plan(&executables, args, privilege)?)?;
     outcome.report();
     match outcome.failed {

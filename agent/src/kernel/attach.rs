@@ -3,7 +3,7 @@
 //! With TCX, at the head of the chain ([`tcx`]); with clsact, at the priority and protocol of the
 //! AWS network policy agent but under another handle ([`tc`]).
 
-mod tc;
+pub(super) mod tc;
 mod tcx;
 
 use std::{collections::BTreeMap, mem, sync::Arc};
@@ -38,6 +38,22 @@ impl Mode {
             true => Self::Tcx,
             false => Self::Tc,
         })
+    }
+
+    /// What was asked for, if this kernel has it, or the best.
+    ///
+    /// # Errors
+    /// One line for TCX on a kernel without.
+    pub(super) fn choose(asked: Option<Self>) -> Result<Self> {
+        let best = Self::best()?;
+        if asked == Some(Self::Tcx) && best == Self::Tc {
+            let (major, minor, _) = TCX_SINCE;
+            bail!(
+                "--attach tcx: this kernel has no TCX, which came with Linux {major}.{minor}: \
+                 accepted here are auto and tc"
+            );
+        }
+        Ok(asked.unwrap_or(best))
     }
 
     /// The `mode` label.

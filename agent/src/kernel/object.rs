@@ -32,13 +32,20 @@ pub struct Object {
     pub(super) pins: Option<Arc<Pins>>,
 }
 
+impl Object {
+    /// How its programs will be attached.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+}
+
 /// Loads everything into the kernel. Needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and a tokio
 /// runtime for the returned [`Warnings`].
 ///
 /// # Errors
 /// One line that names what the kernel refused and what it takes.
 pub fn load(settings: &Settings, pins: Option<Arc<Pins>>) -> Result<(Object, Warnings)> {
-    let mode = settings.mode.map_or_else(Mode::best, Ok)?;
+    let mode = Mode::choose(settings.mode)?;
     let misfits = match &pins {
         Some(pins) => {
             pins.remove_other_layouts()?;

@@ -9,7 +9,7 @@ use std::{net::IpAddr, time::Instant};
 use zonemeter_common::SkipReason;
 
 use self::frame::{Frame, Segments};
-use super::{Kernel, Settings, attach::Mode, object, translate::Methods};
+use super::{Kernel, Settings, object, translate::Methods};
 use crate::model::traffic::{Count, Direction, Drain, Flow};
 
 /// `BPF_PROG_TEST_RUN` puts the frame on the loopback device.
@@ -41,7 +41,7 @@ impl Bench {
                 packet: true,
                 table: true,
             },
-            mode: Some(Mode::Tcx),
+            mode: None,
             pin_dir: None,
         };
         adjust(&mut settings);

@@ -8,6 +8,8 @@ use std::{
 
 use anyhow::{Context, Result};
 
+use crate::patience::stretched;
+
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An answer.
@@ -25,7 +27,7 @@ pub struct HttpAnswer {
 pub(crate) fn get(server: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<HttpAnswer> {
     let mut stream = TcpStream::connect_timeout(&server, PATIENCE)
         .with_context(|| format!("connect to {server}"))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(stretched(PATIENCE)))?;
     let more: String = headers
         .iter()
         .map(|(name, value)| format!("{name}: {value}\r\n"))

@@ -30,6 +30,19 @@ const TOOLS: [(&str, &str); 15] = [
     ("tcpdump", "tcpdump"),
 ];
 
+/// The same for booting other kernels in an emulator.
+const KERNEL_TOOLS: [(&str, &str); 9] = [
+    ("apt-cache", "apt"),
+    ("busybox", "busybox-static"),
+    ("cpio", "cpio"),
+    ("depmod", "kmod"),
+    ("dpkg-deb", "dpkg"),
+    ("ldd", "libc-bin"),
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("strip", "binutils"),
+    ("xz", "xz-utils"),
+];
+
 /// Packages to install: sorted, each once.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Packages(Vec<String>);
@@ -37,9 +50,14 @@ pub(super) struct Packages(Vec<String>);
 impl Packages {
     /// Those whose programs or files are not there.
     pub(super) fn missing(linker: &linker::State, toolchain: &Toolchain) -> Self {
-        let mut names = of_missing_tools(&exec::search_path());
+        let mut names = of_missing_tools(&TOOLS, &exec::search_path());
         names.extend(linker.packages(toolchain));
         Self::new(names)
+    }
+
+    /// Those that booting other kernels takes besides.
+    pub(super) fn of_kernels() -> Self {
+        Self::new(of_missing_tools(&KERNEL_TOOLS, &exec::search_path()))
     }
 
     fn new(mut names: Vec<String>) -> Self {
@@ -92,8 +110,8 @@ fn apt_get(privilege: Privilege) -> Cmd {
         .env("DEBIAN_FRONTEND", "noninteractive")
 }
 
-fn of_missing_tools(path: &OsStr) -> Vec<String> {
-    TOOLS
+fn of_missing_tools(tools: &[(&str, &str)], path: &OsStr) -> Vec<String> {
+    tools
         .iter()
         .filter(|(program, _)| exec::find(program, path).is_none())
         .map(|(_, package)| (*package).to_owned())
@@ -109,7 +127,7 @@ mod tests {
     #[test]
     fn a_package_is_asked_for_once_when_its_program_is_not_there() {
         let folder = tempfile::tempdir().unwrap();
-        let packages = Packages::new(of_missing_tools(folder.path().as_os_str()));
+        let packages = Packages::new(of_missing_tools(&TOOLS, folder.path().as_os_str()));
         assert_eq!(
             packages.0.iter().filter(|name| *name == "iproute2").count(),
             1
@@ -120,7 +138,7 @@ mod tests {
             std::fs::write(&file, "").unwrap();
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
         }
-        let packages = Packages::new(of_missing_tools(folder.path().as_os_str()));
+        let packages = Packages::new(of_missing_tools(&TOOLS, folder.path().as_os_str()));
         assert!(!packages.0.contains(&"iproute2".to_owned()), "{packages:?}");
         assert!(packages.0.contains(&"conntrack".to_owned()), "{packages:?}");
     }

@@ -22,17 +22,31 @@ pub(super) enum Tier {
 
 /// One compiled test program.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Executable {
+pub(crate) struct Executable {
     /// `package: target`, for people.
     pub(super) name: String,
-    pub(super) file: PathBuf,
+    pub(crate) file: PathBuf,
     /// The package's folder, where cargo starts its tests.
     pub(super) folder: PathBuf,
     pub(super) tier: Tier,
 }
 
+impl Executable {
+    /// The program called `name` that has tests whose names start with `tests`: a package's
+    /// library and its program share a name.
+    pub(crate) fn with_test<'a>(all: &'a [Self], name: &str, tests: &str) -> Result<&'a Self> {
+        for executable in all.iter().filter(|executable| executable.name == name) {
+            let names = list(executable, &[])?;
+            if names.iter().any(|test| test.starts_with(tests)) {
+                return Ok(executable);
+            }
+        }
+        bail!("no test program {name} has tests of the name {tests}")
+    }
+}
+
 /// Compiles every test of the workspace; the kernel programs have none of their own.
-pub(super) fn build() -> Result<Vec<Executable>> {
+pub(crate) fn build() -> Result<Vec<Executable>> {
     let command = Cmd::cargo()
         .args([
             "test",

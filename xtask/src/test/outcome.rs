@@ -4,16 +4,16 @@ use crate::progress;
 
 /// Counts of finished tests, and the names of those that failed.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Outcome {
-    pub(super) passed: u64,
-    pub(super) failed: u64,
+pub(crate) struct Outcome {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
     pub(super) failures: Vec<String>,
 }
 
 impl Outcome {
     /// Reads everything that one run printed. A run that ended badly without a word about a
     /// failed test (a crash, a deadline) counts as one failure of the name `title`.
-    pub(super) fn read(title: &str, printed: &str, ended_well: bool) -> Self {
+    pub(crate) fn read(title: &str, printed: &str, ended_well: bool) -> Self {
         let mut outcome = Self::default();
         for (passed, failed) in printed.lines().filter_map(parse_result) {
             outcome.passed += passed;
@@ -33,7 +33,7 @@ impl Outcome {
         outcome
     }
 
-    pub(super) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
         self.failures.extend(other.failures);

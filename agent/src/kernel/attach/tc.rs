@@ -13,9 +13,9 @@ use super::Link;
 
 /// The AWS network policy agent's own priority: a filter before or after it would hide one of
 /// the two from the other.
-const PRIORITY: u16 = 1;
+pub(in crate::kernel) const PRIORITY: u16 = 1;
 /// Any handle but 1, which the AWS network policy agent deletes whoever owns it.
-const HANDLE: TcHandle = TcHandle::new(0, 0x5a);
+pub(in crate::kernel) const HANDLE: TcHandle = TcHandle::new(0, 0x5a);
 
 /// Adds our filter; true where it replaced one that was there.
 pub(super) fn attach(

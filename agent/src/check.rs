@@ -1,0 +1,69 @@
+//! `zonemeter check`: would the agent work on this node? Each requirement with what was found,
+//! what is needed, and what to do. Nothing is attached, pinned or left behind.
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use anyhow::Result;
+use tokio::runtime::Builder;
+
+use crate::{
+    args::{CheckArgs, complaint},
+    config::{self, Config},
+};
+
+mod cni;
+mod hooks;
+mod kernel;
+mod node;
+mod report;
+
+use report::{Report, Requirement};
+
+/// Stands in for the name that is missing, so that the rest can be looked at.
+const NAMELESS: &str = "(none)";
+
+/// The command. Ends with 0 when the agent would work, with [`complaint::FAILED`] when it would
+/// not, with [`complaint::EXIT_CODE`] for a wrong command line.
+pub fn run(args: CheckArgs) -> ExitCode {
+    match check(&args).and_then(|report| print(&report, args.json).map(|()| report.works())) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(complaint::FAILED),
+        Err(error) => complaint::refuse(&format!("{error:#}")),
+    }
+}
+
+fn check(args: &CheckArgs) -> Result<Report> {
+    let mut agent = args.agent.clone();
+    let name = config::node_name(agent.node_name.take());
+    agent.node_name = Some(name.as_deref().unwrap_or(NAMELESS).to_owned());
+    let config = Config::new(agent)?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let mut requirements = vec![
+        node::version(),
+        node::capabilities(),
+        node::pins(&config.kernel),
+    ];
+    requirements.extend(runtime.block_on(of_kernel(&config)));
+    requirements.push(node::ports(&config.kernel));
+    requirements.push(node::name(name.map_err(|error| format!("{error:#}"))));
+    Ok(Report { requirements })
+}
+
+async fn of_kernel(config: &Config) -> Vec<Requirement> {
+    let (programs, mode) = kernel::programs(&config.kernel);
+    let mut found = vec![programs, kernel::attach(mode.as_ref(), config.kernel.mode)];
+    found.push(kernel::connections(config.kernel.methods));
+    found.push(kernel::grace_period());
+    let mode = mode.ok();
+    found.extend(hooks::on_interfaces(config.names.clone(), mode).await);
+    found.push(cni::bandwidth(cni::FOLDER.as_ref(), mode));
+    found
+}
+
+fn print(report: &Report, json: bool) -> Result<()> {
+    let text = if json { report.json()? } else { report.table() };
+    Ok(io::stdout().write_all(text.as_bytes())?)
+}

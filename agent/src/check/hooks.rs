@@ -1,0 +1,149 @@
+//! The interfaces that would be counted on, and who else is on their hooks.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use super::report::Requirement;
+use crate::{
+    kernel::{
+        attach::Mode,
+        links::{Link, Links, Names},
+        preflight::{Hooks, Surveyor},
+    },
+    model::traffic::Direction,
+};
+
+/// Programs and filters of others, by what they are, with the number of interfaces.
+type Neighbours = BTreeMap<String, usize>;
+
+pub(super) async fn on_interfaces(names: Names, mode: Option<Mode>) -> Vec<Requirement> {
+    let needed = "host-side veths of pods in this network namespace";
+    let links = match list(names).await {
+        Ok(links) => links,
+        Err(error) => {
+            let failed = Requirement::ok("interfaces", format!("{error:#}"), needed);
+            return vec![failed.unless("run in the host's network namespace (hostNetwork: true)")];
+        }
+    };
+    let found = Requirement::ok("interfaces", format!("{} match", links.len()), needed);
+    let found = match links.is_empty() {
+        true => found.but(
+            "fine on a node without pods; else run in the host's network namespace (hostNetwork: \
+             true), or give --interface for another CNI than the AWS VPC CNI",
+        ),
+        false => found,
+    };
+    vec![found, others(&links, mode.unwrap_or(Mode::Tc)).await]
+}
+
+async fn list(names: Names) -> Result<Vec<Link>> {
+    Links::subscribe(names)?.list().await
+}
+
+async fn others(links: &[Link], mode: Mode) -> Requirement {
+    let needed = "nobody who decides over packets before they are counted";
+    match survey(links, mode).await {
+        Ok(hooks) => judge(&hooks, mode, needed),
+        Err(error) => Requirement::ok("others on the hooks", format!("{error:#}"), needed)
+            .but("try again: an interface may have gone meanwhile"),
+    }
+}
+
+async fn survey(links: &[Link], mode: Mode) -> Result<Vec<Hooks>> {
+    let surveyor = Surveyor::new(mode)?;
+    let mut all = Vec::with_capacity(links.len());
+    for link in links {
+        all.push(surveyor.hooks(link.index, &link.name).await?);
+    }
+    Ok(all)
+}
+
+fn judge(hooks: &[Hooks], mode: Mode, needed: &str) -> Requirement {
+    let barred = hooks.iter().filter(|hooks| hooks.ingress_qdisc).count();
+    let ahead = hooks
+        .iter()
+        .flat_map(|hooks| &hooks.neighbours)
+        .any(|one| one.ahead);
+    let unknown = hooks.iter().find_map(|hooks| hooks.unknown.as_deref());
+    let found = Requirement::ok("others on the hooks", described(hooks), needed);
+    if mode == Mode::Tc && barred > 0 {
+        return found.but(format!(
+            "{barred} interfaces have an ingress qdisc, beside which clsact cannot be: they are \
+             not counted without TCX (Linux 6.6)"
+        ));
+    }
+    if ahead {
+        return found.but("a filter of a lower priority number runs first and may hide packets");
+    }
+    match unknown {
+        Some(unknown) => found.but(format!("{unknown}: what is there is not all shown")),
+        None => found,
+    }
+}
+
+fn described(hooks: &[Hooks]) -> String {
+    let mut neighbours = Neighbours::new();
+    for one in hooks.iter().flat_map(|hooks| &hooks.neighbours) {
+        let way = match one.direction {
+            Direction::Transmit => "from the pod",
+            Direction::Receive => "to the pod",
+        };
+        *neighbours
+            .entry(format!("{} ({way})", one.what))
+            .or_default() += 1;
+    }
+    let shown = neighbours.iter().map(|(what, count)| match count {
+        1 => what.clone(),
+        _ => format!("{count} x {what}"),
+    });
+    let shown: Vec<String> = shown.collect();
+    match shown.is_empty() {
+        true => "nobody".to_owned(),
+        false => shown.join("; "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{check::report::Status, kernel::preflight::Neighbour};
+
+    fn hooks(what: &str, ahead: bool) -> Hooks {
+        let neighbour = Neighbour {
+            direction: Direction::Transmit,
+            what: what.to_owned(),
+            ahead,
+        };
+        Hooks {
+            neighbours: vec![neighbour],
+            ..Hooks::default()
+        }
+    }
+
+    #[test]
+    fn the_same_program_on_many_interfaces_is_one_word() {
+        let all = [hooks("tc bpf policy", false), hooks("tc bpf policy", false)];
+        let found = judge(&all, Mode::Tcx, "");
+        assert_eq!(found.found, "2 x tc bpf policy (from the pod)");
+        assert_eq!(found.status, Status::Ok);
+        assert_eq!(judge(&[], Mode::Tc, "").found, "nobody");
+    }
+
+    #[test]
+    fn what_may_hide_packets_is_a_warning() {
+        assert_eq!(
+            judge(&[hooks("tc u32", true)], Mode::Tc, "").status,
+            Status::Warning
+        );
+        let barred = Hooks {
+            ingress_qdisc: true,
+            ..Hooks::default()
+        };
+        assert_eq!(
+            judge(&[barred.clone()], Mode::Tc, "").status,
+            Status::Warning
+        );
+        assert_eq!(judge(&[barred], Mode::Tcx, "").status, Status::Ok);
+    }
+}

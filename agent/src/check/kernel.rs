@@ -1,0 +1,67 @@
+//! What is asked of the kernel itself, by doing what the agent would do.
+
+use anyhow::{Error, Result, anyhow};
+
+use super::report::Requirement;
+use crate::kernel::{Settings, attach::Mode, object, preflight, translate::Methods};
+
+/// Really loads the programs and their maps, and lets go of them again.
+pub(super) fn programs(settings: &Settings) -> (Requirement, Result<Mode>) {
+    let needed = "the kernel accepts the programs and their maps";
+    // What was asked for need not be there; that is another line.
+    let any = Settings {
+        mode: None,
+        ..settings.clone()
+    };
+    match object::load(&any, None) {
+        Ok((object, _warnings)) => {
+            let mode = settings.mode.unwrap_or(object.mode());
+            let mode = match (mode, object.mode()) {
+                (Mode::Tcx, Mode::Tc) => Err(anyhow!("--attach tcx: this kernel has no TCX")),
+                (mode, _) => Ok(mode),
+            };
+            (Requirement::ok("programs", "accepted", needed), mode)
+        }
+        Err(error) => {
+            let found = Requirement::ok("programs", format!("{error:#}"), needed);
+            let remedy = "see capabilities and kernel above; ZONEMETER_LOG=debug shows the \
+                          verifier's whole log";
+            (found.unless(remedy), Mode::best())
+        }
+    }
+}
+
+pub(super) fn attach(mode: Result<&Mode, &Error>, asked: Option<Mode>) -> Requirement {
+    let needed = "TCX (Linux 6.6 and newer), else filters of clsact";
+    match mode {
+        Ok(mode) => Requirement::ok("attach", mode.name(), needed),
+        Err(error) => {
+            let found = asked.map_or("none".to_owned(), |_| format!("{error:#}"));
+            Requirement::ok("attach", found, needed).unless("give --attach auto")
+        }
+    }
+}
+
+/// The agent has a second way, so that this is never a reason not to start.
+pub(super) fn connections(methods: Methods) -> Requirement {
+    let needed = "the kernel's types (BTF) say where packets keep their connection";
+    if !methods.packet {
+        return Requirement::ok("connections", "not asked for", needed);
+    }
+    match preflight::connections() {
+        Ok(()) => Requirement::ok("connections", "found", needed),
+        Err(error) => Requirement::ok("connections", format!("{error:#}"), needed).but(
+            "the connection table is asked in its place, once for each flow to a Service; load \
+             nf_conntrack before the agent if it is a module that is not loaded yet",
+        ),
+    }
+}
+
+pub(super) fn grace_period() -> Requirement {
+    let needed = "membarrier, by which a drain loses nothing";
+    match preflight::grace_period() {
+        Ok(()) => Requirement::ok("membarrier", "works", needed),
+        Err(error) => Requirement::ok("membarrier", error.to_string(), needed)
+            .unless("boot without nohz_full, and let seccomp allow membarrier"),
+    }
+}

@@ -1,0 +1,179 @@
+//! What the node's files tell: version, capabilities, the bpf file system, ports, the name.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+
+use super::report::Requirement;
+use crate::kernel::Settings;
+
+/// The oldest kernel whose verifier and helpers the programs are made for.
+const OLDEST: (u32, u32) = (5, 10);
+/// Numbers of `include/uapi/linux/capability.h`.
+const NET_ADMIN: u32 = 12;
+const SYS_ADMIN: u32 = 21;
+const PERFMON: u32 = 38;
+const BPF: u32 = 39;
+
+pub(super) fn version() -> Requirement {
+    let needed = format!("Linux {}.{} or newer", OLDEST.0, OLDEST.1);
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let found = Requirement::ok("kernel", release.trim(), needed);
+    match numbers(&release) {
+        Some(version) if version >= OLDEST => found,
+        _ => found.unless("choose a node image with a newer kernel"),
+    }
+}
+
+/// `6.1.0-50-cloud-amd64` is (6, 1).
+fn numbers(release: &str) -> Option<(u32, u32)> {
+    let mut parts = release.trim().split(|c: char| !c.is_ascii_digit());
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+pub(super) fn capabilities() -> Requirement {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    of_status(&status)
+}
+
+fn of_status(status: &str) -> Requirement {
+    let needed = "CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
+    let effective = effective(status).unwrap_or(0);
+    let missing = missing(effective);
+    if missing.is_empty() {
+        return Requirement::ok("capabilities", "all that are needed", needed);
+    }
+    let missing = missing.join(", ");
+    Requirement::ok("capabilities", format!("without {missing}"), needed).unless(format!(
+        "run as root, or add {missing} to securityContext.capabilities.add"
+    ))
+}
+
+fn effective(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))?;
+    u64::from_str_radix(line.trim(), 16).ok()
+}
+
+/// CAP_SYS_ADMIN includes the two that were split off it (capabilities(7)).
+fn missing(effective: u64) -> Vec<&'static str> {
+    let has = |bit: u32| effective & 1 << bit != 0;
+    [
+        ("CAP_BPF", has(BPF) || has(SYS_ADMIN)),
+        ("CAP_NET_ADMIN", has(NET_ADMIN)),
+        ("CAP_PERFMON", has(PERFMON) || has(SYS_ADMIN)),
+    ]
+    .into_iter()
+    .filter_map(|(name, has)| (!has).then_some(name))
+    .collect()
+}
+
+pub(super) fn pins(settings: &Settings) -> Requirement {
+    let Some(place) = &settings.pin_dir else {
+        return Requirement::ok("bpf file system", "nothing is pinned", "none")
+            .but("give --pin-dir, so that counting goes on while the agent restarts");
+    };
+    let needed = format!("a writable bpf file system at {}", place.display());
+    match writable(place) {
+        Ok(()) => Requirement::ok("bpf file system", "mounted and writable", needed),
+        Err(error) => Requirement::ok("bpf file system", format!("{error:#}"), needed).unless(
+            "mount it (mount -t bpf bpf /sys/fs/bpf), hand it to the container as a hostPath \
+             volume, and let the agent's user own the folder",
+        ),
+    }
+}
+
+/// Makes a folder in the nearest folder that exists, and removes it.
+fn writable(place: &Path) -> Result<()> {
+    let existing = place
+        .ancestors()
+        .find(|folder| folder.is_dir())
+        .unwrap_or(Path::new("/"));
+    let mounts = fs::read_to_string("/proc/self/mounts").context("/proc/self/mounts")?;
+    let kind = kind_of(&mounts, existing);
+    anyhow::ensure!(
+        kind == Some("bpf"),
+        "{} is {}",
+        existing.display(),
+        kind.unwrap_or("unknown")
+    );
+    // The bpf file system takes no dots in names.
+    let probe: PathBuf = existing.join(format!("zonemeter_check_{}", std::process::id()));
+    fs::create_dir(&probe).with_context(|| format!("{} is not writable", existing.display()))?;
+    fs::remove_dir(&probe).with_context(|| probe.display().to_string())
+}
+
+/// The file system that `folder` lies in: of the mounts above it the longest, and of those at
+/// one place the last.
+fn kind_of<'a>(mounts: &'a str, folder: &Path) -> Option<&'a str> {
+    let mount = |line: &'a str| {
+        let mut fields = line.split(' ').skip(1);
+        Some((fields.next()?, fields.next()?))
+    };
+    mounts
+        .lines()
+        .filter_map(mount)
+        .filter(|(point, _)| folder.starts_with(point))
+        .max_by_key(|(point, _)| point.len())
+        .map(|(_, kind)| kind)
+}
+
+pub(super) fn ports(settings: &Settings) -> Requirement {
+    let [low, high] = settings.ephemeral_ports;
+    let found = format!("{low} to {high}");
+    let requirement = Requirement::ok(
+        "ephemeral ports",
+        found,
+        "a range above the ports of servers",
+    );
+    match low {
+        0..1024 => requirement.but(
+            "ports of well-known services would be folded: raise net.ipv4.ip_local_port_range, \
+             or give --flow-ports full",
+        ),
+        _ => requirement,
+    }
+}
+
+pub(super) fn name(name: Result<impl AsRef<str>, String>) -> Requirement {
+    let needed = "the name of this node's Node object";
+    match name {
+        Ok(name) => Requirement::ok("node name", name.as_ref(), needed),
+        Err(error) => Requirement::ok("node name", "none", needed).unless(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::report::Status;
+
+    #[test]
+    fn missing_capabilities_are_named() {
+        let status = |bits: u64| of_status(&format!("Name:\tx\nCapEff:\t{bits:016x}\n"));
+        assert_eq!(status(1 << 12 | 1 << 38 | 1 << 39).status, Status::Ok);
+        assert_eq!(status(1 << 12 | 1 << 21).status, Status::Ok);
+        let poor = status(1 << 12);
+        assert_eq!(poor.status, Status::Failed);
+        assert_eq!(poor.found, "without CAP_BPF, CAP_PERFMON");
+    }
+
+    #[test]
+    fn versions_compare_by_number() {
+        assert!(numbers("5.9.16-amd64") < Some(OLDEST));
+        assert_eq!(numbers("5.10.0-32-cloud-amd64\n"), Some((5, 10)));
+        assert_eq!(numbers(""), None);
+    }
+
+    #[test]
+    fn the_last_and_longest_mount_counts() {
+        let mounts = "overlay / overlay rw 0 0\ntmpfs /sys/fs/bpf tmpfs rw 0 0\n\
+                      bpf /sys/fs/bpf bpf rw 0 0\n";
+        assert_eq!(kind_of(mounts, Path::new("/sys/fs/bpf")), Some("bpf"));
+        assert_eq!(kind_of(mounts, Path::new("/sys")), Some("overlay"));
+    }
+}

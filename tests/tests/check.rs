@@ -1,0 +1,138 @@
+//! `zonemeter check` on a node: what it finds, and how it ends.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+use std::process::Output;
+
+use serde_json::Value;
+use zonemeter_lab::{Lab, Namespace, Plan, PodPlan, agent_binary};
+
+fn lab(name: &str) -> Lab {
+    let plan = Plan::new(name)
+        .pod(PodPlan::new("default", "a", "a1"))
+        .pod(PodPlan::new("default", "b", "a1"));
+    Lab::raise(plan).unwrap()
+}
+
+fn check(node: &Namespace, arguments: &[&str]) -> Output {
+    node.command(agent_binary().unwrap())
+        .arg("check")
+        .args(arguments)
+        .env_remove("NODE_NAME")
+        .output()
+        .unwrap()
+}
+
+/// The report, and whether the process ended with 0.
+fn report(node: &Namespace, arguments: &[&str]) -> (Value, bool) {
+    let output = check(node, &[arguments, &["--json"]].concat());
+    let text = String::from_utf8(output.stdout).unwrap();
+    (
+        serde_json::from_str(&text).unwrap(),
+        output.status.success(),
+    )
+}
+
+fn requirement<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let all = report["requirements"].as_array().unwrap();
+    all.iter().find(|one| one["name"] == name).unwrap()
+}
+
+/// Runs `tc` and fails with what it said.
+fn tc(node: &Namespace, arguments: &[&str]) {
+    let output = node.command("tc").args(arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "tc {arguments:?}: {said}");
+}
+
+#[test]
+fn a_node_that_works_is_told_so_and_left_as_it_was() {
+    let lab = lab("check-works");
+    let node = lab.node("a1").unwrap();
+    let qdiscs = || {
+        let output = node
+            .namespace()
+            .command("tc")
+            .args(["qdisc", "show"])
+            .output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    let before = qdiscs();
+    let (report, ended_well) = report(node.namespace(), &["--node-name", "a1"]);
+    assert!(ended_well && report["works"] == true, "{report}");
+    assert_eq!(requirement(&report, "interfaces")["found"], "2 match");
+    assert_eq!(requirement(&report, "programs")["status"], "ok");
+    assert_eq!(
+        requirement(&report, "others on the hooks")["found"],
+        "nobody"
+    );
+    assert_eq!(qdiscs(), before);
+}
+
+#[test]
+fn what_keeps_the_agent_from_working_is_named_with_a_remedy() {
+    let lab = lab("check-fails");
+    let node = lab.node("a1").unwrap();
+    let (nameless, ended_well) = report(node.namespace(), &[]);
+    assert!(!ended_well && nameless["works"] == false, "{nameless}");
+    let name = requirement(&nameless, "node name");
+    assert_eq!(name["status"], "failed");
+    assert!(
+        name["remedy"].as_str().unwrap().contains("--node-name"),
+        "{name}"
+    );
+    let place = ["--node-name", "a1", "--pin-dir", "/tmp/zonemeter"];
+    let (elsewhere, ended_well) = report(node.namespace(), &place);
+    assert!(!ended_well, "{elsewhere}");
+    assert_eq!(
+        requirement(&elsewhere, "bpf file system")["status"],
+        "failed"
+    );
+    let wrong = check(node.namespace(), &["--attach", "xdp"]);
+    assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
+}
+
+/// A filter in the place of the AWS network policy agent's.
+#[test]
+fn others_on_the_hooks_are_named() {
+    let lab = lab("check-others");
+    let node = lab.node("a1").unwrap();
+    let veth = lab.pod("default/a").unwrap().veth().to_owned();
+    tc(node.namespace(), &["qdisc", "add", "dev", &veth, "clsact"]);
+    let place = [
+        "filter", "add", "dev", &veth, "egress", "prio", "1", "handle", "0x1",
+    ];
+    // One instruction of classic BPF that matches nothing.
+    let what = [
+        "protocol",
+        "all",
+        "bpf",
+        "bytecode",
+        "1,6 0 0 0,",
+        "flowid",
+        "1:1",
+    ];
+    tc(node.namespace(), &[&place[..], &what].concat());
+    let (report, ended_well) = report(node.namespace(), &["--node-name", "a1", "--attach", "tc"]);
+    assert!(ended_well, "{report}");
+    let others = requirement(&report, "others on the hooks");
+    assert_eq!(
+        others["found"],
+        "tc bpf, priority 1, handle 0x1 (to the pod)"
+    );
+    assert_eq!(others["status"], "ok");
+}
+
+#[test]
+fn an_ingress_qdisc_bars_clsact() {
+    let lab = lab("check-ingress");
+    let node = lab.node("a1").unwrap();
+    let veth = lab.pod("default/b").unwrap().veth().to_owned();
+    tc(node.namespace(), &["qdisc", "add", "dev", &veth, "ingress"]);
+    let (report, _) = report(node.namespace(), &["--node-name", "a1", "--attach", "tc"]);
+    let others = requirement(&report, "others on the hooks");
+    assert_eq!(others["status"], "warning", "{others}");
+}

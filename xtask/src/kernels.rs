@@ -1,0 +1,113 @@
+//! `cargo xtask kernels`: boots other kernels in an emulator and runs the kernel's tests inside.
+//!
+//! The kernels are Debian's for clouds, downloaded once and only unpacked ([`debian`]). A guest
+//! is an initramfs made of the project's own test programs and this machine's tools ([`image`])
+//! and the kernel's modules ([`modules`]); it has no disk and no network of its own. It is
+//! emulated (TCG), so that it runs where there is no hardware virtualisation, too: a test takes
+//! about twenty times as long as outside.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    progress, repository, setup,
+    test::{self, Outcome},
+};
+
+mod archive;
+mod debian;
+mod guest;
+mod image;
+mod modules;
+mod report;
+
+use debian::Wanted;
+use report::Row;
+
+const DOCUMENT: &str = "docs/kernels.md";
+
+/// The oldest that the agent supports, those of EKS's node images, and what is to come.
+const MATRIX: [&str; 5] = ["5.10", "6.1", "6.12", "6.18", "newest"];
+const OLDEST: &str = "5.10";
+
+/// Which kernels.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Series such as 6.1, or newest [default: 5.10 6.1 6.12 6.18 newest]
+    #[arg(value_name = "VERSION")]
+    versions: Vec<Wanted>,
+    /// Only the oldest supported one
+    #[arg(long, conflicts_with = "versions")]
+    oldest: bool,
+    /// Look for newer packages of kernels that are here already
+    #[arg(long)]
+    update: bool,
+    /// Write the result to docs/kernels.md; takes all kernels
+    #[arg(long, conflicts_with_all = ["versions", "oldest"])]
+    write: bool,
+}
+
+/// The command.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    setup::ensure_for_kernels()?;
+    let wanted = match (args.oldest, args.versions.is_empty()) {
+        (true, _) => vec![OLDEST.parse()?],
+        (false, true) => MATRIX
+            .iter()
+            .map(|version| version.parse())
+            .collect::<Result<_>>()?,
+        (false, false) => args.versions.clone(),
+    };
+    progress::step("building the agent", test::build_agent)?;
+    let programs = progress::step("building the tests", test::build_tests)?;
+    let userland = progress::quiet_step("packing the guest", || image::pack(&programs))?;
+    let rows = wanted
+        .iter()
+        .map(|wanted| row(wanted, args.update, &userland))
+        .collect::<Result<Vec<_>>>()?;
+    let table = report::table(&rows);
+    progress::say(&table);
+    if args.write {
+        fs::write(repository::root().join(DOCUMENT), report::document(&table))
+            .with_context(|| format!("writing {DOCUMENT}"))?;
+        progress::say(&format!("written to {DOCUMENT}"));
+    }
+    let failed: Vec<&str> = rows
+        .iter()
+        .filter(|row| !row.is_green())
+        .map(Row::release)
+        .collect();
+    match failed[..] {
+        [] => Ok(()),
+        _ => bail!("not green: {}", failed.join(", ")),
+    }
+}
+
+/// The kernel's tests on the oldest supported kernel, for `cargo xtask test`.
+pub(crate) fn on_the_oldest(programs: &[test::Executable]) -> Result<Outcome> {
+    setup::ensure_for_kernels()?;
+    let userland = progress::quiet_step("packing the guest", || image::pack(programs))?;
+    Ok(row(&OLDEST.parse()?, false, &userland)?.outcome)
+}
+
+fn row(wanted: &Wanted, update: bool, userland: &image::Userland) -> Result<Row> {
+    let kernel = debian::obtain(wanted, update)?;
+    let modules = modules::pack(&kernel)?;
+    progress::step(&format!("Linux {}", kernel.release), || {
+        let printed = guest::run(&kernel, &[&userland.archive, &modules])?;
+        let row = Row::read(&kernel.release, &printed);
+        progress::say(&format!("    {row}"));
+        Ok(row)
+    })
+}
+
+/// `$XDG_CACHE_HOME/zonemeter/kernels`, where no `cargo clean` reaches.
+fn cache() -> Result<PathBuf> {
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(home);
+    let cache = cache.context("neither XDG_CACHE_HOME nor HOME is set: kernels need a folder")?;
+    Ok(cache.join("zonemeter/kernels"))
+}

@@ -1,0 +1,89 @@
+//! One guest from boot to power-off.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::Stdio,
+};
+
+use anyhow::{Context, Result};
+
+use super::{archive, debian::Kernel};
+use crate::{exec::Cmd, progress};
+
+/// Seconds after which a guest hangs.
+const DEADLINE: &str = "2400";
+const CPUS: &str = "2";
+const MEGABYTES: &str = "1536";
+/// Lines of the kernel's own messages that are shown when a guest ends badly.
+const LAST_WORDS: usize = 15;
+
+/// Boots, shows each test as it ends, and returns everything that the guest told.
+pub(super) fn run(kernel: &Kernel, archives: &[&Path]) -> Result<String> {
+    let folder = tempfile::tempdir().context("a folder for the guest")?;
+    let [initramfs, console] = ["initramfs", "console"].map(|name| folder.path().join(name));
+    archive::join(archives, &initramfs)?;
+    let command = emulator(&kernel.image, &initramfs, &console);
+    let shown = command.shown();
+    let mut child = command
+        .into_inner()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{shown}`"))?;
+    let mut printed = String::new();
+    for line in BufReader::new(child.stdout.take().context("the guest's output")?).split(b'\n') {
+        let line = line.with_context(|| format!("reading `{shown}`"))?;
+        let line = String::from_utf8_lossy(&line);
+        let line = line.trim_end_matches('\r');
+        if line.starts_with("test ") || line.starts_with("@zonemeter begin") {
+            progress::say(&format!("    {line}"));
+        }
+        printed.push_str(line);
+        printed.push('\n');
+    }
+    let status = child
+        .wait()
+        .with_context(|| format!("waiting for `{shown}`"))?;
+    if !status.success() || !printed.contains("@zonemeter end lab") {
+        progress::fail(&format!(
+            "`{shown}` ended with {status}{}",
+            last_words(&console)
+        ));
+    }
+    Ok(printed)
+}
+
+/// The kernel talks on the first serial line, the tests on the second: neither tears the other's
+/// lines apart.
+fn emulator(image: &Path, initramfs: &Path, console: &Path) -> Cmd {
+    let mut log = std::ffi::OsString::from("file:");
+    log.push(console);
+    Cmd::new("nice")
+        .args(["timeout", "--foreground", "--kill-after=10", DEADLINE])
+        .arg("qemu-system-x86_64")
+        .args([
+            "-accel", "tcg", "-cpu", "max", "-smp", CPUS, "-m", MEGABYTES,
+        ])
+        .args(["-nodefaults", "-display", "none", "-no-reboot"])
+        .arg("-kernel")
+        .arg(image)
+        .arg("-initrd")
+        .arg(initramfs)
+        .args(["-append", "console=ttyS0 quiet panic=-1 rdinit=/init"])
+        .arg("-serial")
+        .arg(log)
+        .args(["-serial", "stdio"])
+}
+
+fn last_words(console: &Path) -> String {
+    let said = fs::read(console).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let lines: Vec<&str> = said.lines().collect();
+    let last = &lines[lines.len().saturating_sub(LAST_WORDS)..];
+    match last {
+        [] => String::new(),
+        _ => format!("; the kernel's last words:\n{}", last.join("\n")),
+    }
+}

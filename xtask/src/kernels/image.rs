@@ -1,0 +1,124 @@
+//! The guest's userland: the project's programs, this machine's tools, and the libraries of both.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use super::archive;
+use crate::{
+    exec::{self, Cmd},
+    test::Executable,
+};
+
+const INIT: &str = include_str!("init.sh");
+
+/// What the lab and the tests run.
+const TOOLS: [&str; 11] = [
+    "bpftool",
+    "busybox",
+    "conntrack",
+    "ethtool",
+    "ip",
+    "ip6tables-restore",
+    "iperf3",
+    "iptables-restore",
+    "nft",
+    "ping",
+    "tc",
+];
+/// iptables opens its extensions by name, so no library tells of them.
+const EXTENSIONS: &str = "xtables";
+const LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
+const EMPTY: [&str; 7] = ["proc", "sys", "dev", "run", "tmp", "root", "sbin"];
+
+/// The packed userland; it goes with the value.
+pub(super) struct Userland {
+    pub(super) archive: PathBuf,
+    _folder: TempDir,
+}
+
+/// Packs what every guest gets.
+pub(super) fn pack(programs: &[Executable]) -> Result<Userland> {
+    let folder = tempfile::tempdir().context("a folder for the guest")?;
+    let stage = folder.path().join("stage");
+    for name in EMPTY {
+        fs::create_dir_all(stage.join(name)).context("the guest's folders")?;
+    }
+    tools(&stage)?;
+    project(&stage, programs)?;
+    let init = stage.join("init");
+    fs::write(&init, INIT).context("the guest's first program")?;
+    fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).context("its mode")?;
+    let archive = folder.path().join("userland.cpio");
+    archive::pack(&stage, &archive)?;
+    fs::remove_dir_all(&stage).context("removing the stage")?;
+    Ok(Userland {
+        archive,
+        _folder: folder,
+    })
+}
+
+fn tools(stage: &Path) -> Result<()> {
+    for name in TOOLS {
+        let path = exec::find(name, &exec::search_path())
+            .with_context(|| format!("{name} is not there: run `cargo xtask setup`"))?;
+        add(stage, &path, &Path::new("bin").join(name))?;
+    }
+    std::os::unix::fs::symlink("/bin/modprobe", stage.join("sbin/modprobe"))
+        .context("the path by which the kernel asks for modules")?;
+    let extensions = Path::new(LIBRARIES).join(EXTENSIONS);
+    for entry in fs::read_dir(&extensions).with_context(|| extensions.display().to_string())? {
+        let path = entry?.path();
+        archive::copy(&path, &inside(stage, &path))?;
+    }
+    Ok(())
+}
+
+/// Debug information would be most of what the guest unpacks.
+fn project(stage: &Path, programs: &[Executable]) -> Result<()> {
+    let agent = zonemeter_lab::agent_binary()?;
+    let tests = Executable::with_test(programs, "agent: zonemeter", "kernel::tests")?;
+    let lab = Executable::with_test(programs, "tests: attach", "")?;
+    for (from, name) in [
+        (agent.as_path(), "agent"),
+        (&tests.file, "programs"),
+        (&lab.file, "lab"),
+    ] {
+        let to = Path::new("zonemeter").join(name);
+        add(stage, from, &to)?;
+        exec::run_quietly(Cmd::new("strip").arg(stage.join(to)))?;
+    }
+    Ok(())
+}
+
+/// Puts the program `from` at `to` in the guest, and its libraries where it looks for them.
+fn add(stage: &Path, from: &Path, to: &Path) -> Result<()> {
+    archive::copy(from, &stage.join(to))?;
+    for library in libraries(from) {
+        let inside = inside(stage, &library);
+        if !inside.exists() {
+            archive::copy(&library, &inside)?;
+        }
+    }
+    Ok(())
+}
+
+fn inside(stage: &Path, absolute: &Path) -> PathBuf {
+    stage.join(absolute.strip_prefix("/").unwrap_or(absolute))
+}
+
+/// As ldd prints them; it fails for a static program, which has none.
+fn libraries(program: &Path) -> BTreeSet<PathBuf> {
+    let printed = exec::output(Cmd::new("ldd").arg(program)).unwrap_or_default();
+    printed
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'))
+        .map(PathBuf::from)
+        .collect()
+}

@@ -1,0 +1,35 @@
+#!/bin/busybox sh
+# The first process of a guest: mounts, runs, tells on the second serial line, powers off.
+/bin/busybox --install -s /bin
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+mount -t tmpfs run /run
+mount -t tmpfs tmp /tmp
+mount -t bpf bpf /sys/fs/bpf
+exec >/dev/ttyS1 2>&1
+stty -F /dev/ttyS1 raw 2>/dev/null
+modprobe veth
+# On a node kube-proxy has loaded it long before an agent starts.
+modprobe nf_conntrack
+ip link set lo up
+
+# run NAME COMMAND…: what the host reads a part's output and its end from
+run() {
+    name=$1
+    shift
+    echo
+    echo "@zonemeter begin $name"
+    "$@"
+    code=$?
+    echo
+    echo "@zonemeter end $name $code"
+}
+
+export ZONEMETER_BIN=/zonemeter/agent ZONEMETER_LAB_PATIENCE=10
+cd /zonemeter
+run check /zonemeter/agent check --node-name guest --json
+run programs /zonemeter/programs --include-ignored --test-threads=1 kernel::
+run lab /zonemeter/lab --include-ignored --test-threads=1
+poweroff -f
