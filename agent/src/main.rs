@@ -7,7 +7,7 @@ use zonemeter::{
     app::App,
     args::{AgentArgs, Cli, Command, complaint},
     config::Config,
-    logging,
+    logging, networks,
 };
 
 fn main() -> ExitCode {
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     logging::start();
     match cli.command {
         Command::Agent(args) => agent(args),
+        Command::Networks(args) => complaint::input(networks::run(&args)),
     }
 }
 
