@@ -24,6 +24,7 @@
 pub mod address;
 mod agent;
 mod cluster_file;
+mod http;
 mod interface;
 pub mod interrupt;
 mod lab;
@@ -34,6 +35,8 @@ mod node;
 pub mod oracle;
 mod plan;
 mod pod;
+mod process;
+pub mod prometheus;
 mod sweep;
 mod tool;
 pub mod traffic;

@@ -8,10 +8,14 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod demo;
 mod exec;
+mod go;
 mod lint;
 mod privilege;
 mod progress;
+mod prometheus;
+mod python;
 mod repository;
+mod rules;
 mod setup;
 mod test;
 
@@ -32,6 +36,10 @@ enum Command {
     Test(test::Args),
     /// Raise a cluster on this machine, let it talk, and watch what the agents count
     Demo(demo::Args),
+    /// Check rules, scrapes and dashboards with Prometheus's own tools
+    Rules,
+    /// Build Prometheus and promtool for the tests, the demo and `rules`, once
+    Prometheus,
     /// Measure what counting costs per packet
     Bench(bench::Args),
 }
@@ -52,6 +60,8 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Lint => lint::run(),
         Command::Test(args) => test::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Rules => rules::run(),
+        Command::Prometheus => prometheus::run(),
         Command::Bench(args) => bench::run(&args),
     }
 }
