@@ -18,6 +18,7 @@ use serde_json::Value;
 mod answer;
 mod assets;
 mod config;
+mod rules;
 
 pub use answer::Series;
 pub use assets::Assets;
@@ -46,7 +47,7 @@ impl Prometheus {
     /// # Errors
     /// The executable is missing, or not all agents were scraped in time: with what it wrote.
     pub fn start(lab: &Lab, agents: &[Agent], settings: &Settings) -> Result<Self> {
-        let folder = folder(lab.directory());
+        let folder = folder(lab.directory()).join(settings.name);
         fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
         let configuration = config::write(&folder, agents, settings)?;
         let [address] = free_addresses()?;
@@ -55,7 +56,8 @@ impl Prometheus {
             .arg(format!("--config.file={}", configuration.display()))
             .arg(storage(&folder))
             .arg(format!("--web.listen-address={address}"))
-            .args([FEATURES, "--log.level=warn"])
+            .arg("--log.level=warn")
+            .args(settings.created_timestamps.then_some(FEATURES))
             .current_dir(&folder);
         let mut started = Self {
             process: Process::start(command, &folder.join("prometheus.log"))?,
@@ -148,6 +150,7 @@ impl Prometheus {
 /// Ends a Prometheus that a kept or killed lab left: the one that stores in the lab's directory.
 pub(crate) fn end_left(lab: &Path) -> Result<()> {
     let mark = storage(&folder(lab));
+    let is_ours = |argument: &[u8]| argument.starts_with(mark.as_bytes());
     for entry in fs::read_dir("/proc").context("list /proc")? {
         let name = entry?.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else {
@@ -155,10 +158,7 @@ pub(crate) fn end_left(lab: &Path) -> Result<()> {
         };
         // A process may end while it is looked at.
         let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        if arguments
-            .split(|byte| *byte == 0)
-            .any(|argument| argument == mark.as_bytes())
-        {
+        if arguments.split(|byte| *byte == 0).any(is_ours) {
             // SAFETY: kill takes no pointers.
             unsafe { libc::kill(pid, libc::SIGKILL) };
         }
@@ -171,7 +171,7 @@ fn folder(lab: &Path) -> PathBuf {
 }
 
 fn storage(folder: &Path) -> String {
-    format!("--storage.tsdb.path={}", folder.join("data").display())
+    format!("--storage.tsdb.path={}/", folder.display())
 }
 
 /// Percent-encoding of everything but unreserved characters (RFC 3986, section 2.3).

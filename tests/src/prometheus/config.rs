@@ -17,20 +17,37 @@ const RULE_FILES: [&str; 2] = ["zonemeter.prices.yaml", "zonemeter.rules.yaml"];
 /// How often the rules are evaluated as they are delivered.
 const RULE_INTERVAL: &str = "interval: 1m";
 
-/// How often it does what.
+/// How it runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
+    /// Tells several in one lab apart.
+    pub name: &'static str,
     /// Between two scrapes.
     pub scrape_every: Duration,
     /// Between two evaluations of the rules: a lab stands for seconds, not for hours.
     pub evaluate_every: Duration,
+    /// Whether it stores a 0 at the time of creation that OpenMetrics states, so that
+    /// `increase()` sees the first bytes of a series.
+    pub created_timestamps: bool,
+}
+
+impl Settings {
+    /// Scrapes and evaluates every second, with created timestamps.
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            scrape_every: Duration::from_secs(1),
+            evaluate_every: Duration::from_secs(1),
+            created_timestamps: true,
+        }
+    }
 }
 
 /// Writes configuration and rules into `folder`; the path of the former. JSON is YAML as well.
 pub(super) fn write(folder: &Path, agents: &[Agent], settings: &Settings) -> Result<PathBuf> {
-    let seconds = |duration: Duration| format!("{}ms", duration.as_millis());
+    let text = |duration: Duration| format!("{}ms", duration.as_millis());
     for name in RULE_FILES {
-        copy_rules(folder, name, &seconds(settings.evaluate_every))?;
+        copy_rules(folder, name, &text(settings.evaluate_every))?;
     }
     let targets: Vec<_> = agents
         .iter()
@@ -44,9 +61,9 @@ pub(super) fn write(folder: &Path, agents: &[Agent], settings: &Settings) -> Res
         .collect();
     let configuration = json!({
         "global": {
-            "scrape_interval": seconds(settings.scrape_every),
-            "scrape_timeout": seconds(settings.scrape_every),
-            "evaluation_interval": seconds(settings.evaluate_every),
+            "scrape_interval": text(settings.scrape_every),
+            "scrape_timeout": text(settings.scrape_every),
+            "evaluation_interval": text(settings.evaluate_every),
         },
         "rule_files": RULE_FILES,
         "scrape_configs": [{
