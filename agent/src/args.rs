@@ -6,6 +6,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 use glob::Pattern;
 
+use crate::networks::NetworksArgs;
+
 pub mod complaint;
 
 /// Counts, exactly, which workload sends how many bytes across zones, inside the node, inside
@@ -23,6 +25,8 @@ pub struct Cli {
 pub enum Command {
     /// Attach, count, resolve, serve: the process of the DaemonSet
     Agent(AgentArgs),
+    /// Write a networks file from what AWS says of the VPC
+    Networks(NetworksArgs),
     /// Say whether the agent would work on this node, and what it lacks
     Check(CheckArgs),
 }

@@ -17,6 +17,7 @@ pub mod feeds;
 pub mod kernel;
 pub mod logging;
 pub mod model;
+pub mod networks;
 pub mod pipeline;
 pub mod readiness;
 pub mod reread;

@@ -8,7 +8,7 @@ use zonemeter::{
     args::{AgentArgs, Cli, Command, complaint},
     check,
     config::Config,
-    logging,
+    logging, networks,
 };
 
 fn main() -> ExitCode {
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Agent(args) => agent(args),
         Command::Check(args) => check::run(args),
+        Command::Networks(args) => complaint::input(networks::run(&args)),
     }
 }
 

@@ -1,6 +1,6 @@
 """Reads one scrape in both formats with Prometheus's own Python parsers and compares them.
 
-    pip install prometheus_client==0.26.0
+    pip install -r requirements.txt
     curl -s http://127.0.0.1:9464/metrics > scrape.txt
     curl -s -H 'Accept: application/openmetrics-text; version=1.0.0' http://127.0.0.1:9464/metrics > scrape.om
     python check_scrape.py scrape.txt scrape.om

@@ -1,6 +1,5 @@
 //! The agent under test: the real binary, one process in a node's namespace.
 
-mod http;
 mod plan;
 
 use std::{
@@ -15,10 +14,10 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-pub use http::HttpAnswer;
 pub use plan::{AgentPlan, agent_binary};
 
-use crate::{metrics::Metrics, node::Node, patience::stretched};
+pub use crate::http::HttpAnswer;
+use crate::{http, metrics::Metrics, node::Node, patience::stretched};
 
 /// The port of `/metrics`, `/livez` and `/readyz`.
 const METRICS_PORT: u16 = 9464;
@@ -66,10 +65,12 @@ impl Agent {
 
     /// Where `/metrics` can be read from the machine's root namespace.
     pub fn url(&self) -> String {
-        format!(
-            "http://{}:{METRICS_PORT}/metrics",
-            self.node.management_address()
-        )
+        format!("http://{}/metrics", self.target())
+    }
+
+    /// The address and port of [`Agent::url`].
+    pub fn target(&self) -> SocketAddr {
+        SocketAddr::new(self.node.management_address(), METRICS_PORT)
     }
 
     /// What the agent has written to its standard output and error.

@@ -162,9 +162,9 @@ fn template_hash(name: &str) -> String {
         .collect()
 }
 
-/// A CronJob names its Jobs by the scheduled minute since 1970.
+/// A CronJob names its Jobs by the scheduled minute since 1970: here that of [`CREATED`].
 fn job(cron_job: &str) -> String {
-    format!("{cron_job}-29460540")
+    format!("{cron_job}-29460060")
 }
 
 fn service(service: &ServicePlan) -> Value {

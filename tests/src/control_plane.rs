@@ -16,10 +16,10 @@ use tempfile::TempDir;
 
 mod assets;
 mod credentials;
-mod process;
 
 use assets::Assets;
-use process::Process;
+
+use crate::process::Process;
 
 /// How long etcd and the API server may take until they answer, on a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(90);
@@ -234,7 +234,7 @@ fn start_etcd(
 }
 
 /// Addresses that were free a moment ago, all different.
-fn free_addresses<const N: usize>() -> Result<[SocketAddr; N]> {
+pub(crate) fn free_addresses<const N: usize>() -> Result<[SocketAddr; N]> {
     let listeners: Vec<_> = (0..N)
         .map(|_| TcpListener::bind("127.0.0.1:0"))
         .collect::<Result<_, _>>()?;

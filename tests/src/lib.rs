@@ -24,6 +24,7 @@
 pub mod address;
 mod agent;
 mod cluster_file;
+mod http;
 mod interface;
 pub mod interrupt;
 mod lab;
@@ -35,6 +36,8 @@ pub mod oracle;
 mod patience;
 mod plan;
 mod pod;
+mod process;
+pub mod prometheus;
 mod sweep;
 mod tool;
 pub mod traffic;

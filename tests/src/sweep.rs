@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use crate::{
     names::LabName,
     namespace::{self, Namespace},
-    tool,
+    prometheus, tool,
 };
 
 /// Where agents of labs pin their kernel objects.
@@ -40,6 +40,7 @@ pub(crate) fn pin_directory(name: &LabName) -> PathBuf {
 pub(crate) fn sweep(name: &LabName) -> Result<()> {
     let namespaces = namespace::named(&name.namespace_prefix())?;
     end_processes(&namespaces)?;
+    prometheus::end_left(&directory(name))?;
     let mut lines = management_links(name)?;
     for link in &mut lines {
         link.insert_str(0, "link del ");

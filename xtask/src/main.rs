@@ -8,12 +8,16 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod demo;
 mod exec;
+mod go;
 mod kernels;
 mod kubernetes;
 mod lint;
 mod privilege;
 mod progress;
+mod prometheus;
+mod python;
 mod repository;
+mod rules;
 mod setup;
 mod test;
 
@@ -36,6 +40,10 @@ enum Command {
     Demo(demo::Args),
     /// Build the Kubernetes API server that tests talk to, once
     Kubernetes,
+    /// Check rules, scrapes and dashboards with Prometheus's own tools
+    Rules,
+    /// Build Prometheus and promtool for the tests, the demo and `rules`, once
+    Prometheus,
     /// Measure what counting costs per packet
     Bench(bench::Args),
     /// Run the kernel's tests on other kernels, in an emulator
@@ -59,6 +67,8 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Test(args) => test::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Kubernetes => kubernetes::run(),
+        Command::Rules => rules::run(),
+        Command::Prometheus => prometheus::run(),
         Command::Bench(args) => bench::run(&args),
         Command::Kernels(args) => kernels::run(&args),
     }

@@ -11,7 +11,7 @@ use crate::{
     exec::{self, Cmd},
     kubernetes,
     privilege::Privilege,
-    progress, setup,
+    progress, prometheus, rules, setup,
 };
 
 mod executables;
@@ -45,13 +45,17 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             "the kernel's tests and the lab need root or passwordless sudo; without, `--quick` runs the unit tests"
         );
     }
+    if !args.quick {
+        prometheus::ensure()?;
+    }
     progress::step("building the agent", build_agent)?;
     let executables = progress::step("building the tests", build_tests)?;
     let outcome = run_all(&plan(&executables, args, privilege)?)?;
     outcome.report();
     match outcome.failed {
         0 if outcome.passed == 0 => bail!("no test ran: does the filter fit?"),
-        0 => Ok(()),
+        0 if args.quick || args.filter.is_some() => Ok(()),
+        0 => progress::step("rules, scrapes and dashboards", rules::check),
         _ => bail!("tests failed"),
     }
 }

@@ -33,6 +33,14 @@ pub fn ended(result: anyhow::Result<()>) -> ExitCode {
     }
 }
 
+/// Ends well, or with [`EXIT_CODE`] and one line for the input that flags name.
+pub fn input(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse(&format!("{error:#}")),
+    }
+}
+
 /// Ends because of the command line: an error, or a text that was asked for (`--help`).
 pub fn of_command_line(error: &Error) -> ExitCode {
     match line(error) {

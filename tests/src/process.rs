@@ -1,4 +1,4 @@
-//! A child that never outlives its owner.
+//! A child that never outlives its owner, unless that is wanted.
 
 use std::{
     fs::File,
@@ -9,11 +9,15 @@ use std::{
 use anyhow::{Context, Result};
 
 /// A running child; dropped, it is killed and waited for.
-pub(super) struct Process(Child);
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    keep: bool,
+}
 
 impl Process {
     /// Starts it with all its output going to `log`.
-    pub(super) fn start(mut command: Command, log: &Path) -> Result<Self> {
+    pub(crate) fn start(mut command: Command, log: &Path) -> Result<Self> {
         let out = File::options().create(true).append(true).open(log)?;
         let child = command
             .stdin(Stdio::null())
@@ -21,19 +25,27 @@ impl Process {
             .stderr(out)
             .spawn()
             .with_context(|| format!("cannot start {}", command.get_program().display()))?;
-        Ok(Self(child))
+        Ok(Self { child, keep: false })
+    }
+
+    /// Leaves it running when the value is dropped.
+    pub(crate) fn keep(&mut self) {
+        self.keep = true;
     }
 
     /// Whether it ended by itself.
-    pub(super) fn has_ended(&mut self) -> bool {
-        !matches!(self.0.try_wait(), Ok(None))
+    pub(crate) fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if self.keep {
+            return;
+        }
         // It may have ended by itself, which is what was wanted.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

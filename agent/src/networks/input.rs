@@ -1,0 +1,98 @@
+//! Reading one of the inputs: JSON as the AWS CLI prints it.
+
+use std::net::IpAddr;
+
+use anyhow::{Result, anyhow, bail};
+use ipnet::IpNet;
+use serde::{Deserialize, de::DeserializeOwned};
+
+/// A text, and the flag and file that it came from.
+#[derive(Clone, Debug)]
+pub(super) struct Input {
+    pub(super) name: String,
+    pub(super) text: String,
+}
+
+/// One tag of an AWS resource.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Tag {
+    key: String,
+    value: String,
+}
+
+/// A range that belongs to a subnet or a VPC, with what AWS thinks of that. Ranges that were
+/// taken away stay in the list for a while.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct State {
+    state: String,
+}
+
+impl State {
+    /// Whether addresses of the range can be in use.
+    pub(super) fn holds(&self) -> bool {
+        self.state == "associated"
+    }
+}
+
+impl Input {
+    /// Reads the text as JSON.
+    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T> {
+        if self.text.trim().is_empty() {
+            bail!(
+                "{}: is empty: did the command that writes it fail?",
+                self.name
+            );
+        }
+        serde_json::from_str(&self.text).map_err(|error| {
+            let words = error.to_string();
+            let problem = words
+                .rsplit_once(" at line ")
+                .map_or(&*words, |(first, _)| first);
+            let (line, column) = (error.line(), error.column());
+            anyhow!("{}: line {line} column {column}: {problem}", self.name)
+        })
+    }
+
+    /// The list that the AWS CLI prints under `key`; `command` is what prints it.
+    pub(super) fn whole_list<T>(
+        &self,
+        list: Option<Vec<T>>,
+        next_token: Option<&str>,
+        key: &str,
+        command: &str,
+    ) -> Result<Vec<T>> {
+        if next_token.is_some() {
+            bail!(
+                "{}: NextToken: the list is cut short: run `{command}` without --max-items and \
+                 --no-paginate",
+                self.name
+            );
+        }
+        list.ok_or_else(|| {
+            let name = &self.name;
+            anyhow!("{name}: no {key:?}: give what `{command} --output json` prints")
+        })
+    }
+
+    /// The error for a value: file, place, value, remedy.
+    pub(super) fn refusal(&self, place: &str, value: &str, problem: &str) -> anyhow::Error {
+        anyhow!("{}: {place}: {value:?} {problem}", self.name)
+    }
+
+    /// Reads a network or a single address.
+    pub(super) fn network(&self, place: &str, value: &str) -> Result<IpNet> {
+        let address = || value.parse::<IpAddr>().map(IpNet::from);
+        match value.parse::<IpNet>().or_else(|_| address()) {
+            Ok(network) => Ok(network.trunc()),
+            Err(_) => Err(self.refusal(place, value, "is no address and no network")),
+        }
+    }
+}
+
+/// The tag `Name`, unless it is empty.
+pub(super) fn name_tag(tags: &[Tag]) -> Option<&str> {
+    let name = tags.iter().find(|tag| tag.key == "Name")?.value.trim();
+    (!name.is_empty()).then_some(name)
+}

@@ -1,0 +1,89 @@
+//! Whether the rules are about something: a rule that never has data looks like a quiet one.
+
+use std::{collections::BTreeSet, thread, time::Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::{POLL, Prometheus, READY_WITHIN};
+
+/// What the names of all metrics of this project begin with; recorded ones have it after a colon.
+const PREFIX: &str = "zonemeter_";
+
+impl Prometheus {
+    /// Waits until every rule was evaluated without an error, every recording rule has data, and
+    /// every metric that an alert asks for exists. Returns the number of rules.
+    ///
+    /// # Errors
+    /// What is missing when patience ends.
+    pub fn check_rules(&self) -> Result<usize> {
+        let deadline = Instant::now() + READY_WITHIN;
+        loop {
+            let rules = self.rules()?;
+            let missing = self.missing(&rules)?;
+            if missing.is_empty() {
+                return Ok(rules.len());
+            }
+            if Instant::now() > deadline {
+                bail!("rules without data:\n{}", missing.join("\n"));
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    fn rules(&self) -> Result<Vec<Value>> {
+        let data = self.api("rules")?;
+        let groups = data["groups"].as_array().context("no groups of rules")?;
+        let of_group = |group: &Value| group["rules"].as_array().cloned();
+        Ok(groups.iter().filter_map(of_group).flatten().collect())
+    }
+
+    fn missing(&self, rules: &[Value]) -> Result<Vec<String>> {
+        let data = self.api("label/__name__/values")?;
+        let names = data.as_array().context("no list of names")?;
+        let present: BTreeSet<&str> = names.iter().filter_map(Value::as_str).collect();
+        let mut missing = Vec::new();
+        for rule in rules {
+            let name = rule["name"].as_str().unwrap_or_default();
+            let expression = rule["query"].as_str().unwrap_or_default();
+            if rule["health"] != "ok" {
+                missing.push(format!("{name}: {} {}", rule["health"], rule["lastError"]));
+            } else if rule["type"] == "recording" && self.query(name)?.is_empty() {
+                missing.push(format!("{name}: {expression}"));
+            }
+            let absent = metrics(expression).filter(|metric| !present.contains(metric));
+            missing.extend(absent.map(|metric| format!("{name}: asks for {metric}")));
+        }
+        if rules.is_empty() {
+            missing.push("there are no rules".to_owned());
+        }
+        Ok(missing)
+    }
+}
+
+/// The project's metrics that an expression names.
+fn metrics(expression: &str) -> impl Iterator<Item = &str> {
+    let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    expression
+        .split(move |c: char| !in_name(c))
+        .filter(|word| word.starts_with(PREFIX) || word.contains(&format!(":{PREFIX}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_told_from_functions_and_labels() {
+        let expression = "sum by (zone) (rate(zonemeter_pod_bytes_total{scope=\"x\"}[5m])) \
+                          / namespace:zonemeter_bytes:rate5m";
+        let found: Vec<&str> = metrics(expression).collect();
+        assert_eq!(
+            found,
+            [
+                "zonemeter_pod_bytes_total",
+                "namespace:zonemeter_bytes:rate5m"
+            ]
+        );
+    }
+}

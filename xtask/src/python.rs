@@ -1,0 +1,93 @@
+//! Python with the packages that the scripts in `deploy/` name, in a virtual environment outside
+//! `target/` that is made once for each set of requirements.
+
+use std::{
+    env, fs,
+    hash::{DefaultHasher, Hash, Hasher},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    exec::{self, Cmd},
+    progress, repository,
+};
+
+/// Relative to the repository.
+const REQUIREMENTS: [&str; 3] = [
+    "deploy/grafana/requirements.txt",
+    "deploy/grafana/requirements-draw.txt",
+    "deploy/prometheus/requirements.txt",
+];
+/// There when all packages are.
+const DONE: &str = "complete";
+
+/// The interpreter, after making its environment where that is missing.
+///
+/// # Errors
+/// There is no Python with `venv`, or a package cannot be had.
+pub(crate) fn ensure() -> Result<PathBuf> {
+    let folder = cache()?.join(format!("python-{:016x}", fingerprint()?));
+    let python = folder.join("bin/python");
+    if folder.join(DONE).is_file() {
+        return Ok(python);
+    }
+    let what = format!(
+        "install the scripts' Python packages into {}",
+        folder.display()
+    );
+    progress::quiet_step(&what, || install(&folder, &python))?;
+    Ok(python)
+}
+
+/// A script of the repository with that interpreter; nothing is written beside it.
+pub(crate) fn script(python: &Path, path: &str) -> Cmd {
+    Cmd::new(python)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .current_dir(repository::root())
+        .arg(path)
+}
+
+fn install(folder: &Path, python: &Path) -> Result<()> {
+    exec::run_quietly(
+        Cmd::new("python3")
+            .args(["-m", "venv", "--clear"])
+            .arg(folder),
+    )
+    .context("a virtual environment needs Python 3 with venv (Debian: python3-venv)")?;
+    let mut pip = Cmd::new(python)
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ])
+        .current_dir(repository::root());
+    for file in REQUIREMENTS {
+        pip = pip.arg("--requirement").arg(file);
+    }
+    exec::run_quietly(pip)?;
+    fs::write(folder.join(DONE), "").context("cannot finish the environment")
+}
+
+fn fingerprint() -> Result<u64> {
+    let mut hasher = DefaultHasher::new();
+    for file in REQUIREMENTS {
+        let text = fs::read_to_string(repository::root().join(file));
+        text.with_context(|| format!("reading {file}"))?
+            .hash(&mut hasher);
+    }
+    Ok(hasher.finish())
+}
+
+/// `$XDG_CACHE_HOME/zonemeter`, where no `cargo clean` reaches.
+fn cache() -> Result<PathBuf> {
+    let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+    let cache = env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(home);
+    let cache = cache.context("neither XDG_CACHE_HOME nor HOME is set: set one of them")?;
+    Ok(cache.join("zonemeter"))
+}

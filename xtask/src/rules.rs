@@ -1,0 +1,106 @@
+//! `cargo xtask rules`: what Prometheus's own tools say of the rules, of a scrape and of the
+//! dashboards. Everything runs; then it fails if anything did.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    exec::{self, Cmd},
+    progress, prometheus, python, repository, setup,
+};
+
+const RULES: [&str; 2] = ["zonemeter.prices.yaml", "zonemeter.rules.yaml"];
+const RULE_TESTS: &str = "zonemeter.rules.test.yaml";
+/// Enough that every metric has several series.
+const SERIES: &str = "200";
+
+/// The command.
+pub(crate) fn run() -> Result<()> {
+    setup::ensure()?;
+    check()
+}
+
+/// As [`run`], where the set-up is known to be complete.
+pub(crate) fn check() -> Result<()> {
+    let promtool = prometheus::ensure()?.promtool();
+    let python = python::ensure()?;
+    let scrapes = progress::step("scraping the agent in both formats", Scrapes::take)?;
+    let in_folder = || Cmd::new(&promtool).current_dir(prometheus::rules_folder());
+    let rules = in_folder().args(["check", "rules", "--lint=all", "--lint-fatal"]);
+    let results = [
+        checked("promtool check rules", rules.args(RULES)),
+        checked(
+            "promtool test rules",
+            in_folder().args(["test", "rules", RULE_TESTS]),
+        ),
+        checked("promtool check metrics", scrapes.lint(&promtool)),
+        checked(
+            "prometheus_client reads both formats",
+            scrapes.compare(&python),
+        ),
+        checked(
+            "dashboards are as generated",
+            python::script(&python, "deploy/grafana/generate.py").arg("--check"),
+        ),
+    ];
+    let failed: Vec<&str> = results.into_iter().filter_map(Result::err).collect();
+    if failed.is_empty() {
+        progress::say("rules: clean");
+        return Ok(());
+    }
+    bail!("rules: not clean: {}", failed.join(", "))
+}
+
+fn checked(what: &'static str, command: Cmd) -> Result<(), &'static str> {
+    progress::step(what, || exec::run_quietly(command)).map_err(|error| {
+        progress::fail(&format!("{error:#}"));
+        what
+    })
+}
+
+/// What `/metrics` answers in each format.
+struct Scrapes {
+    text: PathBuf,
+    open_metrics: PathBuf,
+}
+
+impl Scrapes {
+    fn take() -> Result<Self> {
+        let folder = repository::root().join("target/rules");
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(Self {
+            text: scrape(&folder.join("scrape.txt"), &[SERIES])?,
+            open_metrics: scrape(&folder.join("scrape.om"), &[SERIES, "openmetrics"])?,
+        })
+    }
+
+    /// promtool reads the text format only, from its standard input.
+    fn lint(&self, promtool: &Path) -> Cmd {
+        Cmd::new("sh")
+            .args(["-c", r#"exec "$0" check metrics --extended < "$1""#])
+            .arg(promtool)
+            .arg(&self.text)
+    }
+
+    fn compare(&self, python: &Path) -> Cmd {
+        python::script(python, "deploy/prometheus/check_scrape.py")
+            .arg(&self.text)
+            .arg(&self.open_metrics)
+    }
+}
+
+/// What the example of the same name prints, in `file`.
+fn scrape(file: &Path, arguments: &[&str]) -> Result<PathBuf> {
+    let printed = exec::output(
+        Cmd::cargo()
+            .args(["run", "--quiet", "--locked", "--package", "zonemeter-agent"])
+            .args(["--example", "scrape", "--"])
+            .args(arguments),
+    )?;
+    fs::write(file, printed).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(file.to_owned())
+}
