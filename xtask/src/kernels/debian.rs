@@ -16,13 +16,36 @@ use crate::{
     progress,
 };
 
-const MIRROR: &str = "http://mirror.example/debian";
+/// Where apt is told which mirror this machine uses.
+const SOURCES: [&str; 2] = ["/etc/apt/sources.list", "/etc/apt/sources.list.d"];
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// From the oldest on: the first that has a series is taken.
 const SUITES: [&str; 5] = ["bullseye", "bookworm", "trixie", "trixie-backports", "sid"];
 const PREFIX: &str = "linux-image-";
 /// Debian builds these for amd64 and arm64; the guests are amd64.
 const SUFFIX: &str = "-cloud-amd64";
+
+/// The mirror of Debian's main archive that this machine's own packages come from.
+fn mirror() -> Result<String> {
+    let mut files = vec![PathBuf::from(SOURCES[0])];
+    if let Ok(folder) = fs::read_dir(SOURCES[1]) {
+        files.extend(folder.flatten().map(|entry| entry.path()));
+    }
+    let texts = files
+        .iter()
+        .filter_map(|file| fs::read_to_string(file).ok());
+    let words: Vec<String> = texts
+        .flat_map(|text| {
+            text.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    let mirror = words
+        .into_iter()
+        .find(|word| word.starts_with("http") && word.trim_end_matches('/').ends_with("/debian"));
+    mirror.context("no mirror of Debian in apt's sources: this machine is not a Debian")
+}
 
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,7 +173,8 @@ impl Lists {
             Path::new(KEYRING).is_file(),
             "{KEYRING} is not there, with which Debian's packages are verified: install debian-archive-keyring"
         );
-        let source = format!("deb [arch=amd64 signed-by={KEYRING}] {MIRROR} {suite} main\n");
+        let mirror = mirror()?;
+        let source = format!("deb [arch=amd64 signed-by={KEYRING}] {mirror} {suite} main\n");
         fs::write(folder.join("sources.list"), source).context("writing apt's sources")?;
         fs::write(folder.join("status"), "").context("writing apt's status")?;
         let lists = Self { folder };
