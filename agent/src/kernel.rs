@@ -118,6 +118,11 @@ impl Kernel {
         self.attachments.forget_all_but(present)
     }
 
+    /// True while the first drain is one that an earlier process had begun.
+    pub fn has_predecessor(&self) -> bool {
+        self.sets.is_uncleared()
+    }
+
     /// What an earlier process with maps of another size counted and did not drain. Ask once all
     /// interfaces are attached to: only then does nothing write to those maps.
     ///

@@ -55,7 +55,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Runs until `stop` changes, then drains once more.
+    /// Runs until `stop` changes.
     ///
     /// # Errors
     /// When link messages can no longer be read: the process must end, it would miss pods.
@@ -68,8 +68,9 @@ impl Pipeline {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let listed = self.links.next().await?;
         self.follow(listed).await;
+        self.recover();
         while self.step(&mut ticks, &mut stop).await? {}
-        self.drain();
+        // What is not drained by now, the next process finds in the pinned maps.
         Ok(())
     }
 
@@ -196,6 +197,16 @@ impl Pipeline {
         };
         self.metrics
             .set_interfaces(mode, self.kernel.interfaces().len() as u64);
+    }
+
+    /// A drain that an earlier process had begun and not brought to its end; the first one of
+    /// this process then follows at once.
+    fn recover(&mut self) {
+        if self.kernel.has_predecessor()
+            && let Err(error) = self.try_drain()
+        {
+            tracing::error!("the last drain of an earlier agent: {error:#}");
+        }
     }
 
     /// One drain from the kernel to the snapshot. What fails is tried again at the next tick: the

@@ -96,6 +96,11 @@ impl Sets {
         Ok(drained)
     }
 
+    /// True where a drain has begun that is not cleared yet.
+    pub(super) fn is_uncleared(&self) -> bool {
+        self.uncleared.is_some()
+    }
+
     /// Tells this set of maps from any other, over restarts.
     pub(super) fn instance(&self) -> u64 {
         self.state.instance
