@@ -123,11 +123,15 @@ class Panel:
         axes.set_ylim(0, 1.08 * axes.get_ylim()[1])
         axes.set_xlim(self.prometheus.end - self.prometheus.range_seconds, self.prometheus.end)
         axes.yaxis.set_major_formatter(lambda value, _: human(value, self.unit))
-        axes.xaxis.set_major_formatter(lambda value, _: f"{(value - self.prometheus.end) / 60:.1f} min")
+        axes.xaxis.set_major_formatter(lambda value, _: self.ago(value))
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.3)
         if series:
             axes.legend(fontsize=6.5, loc="upper left", bbox_to_anchor=(0, -0.1), ncols=3, frameon=False)
+
+    def ago(self, time):
+        seconds = time - self.prometheus.end
+        return f"{seconds / 60:.1f} min" if self.prometheus.range_seconds > 300 else f"{seconds:.0f} s"
 
     def table(self):
         axes = self.figure.add_axes(self.box())

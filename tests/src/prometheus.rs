@@ -73,6 +73,11 @@ impl Prometheus {
         format!("http://{}", self.address)
     }
 
+    /// Where its configuration, its rules, its log and its data are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// What an expression gives now.
     pub fn query(&self, expression: &str) -> Result<Vec<Series>> {
         self.ask(expression, None)

@@ -6,13 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use zonemeter_lab::{Agent, Lab, Metrics, interrupt};
 
 use crate::{privilege, progress, setup, test};
 
 mod flows;
 mod part;
+mod prometheus;
 mod scene;
 mod screen;
 mod table;
@@ -41,6 +42,13 @@ pub(crate) struct Args {
     /// Remove what an earlier `--keep` left standing
     #[arg(long)]
     end: bool,
+    /// Let a Prometheus scrape the agents, and check that every rule and every query of every
+    /// dashboard has data
+    #[arg(long, conflicts_with = "end")]
+    prometheus: bool,
+    /// Draw the dashboards' queries into docs/pictures: drawings of the data, not Grafana
+    #[arg(long, requires = "prometheus")]
+    draw: bool,
     /// One of the demo's own programs, inside a pod; not for people
     #[arg(long, hide = true, value_enum, requires_all = ["namespace", "port"])]
     part: Option<part::Part>,
@@ -58,7 +66,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.end {
         return privilege::as_root(&["demo", "--end"], end);
     }
+    ensure!(
+        !args.prometheus || args.seconds >= prometheus::LEAST_SECONDS,
+        "--prometheus needs --seconds {} or more: rates and comparisons need samples",
+        prometheus::LEAST_SECONDS
+    );
     setup::ensure()?;
+    if args.prometheus {
+        prometheus::prepare()?;
+    }
     progress::step("building the agent", test::build_agent)?;
     privilege::as_root(&again(args), || show(args))
 }
@@ -74,7 +90,13 @@ fn again(args: &Args) -> Vec<String> {
         "--seconds".to_owned(),
         args.seconds.to_string(),
     ];
-    again.extend(args.keep.then(|| "--keep".to_owned()));
+    let flags = [
+        ("--keep", args.keep),
+        ("--prometheus", args.prometheus),
+        ("--draw", args.draw),
+    ];
+    let given = flags.into_iter().filter(|(_, given)| *given);
+    again.extend(given.map(|(flag, _)| flag.to_owned()));
     again
 }
 
@@ -104,6 +126,7 @@ fn show(args: &Args) -> Result<()> {
 
 /// Agents, traffic, the table, the totals.
 fn perform(lab: &Lab, args: &Args) -> Result<()> {
+    scene::name_networks(lab)?;
     let mut agents = progress::quiet_step("starting one agent on each node", || start(lab))?;
     for agent in &agents {
         progress::say(&format!(
@@ -113,10 +136,20 @@ fn perform(lab: &Lab, args: &Args) -> Result<()> {
             agent.url()
         ));
     }
+    let prometheus = match args.prometheus {
+        true => Some(prometheus::Watching::start(lab, &agents)?),
+        false => None,
+    };
     let mut traffic = scene::Traffic::start(lab)?;
     watch(&agents, Duration::from_secs(args.seconds))?;
     if interrupt::interrupted() {
         return Ok(());
+    }
+    if let Some(mut prometheus) = prometheus {
+        prometheus.check(lab, args.seconds, args.draw)?;
+        if args.keep {
+            prometheus.keep();
+        }
     }
     if args.keep {
         agents.iter_mut().for_each(Agent::keep);

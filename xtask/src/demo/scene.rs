@@ -1,6 +1,8 @@
 //! What plays: the nodes, the pods and what they send each other.
 
 use std::{
+    fs::File,
+    io::Write,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
@@ -28,7 +30,7 @@ const DOWNLOAD_BYTES: u64 = 20_000_000;
 const DOWNLOAD_RATE: &str = "4M";
 
 /// A client that loops over a Service with two servers in two zones, two iperf3 pods on one node,
-/// and a pod that downloads from the internet.
+/// a pod that downloads from the internet, and one that reads from what stands for S3.
 pub(super) fn plan(name: &str) -> Plan {
     let deployed = |name: &str, hash: &str, node: &str| {
         PodPlan::new("default", &format!("{name}-{hash}"), node)
@@ -41,6 +43,21 @@ pub(super) fn plan(name: &str) -> Plan {
         .pod(PodPlan::new("iperf3", "iperf3-client", "b1"))
         .pod(PodPlan::new("iperf3", "iperf3-server", "b1"))
         .pod(deployed("updater", "5b4d-tq9wl", "a2"))
+        .pod(deployed("reports", "7c9f-m2k8d", "b1"))
+}
+
+/// Lets the networks file say which host of the internet is S3's.
+pub(super) fn name_networks(lab: &Lab) -> Result<()> {
+    let line = format!(
+        "  - {{ cidr: {}/32, scope: aws_service, name: s3 }}\n",
+        s3(lab)
+    );
+    let mut file = File::options().append(true).open(lab.networks_file())?;
+    file.write_all(line.as_bytes()).context("the networks file")
+}
+
+fn s3(lab: &Lab) -> IpAddr {
+    lab.internet_host(1)
 }
 
 /// The Service in front of both servers.
@@ -73,6 +90,7 @@ impl Traffic {
         traffic.add(http_server(lab.internet())?)?;
         traffic.add(client(&pod("client-dep-6c8f-x2v7p")?))?;
         traffic.add(download(&pod("updater-5b4d-tq9wl")?, lab.internet_host(0)))?;
+        traffic.add(download(&pod("reports-7c9f-m2k8d")?, s3(lab)))?;
         let (sender, receiver) = (
             lab.pod("iperf3/iperf3-client")?,
             lab.pod("iperf3/iperf3-server")?,
@@ -139,8 +157,8 @@ fn client(from: &Pod) -> Command {
     shell_loop(from, &get, "0.03")
 }
 
-fn download(from: &Pod, internet: IpAddr) -> Command {
-    let server = SocketAddr::new(internet, HTTP_PORT);
+fn download(from: &Pod, host: IpAddr) -> Command {
+    let server = SocketAddr::new(host, HTTP_PORT);
     let get = format!(
         "curl --silent --output /dev/null --limit-rate {DOWNLOAD_RATE} http://{server}/{DOWNLOAD_BYTES}"
     );
