@@ -141,7 +141,7 @@ mod tests {
             ..Hooks::default()
         };
         assert_eq!(
-            judge(&[barred.clone()], Mode::Tc, "").status,
+            judge(std::slice::from_ref(&barred), Mode::Tc, "").status,
             Status::Warning
         );
         assert_eq!(judge(&[barred], Mode::Tcx, "").status, Status::Ok);
