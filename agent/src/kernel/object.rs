@@ -1,6 +1,6 @@
 //! Loads the kernel object: programs, maps and the globals they are compiled against.
 
-use std::io;
+use std::{borrow::Cow, io, path::Path};
 
 use anyhow::{Context as _, Result, anyhow};
 use aya::{
@@ -51,8 +51,23 @@ pub(super) struct Maps {
 /// # Errors
 /// One line that names what the kernel refused and what it takes.
 pub fn load(settings: &Settings) -> Result<(Object, Warnings)> {
+    let bytes = match Path::new(offsets::VMLINUX).exists() {
+        true => Cow::Borrowed(BYTES),
+        false => Cow::Owned(without_types(BYTES)),
+    };
+    load_bytes(settings, &bytes)
+}
+
+/// As on a kernel without type information.
+#[cfg(test)]
+pub(super) fn load_without_types(settings: &Settings) -> Result<(Object, Warnings)> {
+    load_bytes(settings, &without_types(BYTES))
+}
+
+fn load_bytes(settings: &Settings, bytes: &[u8]) -> Result<(Object, Warnings)> {
     let mode = Mode::choose(settings.mode)?;
-    let mut ebpf = create(settings).map_err(|error| explain("creating the maps", error.into()))?;
+    let mut ebpf =
+        create(settings, bytes).map_err(|error| explain("creating the maps", error.into()))?;
     let warnings = Warnings::new(&mut ebpf)?;
     let maps = maps(&mut ebpf)?;
     let programs = Programs::load(ebpf)?;
@@ -64,6 +79,20 @@ pub fn load(settings: &Settings) -> Result<(Object, Warnings)> {
         },
         warnings,
     ))
+}
+
+/// The object with its type information out of sight, for a kernel that has none of its own: by
+/// types, the verifier looks at a function apart from its callers, and for that it must know the
+/// kernel's type of a packet (`btf_get_prog_ctx_type` in `kernel/bpf/btf.c`). Without, it looks
+/// at the function once for each caller, which is more work and needs nothing.
+fn without_types(object: &[u8]) -> Vec<u8> {
+    let mut bytes = object.to_vec();
+    for name in [&b".BTF\0"[..], b".BTF.ext\0"] {
+        while let Some(at) = bytes.windows(name.len()).position(|found| found == name) {
+            bytes[at + 1] = b'-';
+        }
+    }
+    bytes
 }
 
 /// The two programs, loaded.
@@ -131,7 +160,7 @@ fn verdict(log: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn create(settings: &Settings) -> Result<Ebpf, aya::EbpfError> {
+fn create(settings: &Settings, bytes: &[u8]) -> Result<Ebpf, aya::EbpfError> {
     let fold = u32::from(settings.fold_ports);
     let conntrack = conntrack_offsets(settings.methods);
     let mut loader = EbpfLoader::new();
@@ -152,7 +181,7 @@ fn create(settings: &Settings) -> Result<Ebpf, aya::EbpfError> {
     for name in per_flow.into_iter().flatten() {
         loader.map_max_entries(name, settings.max_flows);
     }
-    loader.load(BYTES)
+    loader.load(bytes)
 }
 
 /// All 0 where the programs are not to read connections, or where the kernel does not say how.

@@ -2,6 +2,7 @@
 //! counter, with expected numbers worked out by hand from the RFCs. Needs root.
 
 mod frame;
+mod without_types;
 
 use std::{net::IpAddr, time::Instant};
 
@@ -91,10 +92,8 @@ impl Bench {
 
     fn skipped(&self, reason: SkipReason) -> Count {
         let all = self.kernel.skipped().expect("skip map");
-        all.into_iter()
-            .find(|(found, _)| *found == reason)
-            .expect("every reason")
-            .1
+        let found = all.into_iter().find(|(found, _)| *found == reason);
+        found.expect("every reason").1
     }
 }
 
