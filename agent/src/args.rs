@@ -3,7 +3,10 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{NonEmptyStringValueParser, OsStringValueParser, TypedValueParser as _},
+};
 use glob::Pattern;
 
 use crate::networks::NetworksArgs;
@@ -96,7 +99,8 @@ pub struct AgentArgs {
         long,
         env = "ZONEMETER_PIN_DIR",
         value_name = "PATH",
-        default_value = "/sys/fs/bpf/zonemeter"
+        default_value = "/sys/fs/bpf/zonemeter",
+        value_parser = OsStringValueParser::new().map(PathBuf::from)
     )]
     pub pin_dir: PathBuf,
 

@@ -4,7 +4,7 @@
 //! In the order of the data: [`object`] loads, [`links`] follows the veths as they come and go,
 //! [`attach`] puts the programs on them, [`sets`] drains the maps by [`batch`] calls after a
 //! [`grace`] period, [`skipped`] tells what was not counted, [`warnings`] carries the programs'
-//! own log lines.
+//! own log lines. [`preflight`] answers `zonemeter check`.
 
 pub mod attach;
 mod batch;

@@ -91,6 +91,12 @@ fn what_keeps_the_agent_from_working_is_named_with_a_remedy() {
         requirement(&elsewhere, "bpf file system")["status"],
         "failed"
     );
+    let (unpinned, ended_well) = report(node.namespace(), &["--node-name", "a1", "--pin-dir", ""]);
+    assert!(ended_well, "{unpinned}");
+    assert_eq!(
+        requirement(&unpinned, "bpf file system")["status"],
+        "warning"
+    );
     let wrong = check(node.namespace(), &["--attach", "xdp"]);
     assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
 }

@@ -3,13 +3,14 @@
 //! Two tiers, told apart by where a test stands. *Unit* tests live beside the code, in a
 //! library or a program, and run as whoever calls. *Root* tests load kernel programs and build
 //! network namespaces: everything in a package's `tests` folder, and unit tests marked
-//! `#[ignore = "needs root"]`. They run as root, one at a time, for they share one kernel.
+//! `#[ignore = "needs root"]`. They run as root, one at a time, for they share one kernel. Last,
+//! the kernel's own tests run on the oldest supported kernel, in an emulator.
 
 use anyhow::{Result, bail};
 
 use crate::{
     exec::{self, Cmd},
-    kubernetes,
+    kernels, kubernetes,
     privilege::Privilege,
     progress, prometheus, rules, setup,
 };
@@ -50,7 +51,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     progress::step("building the agent", build_agent)?;
     let executables = progress::step("building the tests", build_tests)?;
-    let outcome = run_all(&plan(&executables, args, privilege)?)?;
+    let mut outcome = run_all(&plan(&executables, args, privilege)?)?;
+    if !args.quick && args.filter.is_none() {
+        outcome.add(kernels::on_the_oldest(&executables)?);
+    }
     outcome.report();
     match outcome.failed {
         0 if outcome.passed == 0 => bail!("no test ran: does the filter fit?"),

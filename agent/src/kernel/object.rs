@@ -1,6 +1,6 @@
 //! Loads the kernel object: programs, maps and the globals they are compiled against.
 
-use std::{io, sync::Arc};
+use std::{borrow::Cow, io, path::Path, sync::Arc};
 
 use anyhow::{Context as _, Result, anyhow};
 use aya::{
@@ -45,6 +45,24 @@ impl Object {
 /// # Errors
 /// One line that names what the kernel refused and what it takes.
 pub fn load(settings: &Settings, pins: Option<Arc<Pins>>) -> Result<(Object, Warnings)> {
+    let bytes = match Path::new(offsets::VMLINUX).exists() {
+        true => Cow::Borrowed(BYTES),
+        false => Cow::Owned(without_types(BYTES)),
+    };
+    load_bytes(settings, &bytes, pins)
+}
+
+/// As on a kernel without type information.
+#[cfg(test)]
+pub(super) fn load_without_types(settings: &Settings) -> Result<(Object, Warnings)> {
+    load_bytes(settings, &without_types(BYTES), None)
+}
+
+fn load_bytes(
+    settings: &Settings,
+    bytes: &[u8],
+    pins: Option<Arc<Pins>>,
+) -> Result<(Object, Warnings)> {
     let mode = Mode::choose(settings.mode)?;
     let misfits = match &pins {
         Some(pins) => {
@@ -53,7 +71,7 @@ pub fn load(settings: &Settings, pins: Option<Arc<Pins>>) -> Result<(Object, War
         }
         None => Vec::new(),
     };
-    let mut ebpf = create(settings, pins.as_deref())
+    let mut ebpf = create(settings, bytes, pins.as_deref())
         .map_err(|error| explain("creating the maps", error.into()))?;
     let warnings = Warnings::new(&mut ebpf)?;
     let maps = Maps::take(&mut ebpf)?;
@@ -67,6 +85,20 @@ pub fn load(settings: &Settings, pins: Option<Arc<Pins>>) -> Result<(Object, War
         pins,
     };
     Ok((object, warnings))
+}
+
+/// The object with its type information out of sight, for a kernel that has none of its own: by
+/// types, the verifier looks at a function apart from its callers, and for that it must know the
+/// kernel's type of a packet (`btf_get_prog_ctx_type` in `kernel/bpf/btf.c`). Without, it looks
+/// at the function once for each caller, which is more work and needs nothing.
+fn without_types(object: &[u8]) -> Vec<u8> {
+    let mut bytes = object.to_vec();
+    for name in [&b".BTF\0"[..], b".BTF.ext\0"] {
+        while let Some(at) = bytes.windows(name.len()).position(|found| found == name) {
+            bytes[at + 1] = b'-';
+        }
+    }
+    bytes
 }
 
 /// The two programs, loaded.
@@ -134,7 +166,7 @@ fn verdict(log: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn create(settings: &Settings, pins: Option<&Pins>) -> Result<Ebpf, aya::EbpfError> {
+fn create(settings: &Settings, bytes: &[u8], pins: Option<&Pins>) -> Result<Ebpf, aya::EbpfError> {
     let fold = u32::from(settings.fold_ports);
     let conntrack = conntrack_offsets(settings.methods);
     let mut loader = EbpfLoader::new();
@@ -154,7 +186,7 @@ fn create(settings: &Settings, pins: Option<&Pins>) -> Result<Ebpf, aya::EbpfErr
             loader.map_pin_path(name, pins.map(name));
         }
     }
-    loader.load(BYTES)
+    loader.load(bytes)
 }
 
 /// All 0 where the programs are not to read connections, or where the kernel does not say how.

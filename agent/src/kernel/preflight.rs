@@ -216,25 +216,25 @@ impl Filter {
 }
 
 fn kind(message: &TcMessage) -> Option<&str> {
-    message
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            TcAttribute::Kind(kind) => Some(kind.as_str()),
-            _ => None,
-        })
+    message.attributes.iter().find_map(|attribute| {
+        let TcAttribute::Kind(kind) = attribute else {
+            return None;
+        };
+        Some(kind.as_str())
+    })
 }
 
 fn program(message: &TcMessage) -> Option<&str> {
-    let options = message
-        .attributes
-        .iter()
-        .filter_map(|attribute| match attribute {
-            TcAttribute::Options(options) => Some(options),
-            _ => None,
-        });
-    options.flatten().find_map(|option| match option {
-        TcOption::Bpf(TcFilterBpfOption::ProgName(name)) => Some(name.as_str()),
-        _ => None,
+    let options = message.attributes.iter().filter_map(|attribute| {
+        let TcAttribute::Options(options) = attribute else {
+            return None;
+        };
+        Some(options)
+    });
+    options.flatten().find_map(|option| {
+        let TcOption::Bpf(TcFilterBpfOption::ProgName(name)) = option else {
+            return None;
+        };
+        Some(name.as_str())
     })
 }

@@ -3,6 +3,7 @@
 
 mod drain;
 mod frame;
+mod without_types;
 
 use std::{net::IpAddr, time::Instant};
 
@@ -93,10 +94,8 @@ impl Bench {
 
     fn skipped(&self, reason: SkipReason) -> Count {
         let all = self.kernel.skipped().expect("skip map");
-        all.into_iter()
-            .find(|(found, _)| *found == reason)
-            .expect("every reason")
-            .1
+        let found = all.into_iter().find(|(found, _)| *found == reason);
+        found.expect("every reason").1
     }
 }
 

@@ -9,7 +9,7 @@ use crate::test::Outcome;
 const HEAD: [&str; 6] = [
     "kernel",
     "verifier accepts",
-    "attach modes",
+    "auto takes",
     "connections by packet",
     "tests passed",
     "failed",
@@ -108,8 +108,8 @@ pub(super) fn document(table: &str) -> String {
          way to attach, and what `zonemeter check` finds there. Linux 5.10 is the oldest that is \
          supported.\n\n\
          Made by `cargo xtask kernels --write`.\n\n{table}\n\n\
-         - *Attach modes*: TCX where the kernel has it (6.6 and newer), filters of the clsact qdisc \
-         on every kernel.\n\
+         - *Auto takes*: how the agent attaches where `--attach` does not say: TCX where the kernel \
+         has it (6.6 and newer), else filters of the clsact qdisc, which are tested on every kernel.\n\
          - *Connections by packet*: the kernel describes its structures (BTF), so that the programs \
          read the connection that a packet carries. Where it does not, the agent asks the kernel's \
          connection table, once for each flow to a Service.\n"
@@ -167,7 +167,7 @@ test result: FAILED. 1 passed; 1 failed; 0 ignored
         assert!(row.accepted && !row.by_packet && !row.is_green());
         assert_eq!(
             table(&[row]).lines().last().unwrap(),
-            "| 5.10.0-32-cloud-amd64 | yes              | tc           | no                    | 2            | 1      |"
+            "| 5.10.0-32-cloud-amd64 | yes              | tc         | no                    | 2            | 1      |"
         );
     }
 

@@ -7,7 +7,7 @@ use zonemeter_common::conntrack::{ConntrackOffsets, TUPLE_BYTES};
 
 use crate::kernel::btf::Structures;
 
-const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
+pub(in crate::kernel) const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 /// Where conntrack is a module and the kernel gives modules BTF (5.11 and newer).
 const MODULE: &str = "/sys/kernel/btf/nf_conntrack";
 
