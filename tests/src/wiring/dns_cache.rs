@@ -1,5 +1,6 @@
-//! NodeLocal DNS as its DaemonSet sets a node up (kubernetes/dns, `cmd/node-cache/app`): an
-//! interface with two addresses, and rules that keep conntrack off them.
+//! NodeLocal DNS as its DaemonSet sets a node up (kubernetes/dns, `cmd/node-cache/app`): two
+//! addresses, and rules that keep conntrack off them. The addresses stand on the loopback
+//! interface, not on a dummy interface of their own, which not every kernel has.
 
 use std::net::IpAddr;
 
@@ -9,9 +10,8 @@ const LINK_LOCAL: &str = "169.254.20.10";
 /// Lines for the node's namespace.
 pub(crate) fn lines(cluster_dns: IpAddr) -> Vec<String> {
     vec![
-        "link add name nodelocaldns type dummy".to_owned(),
-        format!("addr add {LINK_LOCAL}/32 dev nodelocaldns"),
-        format!("addr add {cluster_dns}/32 dev nodelocaldns"),
+        format!("addr add {LINK_LOCAL}/32 dev lo scope host"),
+        format!("addr add {cluster_dns}/32 dev lo scope host"),
     ]
 }
 

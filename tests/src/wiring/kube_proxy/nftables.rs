@@ -31,6 +31,7 @@ fn table(family: &'static str, portals: &[Portal<'_>]) -> String {
         rejected,
         ..
     } = rendered;
+    let [addresses, node_ports, rejected] = [addresses, node_ports, rejected].map(elements);
     let kind = if family == "ip" {
         "ipv4_addr"
     } else {
@@ -63,13 +64,21 @@ fn table(family: &'static str, portals: &[Portal<'_>]) -> String {
     )
 }
 
+/// A map's elements in one statement: of several, nft takes the last.
+fn elements(elements: Vec<String>) -> String {
+    match elements.is_empty() {
+        true => String::new(),
+        false => format!("elements = {{ {} }}\n", elements.join(",\n")),
+    }
+}
+
 #[derive(Default)]
 struct Rendered {
     family: &'static str,
     chains: String,
-    addresses: String,
-    node_ports: String,
-    rejected: String,
+    addresses: Vec<String>,
+    node_ports: Vec<String>,
+    rejected: Vec<String>,
 }
 
 impl Rendered {
@@ -78,31 +87,26 @@ impl Rendered {
         let element = |address: IpAddr| format!("{address} . {protocol} . {}", portal.port.port);
         if portal.backends.is_empty() {
             let of = element(service.cluster_ip);
-            let _ = writeln!(self.rejected, "elements = {{ {of} : goto reject-chain }}");
-            return;
+            return self.rejected.push(format!("{of} : goto reject-chain"));
         }
         for backend in &portal.backends {
             self.endpoint(portal, *backend);
         }
         let chain = format!("service-{}", suffix(portal));
         self.balance(portal, &chain, &portal.backends);
-        let to = |address, chain: &str| {
-            format!("elements = {{ {} : goto {chain} }}\n", element(address))
-        };
-        self.addresses.push_str(&to(service.cluster_ip, &chain));
+        let to = |address, chain: &str| format!("{} : goto {chain}", element(address));
+        self.addresses.push(to(service.cluster_ip, &chain));
         let mut outer = service.outer_addresses().peekable();
         if outer.peek().is_none() && portal.port.node_port.is_none() {
             return;
         }
         let external = self.external(portal, &chain);
         for address in outer {
-            self.addresses.push_str(&to(address, &external));
+            self.addresses.push(to(address, &external));
         }
         if let Some(number) = portal.port.node_port {
-            let _ = writeln!(
-                self.node_ports,
-                "elements = {{ {protocol} . {number} : goto {external} }}"
-            );
+            let element = format!("{protocol} . {number} : goto {external}");
+            self.node_ports.push(element);
         }
     }
 
