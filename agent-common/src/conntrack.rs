@@ -13,6 +13,15 @@ pub struct Tracked {
     pub reply: Tuple,
 }
 
+impl Tracked {
+    /// Noted for a packet that conntrack was told to leave alone (NOTRACK): nobody has translated
+    /// it. No kernel tuple is all 0.
+    pub const UNTRACKED: Self = Self {
+        original: Tuple::ZERO,
+        reply: Tuple::ZERO,
+    };
+}
+
 /// One direction of a connection: `struct nf_conntrack_tuple`. An IPv4 address lies in the first
 /// 4 bytes of its 16.
 #[repr(C)]
@@ -32,6 +41,18 @@ pub struct Tuple {
     pub protocol: u8,
     /// 0 original, 1 reply.
     pub direction: u8,
+}
+
+impl Tuple {
+    const ZERO: Self = Self {
+        source: [0; 16],
+        source_port: [0; 2],
+        family: 0,
+        destination: [0; 16],
+        destination_port: [0; 2],
+        protocol: 0,
+        direction: 0,
+    };
 }
 
 /// Where the kernel keeps a packet's connection; found by the agent in the kernel's BTF and

@@ -4,18 +4,32 @@
 //!
 //! A packet from the pod carries none: it is taken off when it crosses the veth.
 
-use core::{ffi::c_void, mem::MaybeUninit};
+use core::{
+    ffi::c_void,
+    mem::{MaybeUninit, offset_of},
+};
 
 use aya_ebpf::{
     bindings::BPF_ANY, helpers::generated::bpf_probe_read_kernel, maps::HashMap,
     programs::TcContext,
 };
-use zonemeter_common::conntrack::{Tracked, Tuple, filter_bit};
+use zonemeter_common::conntrack::{ConntrackOffsets, Tracked, Tuple, filter_bit};
 
 use crate::maps::{FILTER, TrackedFlows, conntrack_offsets};
 
 /// The low bits of `_nfct` hold `enum ip_conntrack_info` (`include/linux/skbuff.h`, `NFCT_PTRMASK`).
 const POINTER: u64 = !7;
+/// `IP_CT_ESTABLISHED_REPLY` (`include/uapi/linux/netfilter/nf_conntrack_common.h`).
+const ESTABLISHED_REPLY: u64 = 3;
+/// `IP_CT_RELATED_REPLY`: an ICMP error about what the connection's opener sent.
+const RELATED_REPLY: u64 = 4;
+/// `IP_CT_UNTRACKED`, without a pointer.
+const UNTRACKED: u64 = 7;
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const DCCP: u8 = 33;
+const SCTP: u8 = 132;
 
 /// True for an address that the node translates. One bit answers for all others, nearly always.
 #[inline(always)]
@@ -30,8 +44,8 @@ pub(crate) fn is_translated<const N: usize>(
     filter.words[bit / 64] & 1 << (bit % 64) != 0 && addresses.get_ptr(address).is_some()
 }
 
-/// Notes the connection of a packet under its flow. Where there is none (NOTRACK) or it cannot be
-/// read, the agent asks the kernel's table.
+/// Notes the connection of a packet under its flow. Where there is none or it cannot be read, the
+/// agent asks the kernel's table.
 #[inline(always)]
 pub(crate) fn note<K>(context: &TcContext, tracked: &TrackedFlows<K>, key: &K) {
     if let Some(connection) = connection(context) {
@@ -40,21 +54,50 @@ pub(crate) fn note<K>(context: &TcContext, tracked: &TrackedFlows<K>, key: &K) {
     }
 }
 
+/// The ports by which a packet without ports of its own belongs to a connection, as the pod's veth
+/// sees them, the pod's first: those of an ICMP error, and of a fragment after the first. `None`
+/// where the connection has none.
+#[inline(always)]
+pub(crate) fn ports(context: &TcContext) -> Option<([u8; 2], [u8; 2])> {
+    let offsets = conntrack_offsets();
+    let carried = carried(context, offsets)?;
+    // A client gets replies and knows the ports it asked for, a server those of its answers.
+    let tuple = match carried & !POINTER {
+        ESTABLISHED_REPLY | RELATED_REPLY => offsets.original,
+        _ => offsets.reply,
+    };
+    let tuple = (carried & POINTER) as usize + tuple as usize;
+    match read::<u8>(tuple + offset_of!(Tuple, protocol))? {
+        TCP | UDP | SCTP | DCCP => Some((
+            read(tuple + offset_of!(Tuple, source_port))?,
+            read(tuple + offset_of!(Tuple, destination_port))?,
+        )),
+        _ => None,
+    }
+}
+
 #[inline(always)]
 fn connection(context: &TcContext) -> Option<Tracked> {
     let offsets = conntrack_offsets();
+    let carried = carried(context, offsets)?;
+    if carried == UNTRACKED {
+        return Some(Tracked::UNTRACKED);
+    }
+    let connection = (carried & POINTER) as usize;
+    Some(Tracked {
+        original: read::<Tuple>(connection + offsets.original as usize)?,
+        reply: read::<Tuple>(connection + offsets.reply as usize)?,
+    })
+}
+
+/// The packet's `_nfct`; `None` where that is nothing or may not be looked for.
+#[inline(always)]
+fn carried(context: &TcContext, offsets: ConntrackOffsets) -> Option<u64> {
     if offsets.connection == 0 {
         return None;
     }
-    let buffer = context.skb.skb as usize;
-    let connection = read::<u64>(buffer + offsets.connection as usize)? & POINTER;
-    if connection == 0 {
-        return None;
-    }
-    Some(Tracked {
-        original: read::<Tuple>(connection as usize + offsets.original as usize)?,
-        reply: read::<Tuple>(connection as usize + offsets.reply as usize)?,
-    })
+    let carried = read::<u64>(context.skb.skb as usize + offsets.connection as usize)?;
+    (carried & POINTER != 0 || carried == UNTRACKED).then_some(carried)
 }
 
 /// Reads kernel memory; `None` where there is none at that address.

@@ -89,7 +89,7 @@ macro_rules! key_of {
                 true => fold_ephemeral(local_port, peer_port, ephemeral_ports()),
                 false => (local_port, peer_port),
             };
-            let key = $key {
+            let mut key = $key {
                 interface: interface(context),
                 local,
                 peer,
@@ -99,7 +99,14 @@ macro_rules! key_of {
                 direction: direction as u8,
                 pad: [0; 2],
             };
-            (key, translated && matches!(direction, Direction::Receive))
+            let noted = translated && matches!(direction, Direction::Receive);
+            if noted
+                && local_port | peer_port == 0
+                && let Some(ports) = conntrack::ports(context)
+            {
+                (key.local_port, key.peer_port) = ports;
+            }
+            (key, noted)
         }
     };
 }
@@ -135,8 +142,8 @@ fn on_the_wire<A>(context: &TcContext, headers: &Headers<A>) -> Count {
 }
 
 /// Adds to the totals, then to the flow; a flow that finds no room is added to the overflow, so
-/// that detail is lost and bytes are not. True for the flow's first packet in this set. Totals are an array, because its lookup is inline: a
-/// second hash lookup would cost as much as the first.
+/// that detail is lost and bytes are not. True for the flow's first packet in this set. Totals are
+/// an array, because its lookup is inline: a second hash lookup would cost as much as the first.
 #[inline(always)]
 fn add<K>(
     direction: Direction,

@@ -23,7 +23,6 @@ mod veth;
 mod zero;
 
 use std::{
-    collections::BTreeSet,
     net::IpAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -43,7 +42,7 @@ pub use self::{explain::Explanation, networks::Networks};
 use crate::model::{
     cluster::{Change, Name, Pod},
     snapshot::{PodLabels, Reason, Snapshot, WorkloadLabels, ZoneInfo},
-    traffic::{Direction, Drain, InterfaceChange},
+    traffic::{Direction, Drain, InterfaceChange, Translated},
 };
 
 /// What an operator may choose.
@@ -169,9 +168,8 @@ impl Account {
 
     /// The addresses for which conntrack must name the other end, if they have changed since this
     /// was asked last.
-    pub fn changed_translated_addresses(&mut self) -> Option<BTreeSet<IpAddr>> {
-        std::mem::take(&mut self.translated_changed)
-            .then(|| backends::translated_addresses(&self.names))
+    pub fn changed_translated(&mut self) -> Option<Translated> {
+        std::mem::take(&mut self.translated_changed).then(|| backends::translated(&self.names))
     }
 
     /// All traffic numbers as of the last drain.

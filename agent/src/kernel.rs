@@ -23,7 +23,7 @@ mod tests;
 pub mod translate;
 pub mod warnings;
 
-use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, time::Instant};
+use std::{path::PathBuf, time::Instant};
 
 use anyhow::{Context as _, Result};
 
@@ -37,7 +37,7 @@ use self::{
     skipped::Skipped,
     translate::{Methods, Translator},
 };
-use crate::model::traffic::Drain;
+use crate::model::traffic::{Drain, Translated};
 
 /// What the programs and maps are loaded with.
 #[derive(Clone, Debug)]
@@ -152,8 +152,8 @@ impl Kernel {
     ///
     /// # Errors
     /// When there are more than the kernel's set holds.
-    pub fn set_translated(&mut self, addresses: BTreeSet<IpAddr>) -> Result<()> {
-        self.translator.set_addresses(addresses)
+    pub fn set_translated(&mut self, translated: Translated) -> Result<()> {
+        self.translator.set_addresses(translated)
     }
 
     /// Questions asked of the connection table so far, and those that could not be asked.

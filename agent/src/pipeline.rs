@@ -104,10 +104,10 @@ impl Pipeline {
 
     /// Tells the programs which addresses are not their owners'.
     fn translate_for_services(&mut self) {
-        let Some(addresses) = self.account.changed_translated_addresses() else {
+        let Some(translated) = self.account.changed_translated() else {
             return;
         };
-        if let Err(error) = self.kernel.set_translated(addresses) {
+        if let Err(error) = self.kernel.set_translated(translated) {
             tracing::error!("backends of some Services will not be named: {error:#}");
         }
     }
@@ -227,6 +227,7 @@ impl Pipeline {
     }
 
     fn try_drain(&mut self) -> Result<()> {
+        self.translate_for_services();
         let drain = self.kernel.drain()?;
         self.metrics.set_flows(drain.flows.len() as u64);
         let gone = self.kernel.clear()?;
@@ -235,6 +236,8 @@ impl Pipeline {
             self.account
                 .interface(InterfaceChange::Gone(index), drain.until);
         }
+        let (asked, failed) = self.kernel.asked();
+        self.metrics.set_conntrack_questions(asked, failed);
         for (reason, total) in self.kernel.skipped().context("skip counters")? {
             self.metrics.set_skipped(reason, total);
         }

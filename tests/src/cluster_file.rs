@@ -1,6 +1,8 @@
 //! The cluster file: a Kubernetes `List` as `kubectl get nodes,pods,services,endpointslices -A
 //! -o json` prints it.
 
+mod service;
+
 use std::{fs, net::IpAddr, path::Path};
 
 use anyhow::{Context, Result};
@@ -9,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     names::{chain_suffix, hex},
     node::Node,
-    plan::{Owner, PodPlan, ServicePlan, Transport},
+    plan::{Owner, PodPlan, ServicePlan},
     pod::Pod,
 };
 
@@ -21,12 +23,15 @@ pub(crate) fn render<'a>(
     nodes: &[Node],
     announced: impl Iterator<Item = &'a Pod>,
     wired: &[Pod],
+    host_pods: &[PodPlan],
     services: &[ServicePlan],
 ) -> String {
     let mut items: Vec<Value> = nodes.iter().map(node).collect();
     items.extend(announced.map(pod));
-    items.extend(services.iter().map(service));
-    items.extend(services.iter().filter_map(|service| slice(service, wired)));
+    items.extend(host_pods.iter().filter_map(|plan| host_pod(plan, nodes)));
+    items.extend(services.iter().map(service::object));
+    let slices = services.iter();
+    items.extend(slices.filter_map(|service| service::slice(service, wired, nodes)));
     let list = json!({
         "apiVersion": "v1",
         "items": items,
@@ -79,19 +84,27 @@ fn node(node: &Node) -> Value {
 }
 
 fn pod(pod: &Pod) -> Value {
-    let plan = &pod.info().plan;
-    let addresses: Vec<Value> = pod
-        .addresses()
-        .iter()
-        .map(|ip| json!({ "ip": ip }))
-        .collect();
+    pod_object(&pod.info().plan, pod.node(), pod.addresses())
+}
+
+/// A pod of its node's network has the node's address; `None` for a node that is none.
+fn host_pod(plan: &PodPlan, nodes: &[Node]) -> Option<Value> {
+    let node = nodes.iter().find(|node| node.name() == plan.node)?;
+    let mut object = pod_object(plan, node, &[node.address()]);
+    object["spec"]["hostNetwork"] = json!(true);
+    Some(object)
+}
+
+fn pod_object(plan: &PodPlan, node: &Node, addresses: &[IpAddr]) -> Value {
+    let key = format!("{}/{}", plan.namespace, plan.name);
+    let all: Vec<Value> = addresses.iter().map(|ip| json!({ "ip": ip })).collect();
     let mut metadata = json!({
         "creationTimestamp": CREATED,
         "labels": labels(plan),
         "name": plan.name,
         "namespace": plan.namespace,
         "resourceVersion": "2001",
-        "uid": uid("Pod", &pod.key()),
+        "uid": uid("Pod", &key),
     });
     if let Some((kind, version, owner)) = owner(plan) {
         metadata["ownerReferences"] = json!([{
@@ -105,16 +118,16 @@ fn pod(pod: &Pod) -> Value {
         "metadata": metadata,
         "spec": {
             "containers": [{ "image": "lab/pause:1", "name": "main" }],
-            "nodeName": pod.node().object_name(),
+            "nodeName": node.object_name(),
             "restartPolicy": "Always",
         },
         "status": {
             "conditions": [{ "status": "True", "type": "Ready" }],
-            "hostIP": pod.node().address(),
-            "hostIPs": [{ "ip": pod.node().address() }],
+            "hostIP": node.address(),
+            "hostIPs": [{ "ip": node.address() }],
             "phase": "Running",
-            "podIP": pod.address(),
-            "podIPs": addresses,
+            "podIP": addresses[0],
+            "podIPs": all,
             "startTime": CREATED,
         },
     })
@@ -165,110 +178,6 @@ fn template_hash(name: &str) -> String {
 /// A CronJob names its Jobs by the scheduled minute since 1970: here that of [`CREATED`].
 fn job(cron_job: &str) -> String {
     format!("{cron_job}-29460060")
-}
-
-fn service(service: &ServicePlan) -> Value {
-    let ports: Vec<Value> = service
-        .ports
-        .iter()
-        .map(|port| {
-            let mut value = json!({
-                "name": port.name, "port": port.port,
-                "protocol": upper(port.protocol), "targetPort": port.target_port,
-            });
-            if let Some(number) = port.node_port {
-                value["nodePort"] = json!(number);
-            }
-            value
-        })
-        .collect();
-    let has_node_port = service.ports.iter().any(|port| port.node_port.is_some());
-    json!({
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {
-            "creationTimestamp": CREATED,
-            "name": service.name,
-            "namespace": service.namespace,
-            "resourceVersion": "3001",
-            "uid": uid("Service", &format!("{}/{}", service.namespace, service.name)),
-        },
-        "spec": {
-            "clusterIP": service.cluster_ip,
-            "clusterIPs": [service.cluster_ip],
-            "internalTrafficPolicy": "Cluster",
-            "ipFamilies": [if service.cluster_ip.is_ipv4() { "IPv4" } else { "IPv6" }],
-            "ipFamilyPolicy": "SingleStack",
-            "ports": ports,
-            "selector": { "app": service.name },
-            "sessionAffinity": "None",
-            "type": if has_node_port { "NodePort" } else { "ClusterIP" },
-        },
-        "status": { "loadBalancer": {} },
-    })
-}
-
-/// `None` for a Service without ports, which has no slice.
-fn slice(service: &ServicePlan, wired: &[Pod]) -> Option<Value> {
-    if service.ports.is_empty() {
-        return None;
-    }
-    let endpoints: Vec<Value> = service
-        .backends
-        .iter()
-        .map(|address| endpoint(*address, wired))
-        .collect();
-    let ports: Vec<Value> = service
-        .ports
-        .iter()
-        .map(|port| {
-            json!({
-                "name": port.name, "port": port.target_port, "protocol": upper(port.protocol),
-            })
-        })
-        .collect();
-    let name = format!("{}-{}", service.name, &template_hash(&service.name)[..5]);
-    Some(json!({
-        "addressType": if service.cluster_ip.is_ipv4() { "IPv4" } else { "IPv6" },
-        "apiVersion": "discovery.k8s.io/v1",
-        "endpoints": endpoints,
-        "kind": "EndpointSlice",
-        "metadata": {
-            "creationTimestamp": CREATED,
-            "labels": {
-                "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
-                "kubernetes.io/service-name": service.name,
-            },
-            "name": name,
-            "namespace": service.namespace,
-            "resourceVersion": "4001",
-            "uid": uid("EndpointSlice", &format!("{}/{name}", service.namespace)),
-        },
-        "ports": ports,
-    }))
-}
-
-fn endpoint(address: IpAddr, wired: &[Pod]) -> Value {
-    let mut endpoint = json!({
-        "addresses": [address],
-        "conditions": { "ready": true, "serving": true, "terminating": false },
-    });
-    if let Some(pod) = wired.iter().find(|pod| pod.addresses().contains(&address)) {
-        endpoint["nodeName"] = json!(pod.node().object_name());
-        endpoint["zone"] = json!(pod.node().zone().name());
-        endpoint["targetRef"] = json!({
-            "kind": "Pod", "name": pod.name(), "namespace": pod.kubernetes_namespace(),
-            "uid": uid("Pod", &pod.key()),
-        });
-    }
-    endpoint
-}
-
-fn upper(protocol: Transport) -> &'static str {
-    match protocol {
-        Transport::Tcp => "TCP",
-        Transport::Udp => "UDP",
-    }
 }
 
 /// A stable identifier in the form of a UUID.

@@ -21,7 +21,7 @@ use crate::{
     names::{LabName, host_veth},
     namespace::Namespace,
     node::Node,
-    plan::{PodPlan, ServicePlan},
+    plan::{KubeProxy, PodPlan, ServicePlan},
     pod::{Pod, PodInfo},
     sweep, tool,
     truth::{self, Count, POD_TRUTH, Truth},
@@ -42,7 +42,11 @@ pub struct Lab {
     pods: Vec<Pod>,
     pods_made: usize,
     announced: BTreeSet<String>,
+    host_pods: Vec<PodPlan>,
     services: Vec<ServicePlan>,
+    kube_proxy: KubeProxy,
+    outside: Vec<IpAddr>,
+    dns_cache_for: Option<IpAddr>,
     keep: bool,
     /// Held for as long as the lab stands.
     _lock: UnixListener,
@@ -205,9 +209,14 @@ impl Lab {
     pub fn add_service(&mut self, service: ServicePlan) -> Result<()> {
         self.services.push(service);
         for node in &self.nodes {
-            raise::load_rules(node, &self.services)?;
+            self.load_rules(node)?;
         }
         self.write_cluster_file()
+    }
+
+    /// Replaces all iptables rules of a node by `dump`, as `iptables-save` prints them.
+    pub fn load_iptables(&self, node: &Node, dump: &str) -> Result<()> {
+        tool::feed(&mut node.namespace().command("iptables-restore"), dump)
     }
 
     /// The text of the cluster file as the lab stands now.
@@ -216,7 +225,13 @@ impl Lab {
             .pods
             .iter()
             .filter(|pod| self.announced.contains(&pod.key()));
-        cluster_file::render(&self.nodes, pods, &self.pods, &self.services)
+        cluster_file::render(
+            &self.nodes,
+            pods,
+            &self.pods,
+            &self.host_pods,
+            &self.services,
+        )
     }
 
     /// Writes the cluster file anew, in one step.
@@ -243,11 +258,7 @@ impl Lab {
 
     /// True for addresses whose packets enter the router over an uplink.
     fn is_inside(&self, address: IpAddr) -> bool {
-        self.pod_at(address).is_some()
-            || self
-                .nodes
-                .iter()
-                .any(|node| [node.address(), node.address_v6()].contains(&address))
+        self.pod_at(address).is_some() || self.nodes.iter().any(|node| node.has(address))
     }
 
     fn pod_info(&self, plan: PodPlan, number: usize, namespace: Namespace) -> Result<PodInfo> {

@@ -50,7 +50,7 @@ pub use lab::Lab;
 pub use metrics::{Metrics, Sample};
 pub use namespace::Namespace;
 pub use node::Node;
-pub use plan::{NodePlan, Owner, Plan, PodPlan, ServicePlan, ServicePort, Transport};
+pub use plan::{KubeProxy, NodePlan, Owner, Plan, PodPlan, ServicePlan, ServicePort, Transport};
 pub use pod::Pod;
 pub use sweep::remove;
 pub use truth::{Count, Record, Truth, Way, count};

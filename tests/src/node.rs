@@ -95,6 +95,11 @@ impl Node {
         self.0.addresses.primary_v6().into()
     }
 
+    /// True for an address of the node's own.
+    pub(crate) fn has(&self, address: IpAddr) -> bool {
+        [self.address(), self.address_v6()].contains(&address)
+    }
+
     /// The address at which the machine's root namespace reaches the node.
     pub fn management_address(&self) -> IpAddr {
         self.0.management.inside.into()

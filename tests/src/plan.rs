@@ -1,6 +1,10 @@
 //! What a lab shall look like, before anything is raised.
 
+mod service;
+
 use std::net::IpAddr;
+
+pub use service::{ServicePlan, ServicePort, Transport};
 
 use crate::address::{Family, Zone};
 
@@ -14,7 +18,21 @@ pub struct Plan {
     pub(crate) veth_offloads: bool,
     pub(crate) nodes: Vec<NodePlan>,
     pub(crate) pods: Vec<PodPlan>,
+    pub(crate) host_pods: Vec<PodPlan>,
     pub(crate) services: Vec<ServicePlan>,
+    pub(crate) kube_proxy: KubeProxy,
+    pub(crate) outside: Vec<IpAddr>,
+    pub(crate) dns_cache_for: Option<IpAddr>,
+}
+
+/// How kube-proxy writes its rules. IPVS is not among them: it needs a kernel with `ip_vs`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KubeProxy {
+    /// `--proxy-mode iptables`, EKS' default.
+    #[default]
+    Iptables,
+    /// `--proxy-mode nftables`
+    Nftables,
 }
 
 impl Plan {
@@ -41,7 +59,11 @@ impl Plan {
             veth_offloads: false,
             nodes: Vec::new(),
             pods: Vec::new(),
+            host_pods: Vec::new(),
             services: Vec::new(),
+            kube_proxy: KubeProxy::default(),
+            outside: Vec::new(),
+            dns_cache_for: None,
         }
     }
 
@@ -84,9 +106,35 @@ impl Plan {
         self
     }
 
+    /// Adds a pod of its node's own network: an object of the API and nothing else.
+    pub fn host_pod(mut self, pod: PodPlan) -> Self {
+        self.host_pods.push(pod);
+        self
+    }
+
     /// Adds a Service.
     pub fn service(mut self, service: ServicePlan) -> Self {
         self.services.push(service);
+        self
+    }
+
+    /// How every node's kube-proxy writes its rules.
+    pub fn kube_proxy(mut self, mode: KubeProxy) -> Self {
+        self.kube_proxy = mode;
+        self
+    }
+
+    /// Adds a host that is no part of the cluster, such as a network interface of the control
+    /// plane or a database. It lives in the internet's namespace; the VPC's router knows the way.
+    pub fn outside(mut self, address: IpAddr) -> Self {
+        self.outside.push(address);
+        self
+    }
+
+    /// Gives every node NodeLocal DNS: the node itself has 169.254.20.10 and the cluster DNS'
+    /// address `cluster_dns`, and conntrack leaves both alone.
+    pub fn node_local_dns(mut self, cluster_dns: IpAddr) -> Self {
+        self.dns_cache_for = Some(cluster_dns);
         self
     }
 }
@@ -179,97 +227,6 @@ impl PodPlan {
     /// passes the tc hook one wire packet at a time and interface counters are truth.
     pub fn without_offloads(mut self) -> Self {
         self.offloads = false;
-        self
-    }
-}
-
-/// A Service with its backends, which need not be pods of the lab.
-#[derive(Clone, Debug)]
-pub struct ServicePlan {
-    pub(crate) namespace: String,
-    pub(crate) name: String,
-    pub(crate) cluster_ip: IpAddr,
-    pub(crate) ports: Vec<ServicePort>,
-    pub(crate) backends: Vec<IpAddr>,
-}
-
-/// One port of a Service.
-#[derive(Clone, Debug)]
-pub struct ServicePort {
-    /// The port's name in the Service object.
-    pub name: String,
-    /// Layer 4.
-    pub protocol: Transport,
-    /// Port at the cluster address.
-    pub port: u16,
-    /// Port at the backends.
-    pub target_port: u16,
-    /// Port at every node, where the Service has one.
-    pub node_port: Option<u16>,
-}
-
-/// A protocol with ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Transport {
-    /// TCP
-    Tcp,
-    /// UDP
-    Udp,
-}
-
-impl Transport {
-    /// The name in lower case, as iptables writes it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-        }
-    }
-
-    /// The number in the IP header.
-    pub fn number(self) -> u8 {
-        match self {
-            Self::Tcp => 6,
-            Self::Udp => 17,
-        }
-    }
-}
-
-impl ServicePlan {
-    /// A Service without ports and backends.
-    pub fn new(namespace: &str, name: &str, cluster_ip: IpAddr) -> Self {
-        Self {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-            cluster_ip,
-            ports: Vec::new(),
-            backends: Vec::new(),
-        }
-    }
-
-    /// Adds a port.
-    pub fn port(mut self, protocol: Transport, port: u16, target_port: u16) -> Self {
-        self.ports.push(ServicePort {
-            name: format!("{}-{port}", protocol.name()),
-            protocol,
-            port,
-            target_port,
-            node_port: None,
-        });
-        self
-    }
-
-    /// Opens the last port added on every node too.
-    pub fn node_port(mut self, node_port: u16) -> Self {
-        if let Some(port) = self.ports.last_mut() {
-            port.node_port = Some(node_port);
-        }
-        self
-    }
-
-    /// Adds a backend.
-    pub fn backend(mut self, address: IpAddr) -> Self {
-        self.backends.push(address);
         self
     }
 }

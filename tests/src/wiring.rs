@@ -2,6 +2,7 @@
 //! nothing run: [`crate::Lab`] feeds it to the tools.
 
 pub(crate) mod aws_rules;
+pub(crate) mod dns_cache;
 pub(crate) mod kube_proxy;
 pub(crate) mod node;
 pub(crate) mod pod;

@@ -1,13 +1,11 @@
 //! How the backends behind Service addresses were named, and the addresses for which conntrack
 //! must name them.
 
-use std::{collections::BTreeSet, net::IpAddr};
-
 use super::{
     pending::Held,
     resolve::{Names, Peer},
 };
-use crate::model::traffic::{BackendMethod, Count};
+use crate::model::traffic::{BackendMethod, Count, Translated};
 
 /// Traffic to Service addresses by the method that named its backend.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,8 +35,11 @@ impl Backends {
 }
 
 /// The addresses of Services, and the node's own: behind both is somebody else.
-pub(crate) fn translated_addresses(names: &Names) -> BTreeSet<IpAddr> {
+pub(crate) fn translated(names: &Names) -> Translated {
     let home = names.book.node(&names.home);
     let own = home.into_iter().flat_map(|node| &node.addresses);
-    own.chain(names.book.service_addresses()).copied().collect()
+    Translated {
+        node: own.copied().collect(),
+        services: names.book.service_addresses().copied().collect(),
+    }
 }

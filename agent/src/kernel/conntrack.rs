@@ -12,6 +12,15 @@ pub(super) mod table;
 
 use std::net::{IpAddr, SocketAddr};
 
+/// What a packet to a pod carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carried {
+    /// The connection that it belongs to, or that it is about.
+    Connection(Connection),
+    /// Word that conntrack left it alone: nobody has translated its source.
+    Untracked,
+}
+
 /// One connection as the two tuples say, in addresses and ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Connection {
@@ -26,8 +35,9 @@ impl Connection {
     /// The real other end of a flow between `local` and `peer` as a veth sees it.
     ///
     /// The client's veth sees the original destination, and the reply comes from the backend. The
-    /// server's veth sees the reply's destination, and the original source is the client. `None`
-    /// for a flow of another connection: an ICMP error carries that of the packet it is about.
+    /// server's veth sees the reply's destination, and the original source is the client. An ICMP
+    /// error about the connection comes from the same end; the programs give it the connection's
+    /// ports. `None` for a flow of another connection.
     pub(super) fn other_end(
         &self,
         protocol: u8,
@@ -36,7 +46,7 @@ impl Connection {
     ) -> Option<SocketAddr> {
         let [client, asked_for] = self.original;
         let [backend, answered] = self.reply;
-        if protocol != self.protocol {
+        if protocol != self.protocol && !is_icmp(protocol) {
             return None;
         }
         if (client, asked_for) == (local, peer) {
@@ -44,6 +54,10 @@ impl Connection {
         }
         ((backend, answered) == (local, peer)).then_some(client)
     }
+}
+
+fn is_icmp(protocol: u8) -> bool {
+    [libc::IPPROTO_ICMP, libc::IPPROTO_ICMPV6].contains(&i32::from(protocol))
 }
 
 /// An address of the family that the kernel says; `None` for any other.
@@ -92,9 +106,20 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_about_a_connection_is_not_of_it() {
-        let icmp = service().other_end(1, at("192.168.7.62:0"), at("10.100.0.10:0"));
-        assert_eq!(icmp, None);
+    fn an_error_comes_from_the_other_end_of_the_connection_it_is_about() {
+        let icmp = |ports: [u16; 2]| {
+            let local = SocketAddr::new(at("192.168.7.62:0").ip(), ports[0]);
+            let peer = SocketAddr::new(at("10.100.0.10:0").ip(), ports[1]);
+            service().other_end(1, local, peer)
+        };
+        assert_eq!(icmp([40000, 80]), Some(at("192.168.79.49:8080")));
+        assert_eq!(icmp([0, 0]), None);
+    }
+
+    #[test]
+    fn another_connection_says_nothing() {
+        let udp = service().other_end(17, at("192.168.7.62:40000"), at("10.100.0.10:80"));
+        assert_eq!(udp, None);
         let other = service().other_end(6, at("192.168.7.62:40001"), at("10.100.0.10:80"));
         assert_eq!(other, None);
     }

@@ -18,7 +18,7 @@ use zonemeter_common::{Control, FlowKey4, FlowKey6, Totals, conntrack::Tracked};
 
 use super::{
     batch::BatchMap,
-    conntrack::noted::connection,
+    conntrack::noted::carried,
     grace,
     maps::{Written, nr_cpus},
     translate::{Noted, question},
@@ -231,8 +231,8 @@ impl Sets {
 
 /// Keeps a connection that can be read; one that cannot is asked for like one that is not noted.
 fn note(noted: &mut Noted, flow: Option<Flow>, tracked: &[Tracked]) {
-    if let (Some(flow), Some(connection)) = (flow, tracked.first().and_then(connection)) {
-        noted.insert(question(&flow), connection);
+    if let (Some(flow), Some(carried)) = (flow, tracked.first().and_then(carried)) {
+        noted.insert(question(&flow), carried);
     }
 }
 

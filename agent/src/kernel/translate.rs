@@ -8,11 +8,11 @@ use std::{
 use anyhow::Result;
 
 use super::conntrack::{
-    Connection,
+    Carried,
     addresses::Addresses,
     table::{Question, Table},
 };
-use crate::model::traffic::{BackendMethod, Drain, Flow, RealPeer};
+use crate::model::traffic::{BackendMethod, Drain, Flow, RealPeer, Translated};
 
 /// Which ways of naming a backend are in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,37 +24,41 @@ pub struct Methods {
 }
 
 /// What the programs noted in one drain.
-pub(super) type Noted = HashMap<Question, Connection>;
+pub(super) type Noted = HashMap<Question, Carried>;
+
+/// The real other ends of flows.
+type Known = HashMap<Question, RealPeer>;
 
 /// Knows the translated addresses and what flows to them were last.
 pub(super) struct Translator {
     addresses: Addresses,
-    wanted: BTreeSet<IpAddr>,
+    translated: Translated,
     table: Option<Table>,
     /// The flows of the last drain: one that goes on without a packet to the pod keeps its name.
     /// No longer than one drain, because ports are used again.
-    last: HashMap<Question, SocketAddr>,
+    last: Known,
     asked: u64,
     failed: u64,
 }
 
 impl Translator {
     pub(super) fn new(addresses: Addresses, table: Option<Table>) -> Self {
-        let (wanted, last) = (BTreeSet::new(), HashMap::new());
         Self {
             addresses,
-            wanted,
+            translated: Translated::default(),
             table,
-            last,
+            last: Known::new(),
             asked: 0,
             failed: 0,
         }
     }
 
     /// From now on, exactly flows to these addresses are translated.
-    pub(super) fn set_addresses(&mut self, wanted: BTreeSet<IpAddr>) -> Result<()> {
-        self.addresses.set(&wanted)?;
-        self.wanted = wanted;
+    pub(super) fn set_addresses(&mut self, translated: Translated) -> Result<()> {
+        let Translated { node, services } = &translated;
+        self.addresses
+            .set(&node.union(services).copied().collect())?;
+        self.translated = translated;
         Ok(())
     }
 
@@ -65,57 +69,77 @@ impl Translator {
 
     /// Fills [`Flow::real_peer`], by what the programs noted, by what is still known, by asking.
     pub(super) fn translate(&mut self, drain: &mut Drain, noted: &Noted) {
-        let mut known = HashMap::new();
-        let mut unknown = Vec::new();
-        for flow in drain
+        let questions: BTreeSet<Question> = drain
             .flows
-            .iter_mut()
-            .filter(|flow| self.wanted.contains(&flow.peer))
-        {
-            let question = question(flow);
-            let by_packet = noted
-                .get(&question)
-                .and_then(|connection| other_end(connection, &question))
-                .or_else(|| self.last.get(&question).copied());
-            match by_packet {
-                Some(end) => {
-                    flow.real_peer = Some(real_peer(end, BackendMethod::Packet));
-                    known.insert(question, end);
-                }
-                None => unknown.push(question),
+            .iter()
+            .filter(|flow| self.is_translated(flow.peer))
+            .map(question)
+            .collect();
+        let mut known = Known::new();
+        let mut unknown = Vec::new();
+        for question in &questions {
+            let carried = noted.get(question);
+            let named = carried.and_then(|carried| self.named(carried, question));
+            match named.or_else(|| self.last.get(question).copied()) {
+                Some(peer) => drop(known.insert(*question, peer)),
+                None if question.has_ports() => unknown.push(*question),
+                None => {}
             }
         }
-        self.ask(&unknown, &mut known);
-        for flow in drain
-            .flows
-            .iter_mut()
-            .filter(|flow| flow.real_peer.is_none())
-        {
-            let end = known.get(&question(flow)).copied();
-            flow.real_peer = end.map(|end| real_peer(end, BackendMethod::Table));
+        known.extend(self.ask(&unknown));
+        let pairs = pairs(&questions, &known);
+        for flow in &mut drain.flows {
+            let question = question(flow);
+            flow.real_peer = known
+                .get(&question)
+                .or_else(|| pairs.get(&pair(&question))?.as_ref())
+                .copied();
         }
         self.last = known;
     }
 
-    fn ask(&mut self, questions: &[Question], known: &mut HashMap<Question, SocketAddr>) {
-        let unique: Vec<Question> =
-            BTreeSet::from_iter(questions.iter().copied().filter(|q| !known.contains_key(q)))
-                .into_iter()
-                .collect();
-        let Some(table) = self.table.as_mut().filter(|_| !unique.is_empty()) else {
-            return;
+    fn is_translated(&self, peer: IpAddr) -> bool {
+        self.translated.services.contains(&peer) || self.translated.node.contains(&peer)
+    }
+
+    /// Whom a packet named. One from a Service address that nobody has translated comes from this
+    /// very node, which has the address too, as NodeLocal DNS has that of the cluster's DNS.
+    fn named(&self, carried: &Carried, question: &Question) -> Option<RealPeer> {
+        let peer = question.peer;
+        let end = match carried {
+            Carried::Connection(connection) => {
+                connection.other_end(question.protocol, question.local, peer)?
+            }
+            Carried::Untracked => {
+                let mut own = self.translated.node.iter();
+                let own = own.find(|own| own.is_ipv4() == peer.is_ipv4())?;
+                SocketAddr::new(*own, peer.port())
+            }
         };
-        self.asked += unique.len() as u64;
-        match table.ask(&unique) {
+        Some(real_peer(end, BackendMethod::Packet))
+    }
+
+    fn ask(&mut self, questions: &[Question]) -> Known {
+        let Some(table) = self.table.as_mut().filter(|_| !questions.is_empty()) else {
+            return Known::new();
+        };
+        self.asked += questions.len() as u64;
+        match table.ask(questions) {
             Ok(answers) => {
-                let found = unique.iter().zip(answers).filter_map(|(question, answer)| {
-                    Some((*question, other_end(&answer?, question)?))
-                });
-                known.extend(found);
+                let answered = questions
+                    .iter()
+                    .zip(answers)
+                    .filter_map(|(question, answer)| {
+                        let end =
+                            answer?.other_end(question.protocol, question.local, question.peer)?;
+                        Some((*question, real_peer(end, BackendMethod::Table)))
+                    });
+                answered.collect()
             }
             Err(error) => {
-                self.failed += unique.len() as u64;
+                self.failed += questions.len() as u64;
                 tracing::warn!("{error:#}");
+                Known::new()
             }
         }
     }
@@ -130,8 +154,27 @@ pub(super) fn question(flow: &Flow) -> Question {
     }
 }
 
-fn other_end(connection: &Connection, question: &Question) -> Option<SocketAddr> {
-    connection.other_end(question.protocol, question.local, question.peer)
+/// The same flow without its ports: what fragments after the first are seen as.
+fn pair(question: &Question) -> Question {
+    Question {
+        protocol: question.protocol,
+        local: SocketAddr::new(question.local.ip(), 0),
+        peer: SocketAddr::new(question.peer.ip(), 0),
+    }
+}
+
+/// The other ends of fragments: a fragment belongs to one of the flows between the same addresses,
+/// which is known where all these have the same other end; `None` where they differ.
+fn pairs(questions: &BTreeSet<Question>, known: &Known) -> HashMap<Question, Option<RealPeer>> {
+    let mut pairs = HashMap::new();
+    for question in questions.iter().filter(|question| question.has_ports()) {
+        let end = known.get(question).copied();
+        let common = pairs.entry(pair(question)).or_insert(end);
+        if common.map(|peer| peer.address) != end.map(|peer| peer.address) {
+            *common = None;
+        }
+    }
+    pairs
 }
 
 fn real_peer(end: SocketAddr, method: BackendMethod) -> RealPeer {

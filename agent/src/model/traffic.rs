@@ -1,7 +1,7 @@
 //! What a drain of the kernel maps brings: numbers by interface index and address, nothing
 //! resolved.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Instant};
 
 pub use zonemeter_common::{Count, Direction, SkipReason};
 
@@ -58,6 +58,16 @@ pub struct RealPeer {
     pub port: u16,
     /// How it was found.
     pub method: BackendMethod,
+}
+
+/// The addresses behind which the node puts somebody else: there conntrack must name the other
+/// end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Translated {
+    /// The node's own: NodePorts, and masqueraded connections.
+    pub node: BTreeSet<IpAddr>,
+    /// Those of Services.
+    pub services: BTreeSet<IpAddr>,
 }
 
 /// Ways to find the other end behind a translated address, in the order in which they are tried.

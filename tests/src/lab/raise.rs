@@ -21,10 +21,10 @@ use crate::{
     names::{LabName, check_node},
     namespace::Namespace,
     node::{Management, Node, NodeInfo},
-    plan::{NodePlan, Plan, ServicePlan},
+    plan::{KubeProxy, NodePlan, Plan},
     pod::Pod,
     sweep, tool, truth,
-    wiring::{self, kube_proxy, node, pod, vpc},
+    wiring::{self, aws_rules, dns_cache, kube_proxy, node, pod, vpc},
 };
 
 /// Segmentation and joining, everything that makes an skb differ from a wire packet.
@@ -77,7 +77,11 @@ impl Lab {
             pods: Vec::new(),
             pods_made: 0,
             announced: BTreeSet::new(),
+            host_pods: plan.host_pods,
             services: plan.services,
+            kube_proxy: plan.kube_proxy,
+            outside: plan.outside,
+            dns_cache_for: plan.dns_cache_for,
             keep: false,
             directory,
             name,
@@ -97,8 +101,10 @@ impl Lab {
         self.configure_fabric()?;
         for node in &self.nodes {
             node.namespace().ip(&node::lines(node.info()))?;
+            if let Some(cluster_dns) = self.dns_cache_for {
+                node.namespace().ip(&dns_cache::lines(cluster_dns))?;
+            }
             node.namespace().sysctl(&node::link_sysctls())?;
-            load_rules(node, &self.services)?;
             for (eni, _) in node.info().uplinks() {
                 offloads_off(node.namespace(), &format!("eth{eni}"))?;
             }
@@ -109,6 +115,9 @@ impl Lab {
         for pod in self.make_pods(pods)? {
             self.announced.insert(pod.key());
         }
+        for node in &self.nodes {
+            self.load_rules(node)?;
+        }
         for namespace in [&self.router, &self.internet] {
             namespace.wait_for_links()?;
         }
@@ -117,6 +126,36 @@ impl Lab {
         }
         fs::write(self.networks_file(), networks_yaml()).context("write the networks file")?;
         self.write_cluster_file()
+    }
+
+    /// Replaces a node's rules by those for the lab's Services.
+    pub(super) fn load_rules(&self, node: &Node) -> Result<()> {
+        let (inside, here) = (node.namespace(), kube_proxy::Here::new(node, &self.pods));
+        let (chains, rules) = (
+            aws_rules::NAT_CHAINS,
+            aws_rules::nat(node.info().addresses.eni_v4(0)),
+        );
+        let mut iptables = aws_rules::mangle();
+        let mut ip6tables = String::new();
+        match self.kube_proxy {
+            KubeProxy::Iptables => {
+                let both = |v4, chains, rules| {
+                    kube_proxy::iptables::rules(&here, &self.services, v4, chains, rules)
+                };
+                iptables.push_str(&both(true, chains, &rules));
+                ip6tables = both(false, "", "");
+            }
+            KubeProxy::Nftables => {
+                iptables.push_str(&format!("*nat\n{chains}{rules}COMMIT\n"));
+                let rules = kube_proxy::nftables::rules(&here, &self.services);
+                tool::feed(inside.command("nft").args(["-f", "-"]), &rules)?;
+            }
+        }
+        if let Some(cluster_dns) = self.dns_cache_for {
+            iptables.push_str(&dns_cache::rules(cluster_dns));
+        }
+        tool::feed(&mut inside.command("iptables-restore"), &iptables)?;
+        tool::feed(&mut inside.command("ip6tables-restore"), &ip6tables)
     }
 
     fn lay_cables(&self) -> Result<()> {
@@ -139,6 +178,8 @@ impl Lab {
         self.router.ip(&lines)?;
         self.router.sysctl(&vpc::router_sysctls(&infos))?;
         self.internet.ip(&vpc::internet())?;
+        self.router.ip(&vpc::to_outside(&self.outside))?;
+        self.internet.ip(&vpc::outside(&self.outside))?;
         for (_, link) in infos.iter().flat_map(NodeInfo::uplinks) {
             offloads_off(&self.router, &link)?;
         }
@@ -197,20 +238,6 @@ pub(super) fn wire_pods(pods: &[Pod], mtu: u32, veth_offloads: bool) -> Result<(
     }
     pods.iter()
         .try_for_each(|pod| pod.namespace().wait_for_links())
-}
-
-/// Replaces a node's iptables rules by those for `services`.
-pub(super) fn load_rules(node: &Node, services: &[ServicePlan]) -> Result<()> {
-    let address = node.info().addresses.eni_v4(0);
-    let inside = node.namespace();
-    tool::feed(
-        &mut inside.command("iptables-restore"),
-        &kube_proxy::rules_v4(address, services),
-    )?;
-    tool::feed(
-        &mut inside.command("ip6tables-restore"),
-        &kube_proxy::rules_v6(services),
-    )
 }
 
 fn make_nodes(plans: &[NodePlan], lab: &LabName) -> Result<Vec<Node>> {

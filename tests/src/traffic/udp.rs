@@ -67,6 +67,12 @@ pub fn udp_send(
     join(sink)?.pop().context("the sink saw no sender")
 }
 
+/// Sends `what` from one socket and waits for nobody.
+pub fn udp_send_only(from: &Namespace, server: SocketAddr, what: Datagrams) -> Result<()> {
+    from.run(|| send(server, what))?
+        .with_context(|| format!("send to {server}"))
+}
+
 /// Sends one datagram of `size` bytes from each of the source ports `ports`: as many flows.
 pub fn udp_flows(
     from: &Namespace,

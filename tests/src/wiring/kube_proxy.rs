@@ -1,149 +1,68 @@
-//! kube-proxy's iptables rules for the lab's Services, in the chains and the order that
-//! `pkg/proxy/iptables` of Kubernetes renders.
+//! kube-proxy's rules for the lab's Services, as its proxiers render them on one node.
 
-use std::{fmt::Write, net::IpAddr};
+pub(crate) mod iptables;
+pub(crate) mod nftables;
+
+use std::net::IpAddr;
 
 use crate::{
-    names::chain_suffix,
+    node::Node,
     plan::{ServicePlan, ServicePort},
-    wiring::aws_rules,
+    pod::Pod,
 };
 
-/// The complete rule set of a node for `iptables-restore`.
-pub(crate) fn rules_v4(node: std::net::Ipv4Addr, services: &[ServicePlan]) -> String {
-    let aws = aws_rules::nat(node);
-    format!(
-        "{}{}",
-        aws_rules::mangle(),
-        tables(services, true, aws_rules::NAT_CHAINS, &aws)
-    )
+/// The node that rules are for.
+pub(crate) struct Here<'a> {
+    node: &'a Node,
+    pods: &'a [Pod],
 }
 
-/// The complete rule set of a node for `ip6tables-restore`. The VPC CNI adds nothing in IPv6.
-pub(crate) fn rules_v6(services: &[ServicePlan]) -> String {
-    tables(services, false, "", "")
-}
-
-fn tables(services: &[ServicePlan], v4: bool, more_chains: &str, more_rules: &str) -> String {
-    let mut rendered = Rendered {
-        v4,
-        ..Rendered::default()
-    };
-    for service in services
-        .iter()
-        .filter(|service| service.cluster_ip.is_ipv4() == v4)
-    {
-        for port in &service.ports {
-            rendered.port(service, port);
-        }
+impl<'a> Here<'a> {
+    pub(crate) fn new(node: &'a Node, pods: &'a [Pod]) -> Self {
+        Self { node, pods }
     }
-    let Rendered {
-        chains,
-        cluster,
-        node_ports,
-        endpoints,
-        rejected,
-        ..
-    } = rendered;
-    format!(
-        "*filter\n:KUBE-FORWARD - [0:0]\n:KUBE-SERVICES - [0:0]\n\
-         -A FORWARD -m comment --comment \"kubernetes forwarding rules\" -j KUBE-FORWARD\n\
-         -A FORWARD -m conntrack --ctstate NEW -j KUBE-SERVICES\n\
-         -A OUTPUT -m conntrack --ctstate NEW -j KUBE-SERVICES\n\
-         -A KUBE-FORWARD -m mark --mark 0x4000/0x4000 -j ACCEPT\n{rejected}COMMIT\n\
-         *nat\n{more_chains}:KUBE-SERVICES - [0:0]\n:KUBE-NODEPORTS - [0:0]\n\
-         :KUBE-MARK-MASQ - [0:0]\n:KUBE-POSTROUTING - [0:0]\n{chains}\
-         -A PREROUTING -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES\n\
-         -A OUTPUT -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES\n\
-         -A POSTROUTING -m comment --comment \"kubernetes postrouting rules\" \
-         -j KUBE-POSTROUTING\n{more_rules}\
-         -A KUBE-MARK-MASQ -j MARK --or-mark 0x4000\n\
-         -A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN\n\
-         -A KUBE-POSTROUTING -j MARK --xor-mark 0x4000\n\
-         -A KUBE-POSTROUTING -j MASQUERADE --random-fully\n\
-         {cluster}-A KUBE-SERVICES -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS\n\
-         {node_ports}{endpoints}COMMIT\n"
-    )
-}
 
-#[derive(Default)]
-struct Rendered {
-    v4: bool,
-    chains: String,
-    cluster: String,
-    node_ports: String,
-    endpoints: String,
-    rejected: String,
-}
-
-impl Rendered {
-    fn port(&mut self, service: &ServicePlan, port: &ServicePort) {
-        let title = format!("{}/{}:{}", service.namespace, service.name, port.name);
-        let protocol = port.protocol.name();
-        let (address, number) = (self.host(service.cluster_ip), port.port);
-        let backends: Vec<IpAddr> = service
-            .backends
+    /// True for a backend on this node.
+    fn has(&self, backend: IpAddr) -> bool {
+        let mut here = self
+            .pods
             .iter()
-            .copied()
-            .filter(|ip| ip.is_ipv4() == self.v4)
-            .collect();
-        if backends.is_empty() {
-            let _ = writeln!(
-                self.rejected,
-                "-A KUBE-SERVICES -d {address} -p {protocol} -m {protocol} --dport {number} \
-                 -m comment --comment \"{title} has no endpoints\" -j REJECT"
-            );
-            return;
+            .filter(|pod| pod.node().name() == self.node.name());
+        self.node.has(backend) || here.any(|pod| pod.addresses().contains(&backend))
+    }
+}
+
+/// One port of a Service as a node's rules see it.
+struct Portal<'a> {
+    service: &'a ServicePlan,
+    port: &'a ServicePort,
+    /// `namespace/name:port`
+    title: String,
+    backends: Vec<IpAddr>,
+    /// Those of this node.
+    local: Vec<IpAddr>,
+}
+
+/// Every port of every Service of one family that has an address.
+fn portals<'a>(here: &Here<'_>, services: &'a [ServicePlan], v4: bool) -> Vec<Portal<'a>> {
+    let mut portals = Vec::new();
+    let with_address = |service: &&ServicePlan| !service.headless;
+    for service in services.iter().filter(with_address) {
+        if service.cluster_ip.is_ipv4() != v4 {
+            continue;
         }
-        let chain = format!("KUBE-SVC-{}", chain_suffix(&title));
-        let _ = writeln!(self.chains, ":{chain} - [0:0]");
-        let _ = writeln!(
-            self.cluster,
-            "-A KUBE-SERVICES -d {address} -p {protocol} -m comment --comment \"{title} cluster \
-             IP\" -m {protocol} --dport {number} -j {chain}"
-        );
-        self.node_port(&title, port, &chain);
-        self.backends(&title, port, &chain, &backends);
-    }
-
-    fn node_port(&mut self, title: &str, port: &ServicePort, service_chain: &str) {
-        let Some(number) = port.node_port else { return };
-        let protocol = port.protocol.name();
-        let chain = format!("KUBE-EXT-{}", chain_suffix(title));
-        let _ = writeln!(self.chains, ":{chain} - [0:0]");
-        let _ = writeln!(
-            self.node_ports,
-            "-A KUBE-NODEPORTS -p {protocol} -m comment --comment \"{title}\" -m {protocol} \
-             --dport {number} -j {chain}\n-A {chain} -j KUBE-MARK-MASQ\n-A {chain} -j {service_chain}"
-        );
-    }
-
-    /// Each backend gets an equal share: the rule before the last *n* takes one in *n*.
-    fn backends(&mut self, title: &str, port: &ServicePort, chain: &str, backends: &[IpAddr]) {
-        let protocol = port.protocol.name();
-        for (index, backend) in backends.iter().enumerate() {
-            let endpoint = format!("KUBE-SEP-{}", chain_suffix(&format!("{title}{backend}")));
-            let left = backends.len() - index;
-            let share = match left {
-                1 => String::new(),
-                _ => format!(
-                    "-m statistic --mode random --probability {:.10} ",
-                    1.0 / left as f64
-                ),
-            };
-            let target = std::net::SocketAddr::new(*backend, port.target_port);
-            let host = self.host(*backend);
-            let _ = writeln!(self.chains, ":{endpoint} - [0:0]");
-            let _ = writeln!(
-                self.endpoints,
-                "-A {chain} -m comment --comment \"{title} -> {target}\" {share}-j {endpoint}\n\
-                 -A {endpoint} -s {host} -j KUBE-MARK-MASQ\n\
-                 -A {endpoint} -p {protocol} -m {protocol} -j DNAT --to-destination {target}"
-            );
+        let mut backends = service.backends.clone();
+        backends.retain(|backend| backend.is_ipv4() == v4);
+        for port in &service.ports {
+            let local = backends.iter().copied();
+            portals.push(Portal {
+                service,
+                port,
+                title: format!("{}/{}:{}", service.namespace, service.name, port.name),
+                local: local.filter(|backend| here.has(*backend)).collect(),
+                backends: backends.clone(),
+            });
         }
     }
-
-    fn host(&self, address: IpAddr) -> String {
-        format!("{address}/{}", if self.v4 { 32 } else { 128 })
-    }
+    portals
 }

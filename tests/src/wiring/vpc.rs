@@ -1,6 +1,8 @@
 //! The VPC's fabric (one router that answers ARP for everybody, as the hypervisors of AWS do)
 //! and the internet behind it.
 
+use std::net::IpAddr;
+
 use crate::{
     address::{
         INTERNET_HOSTS, INTERNET_V4, INTERNET_V6, NODE_LINK_LOCAL, ROUTER_LINK_LOCAL, VPC_V4,
@@ -89,6 +91,24 @@ pub(crate) fn internet() -> Vec<String> {
         "-6 route add {VPC_V6} via {ROUTER_LINK_LOCAL} dev eth0"
     ));
     lines
+}
+
+/// Lines for the router: hosts outside the cluster are behind the internet's link.
+pub(crate) fn to_outside(hosts: &[IpAddr]) -> Vec<String> {
+    let route = |host: &IpAddr| match host {
+        IpAddr::V4(_) => format!("route add {host}/32 dev {INTERNET_LINK}"),
+        IpAddr::V6(_) => format!("-6 route add {host}/128 dev {INTERNET_LINK}"),
+    };
+    hosts.iter().map(route).collect()
+}
+
+/// Lines for the internet's namespace: it has those hosts' addresses.
+pub(crate) fn outside(hosts: &[IpAddr]) -> Vec<String> {
+    let address = |host: &IpAddr| match host {
+        IpAddr::V4(_) => format!("addr add {host}/32 dev eth0"),
+        IpAddr::V6(_) => format!("addr add {host}/128 dev eth0 nodad"),
+    };
+    hosts.iter().map(address).collect()
 }
 
 fn prefix(cidr: &str) -> &str {

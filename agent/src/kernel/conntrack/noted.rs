@@ -4,16 +4,19 @@ use std::net::SocketAddr;
 
 use zonemeter_common::conntrack::{Tracked, Tuple};
 
-use super::{Connection, address};
+use super::{Carried, Connection, address};
 
 /// `None` for a family other than the internet's.
-pub(in crate::kernel) fn connection(tracked: &Tracked) -> Option<Connection> {
+pub(in crate::kernel) fn carried(tracked: &Tracked) -> Option<Carried> {
+    if *tracked == Tracked::UNTRACKED {
+        return Some(Carried::Untracked);
+    }
     let Tracked { original, reply } = tracked;
-    Some(Connection {
+    Some(Carried::Connection(Connection {
         protocol: original.protocol,
         original: [source(original)?, destination(original)?],
         reply: [source(reply)?, destination(reply)?],
-    })
+    }))
 }
 
 fn source(tuple: &Tuple) -> Option<SocketAddr> {

@@ -31,10 +31,19 @@ pub(in crate::kernel) struct Question {
     pub(in crate::kernel) peer: SocketAddr,
 }
 
+impl Question {
+    /// False for a protocol without ports, whose connections the table keeps by other numbers.
+    pub(in crate::kernel) fn has_ports(&self) -> bool {
+        self.local.port() | self.peer.port() != 0
+    }
+}
+
 /// A netlink socket to the table of this network namespace.
 pub(in crate::kernel) struct Table {
     socket: Socket,
     buffer: Vec<u8>,
+    /// Number of the next question: an answer that a failed batch left behind is told by its own.
+    next: u32,
 }
 
 impl Table {
@@ -50,6 +59,7 @@ impl Table {
         Ok(Self {
             socket,
             buffer: Vec::with_capacity(ANSWER_BYTES),
+            next: 0,
         })
     }
 
@@ -71,8 +81,10 @@ impl Table {
 
     fn ask_batch(&mut self, questions: &[Question]) -> Result<Vec<Option<Connection>>> {
         let mut request = Vec::new();
-        for (number, question) in questions.iter().enumerate() {
-            append(&mut request, message(question, number as u32));
+        let first = self.next;
+        for question in questions {
+            append(&mut request, message(question, self.next));
+            self.next = self.next.wrapping_add(1);
         }
         self.socket.send(&request, 0)?;
         let mut answers = vec![None; questions.len()];
@@ -87,9 +99,10 @@ impl Table {
                     .next_multiple_of(4)
                     .min(rest.len());
                 rest = &rest[length..];
-                outstanding -= 1;
-                if let Some(slot) = answers.get_mut(answer.header.sequence_number as usize) {
+                let number = answer.header.sequence_number.wrapping_sub(first);
+                if let Some(slot) = answers.get_mut(number as usize) {
                     *slot = connection(answer.payload);
+                    outstanding -= 1;
                 }
             }
         }
