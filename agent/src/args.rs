@@ -6,7 +6,10 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 use glob::Pattern;
 
+use crate::{explain::ExplainArgs, top::TopArgs};
+
 pub mod complaint;
+pub mod in_force;
 
 /// Counts, exactly, which workload sends how many bytes across zones, inside the node, inside
 /// the zone and to the internet.
@@ -22,7 +25,11 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Attach, count, resolve, serve: the process of the DaemonSet
-    Agent(AgentArgs),
+    Agent(Box<AgentArgs>),
+    /// Show the busiest conversations of an agent, live
+    Top(TopArgs),
+    /// Say why an address gets its scope
+    Explain(ExplainArgs),
 }
 
 /// Flags of `zonemeter agent`; each is also read from `ZONEMETER_<FLAG>`.

@@ -6,8 +6,9 @@ use clap::Parser as _;
 use zonemeter::{
     app::App,
     args::{AgentArgs, Cli, Command, complaint},
+    client,
     config::Config,
-    logging,
+    explain, logging, top,
 };
 
 fn main() -> ExitCode {
@@ -17,7 +18,9 @@ fn main() -> ExitCode {
     };
     logging::start();
     match cli.command {
-        Command::Agent(args) => agent(args),
+        Command::Agent(args) => agent(*args),
+        Command::Top(args) => complaint::ended(client::run(top::run(&args))),
+        Command::Explain(args) => complaint::ended(client::run(explain::run(&args))),
     }
 }
 
