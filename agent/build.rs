@@ -26,7 +26,6 @@ fn build() -> Result<(), String> {
             workspace.join(source).display()
         );
     }
-    println!("cargo::rerun-if-env-changed=PATH");
     toolchain()?;
     compile(&workspace, &out)
 }

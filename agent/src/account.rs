@@ -10,12 +10,13 @@
 
 mod backends;
 mod book;
-pub mod explain;
+mod explain;
 mod interfaces;
 mod ledger;
 pub mod networks;
 mod pending;
 mod prefixes;
+mod recent;
 mod resolve;
 mod scope;
 mod special;
@@ -28,19 +29,21 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+pub use self::networks::Networks;
 use self::{
     backends::Backends,
     book::{Book, Entry, News},
     interfaces::Interfaces,
     ledger::{Ledger, Live, Moment},
     pending::{Awaited, Held, Patience, Pending},
-    resolve::Names,
+    recent::{Placed, Recorder},
+    resolve::{Names, Peer, Resolved},
     scope::{Class, Classes},
     zero::ShownAtZero,
 };
-pub use self::{explain::Explanation, networks::Networks};
 use crate::model::{
     cluster::{Change, Name, Pod},
+    recent::{Explanation, Recent},
     snapshot::{PodLabels, Reason, Snapshot, WorkloadLabels, ZoneInfo},
     traffic::{Direction, Drain, InterfaceChange, Translated},
 };
@@ -87,6 +90,7 @@ pub struct Account {
     pending: Pending,
     ledger: Ledger,
     backends: Backends,
+    recorder: Recorder,
     /// `None` where series begin with their first byte.
     at_zero: Option<ShownAtZero>,
     pod_patience: Duration,
@@ -106,12 +110,14 @@ impl Account {
                 book: Book::default(),
                 interfaces: Interfaces::default(),
                 networks: Networks::default(),
+                networks_since: None,
                 place_services: settings.place_services,
             },
             classes: Classes::default(),
             pending: Pending::new(patience),
             ledger: Ledger::new(settings.max_series, settings.retire_after),
             backends: Backends::default(),
+            recorder: Recorder::default(),
             at_zero: settings.show_at_zero.then(ShownAtZero::default),
             pod_patience: settings.pod_patience,
             translated_changed: false,
@@ -141,8 +147,9 @@ impl Account {
     }
 
     /// Takes in a networks file; it holds for what comes from now on.
-    pub fn set_networks(&mut self, networks: Networks) {
+    pub fn set_networks(&mut self, networks: Networks, now: Instant) {
         self.names.networks = networks;
+        self.names.networks_since = Some(now);
         self.forget_classes();
     }
 
@@ -159,9 +166,12 @@ impl Account {
         for flow in self.pending.take() {
             self.place(&flow, at);
         }
+        self.recorder.begin(drain, wall);
         for flow in &drain.flows {
-            self.place(&Held::new(flow, drain), at);
+            let placed = self.place(&Held::new(flow, drain), at);
+            self.recorder.add(flow, placed);
         }
+        self.recorder.end(&self.names.interfaces);
         self.show_at_zero(at);
         self.tidy(at);
     }
@@ -184,6 +194,11 @@ impl Account {
         }
     }
 
+    /// The flows of the last drain with their names, once.
+    pub fn take_recent(&mut self) -> Recent {
+        self.recorder.take()
+    }
+
     /// What is known of an address, and what traffic to it from this node is.
     pub fn explain(&self, address: IpAddr, now: Instant) -> Explanation {
         explain::explain(&self.names, address, now)
@@ -195,25 +210,36 @@ impl Account {
         Some(&pod.object.name)
     }
 
-    /// One flow: resolve, hold back or classify, add.
-    fn place(&mut self, flow: &Held, at: Moment) {
+    /// One flow: resolve, classify, hold back or add.
+    fn place(&mut self, flow: &Held, at: Moment) -> Placed {
         self.names.bind_by_address(flow);
-        let resolved = self.names.resolve(flow);
-        if let Some(awaited) = resolved.awaited
-            && self.pending.hold(flow, awaited, at.now)
-        {
-            return;
+        let Resolved { pod, peer, awaited } = self.names.resolve(flow);
+        let known = self.classes.classify(&self.names, peer);
+        let service = backends::service(&self.names, flow);
+        let pending = awaited.is_some_and(|awaited| self.pending.hold(flow, awaited, at.now));
+        match pod {
+            _ if pending => {}
+            None => self
+                .ledger
+                .add_unattributed(Reason::UnknownPod, flow.direction, flow.count),
+            Some(pod) => {
+                if service.is_some() {
+                    self.backends.count(flow, peer);
+                }
+                let class = self.classes.get(known.class);
+                let labels = || labels(&self.names, &pod.object, flow.direction, class);
+                let key = (pod.id, known.class, flow.direction);
+                self.ledger.add(key, flow.count, at, labels);
+            }
         }
-        let Some((pod, peer)) = resolved.ends else {
-            self.ledger
-                .add_unattributed(Reason::UnknownPod, flow.direction, flow.count);
-            return;
-        };
-        self.backends.count(&self.names, flow, peer);
-        let (id, class) = self.classes.classify(&self.names, peer);
-        let labels = || labels(&self.names, &pod.object, flow.direction, class);
-        self.ledger
-            .add((pod.id, id, flow.direction), flow.count, at, labels);
+        Placed {
+            scope: self.classes.get(known.class).scope,
+            local: pod.map(|pod| self.classes.classify(&self.names, Peer::Pod(pod)).party),
+            peer: known.party,
+            peer_address: flow.peer,
+            service: service.cloned(),
+            pending,
+        }
     }
 
     fn learn(&mut self, pod: &Arc<Entry<Pod>>) {

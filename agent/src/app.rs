@@ -19,7 +19,7 @@ use crate::{
     account::{Account, Settings},
     cluster::Feed,
     config::Config,
-    expose::{self, SelfMetrics},
+    expose::{self, SelfMetrics, debug},
     feeds,
     kernel::{
         Kernel,
@@ -40,6 +40,8 @@ const PULSE_MARGIN: Duration = Duration::from_secs(10);
 const LOCK_RETRY: Duration = Duration::from_millis(500);
 /// Changes of the cluster that may wait for the pipeline.
 const CHANGES_WAITING: usize = 1024;
+/// Questions about addresses that may wait for the pipeline.
+const QUESTIONS_WAITING: usize = 16;
 
 const COUNTING: Need = Need::always("counting", "the first drain is not through yet");
 const CLUSTER: Need = Need::at_start("cluster", "not read yet");
@@ -73,6 +75,7 @@ impl App {
 
 async fn start(config: Config) -> Result<Tasks> {
     let listener = bind("--listen", config.listen).await?;
+    let debug_listener = bind("--debug-listen", config.debug_listen).await?;
     let metrics = SelfMetrics::default();
     metrics.set_flow_capacity(config.kernel.max_flows.into());
     let (readiness, [counting, cluster, networks]) = Readiness::new([COUNTING, CLUSTER, NETWORKS]);
@@ -80,11 +83,19 @@ async fn start(config: Config) -> Result<Tasks> {
     let (feed, health) = Feed::new(config.cluster, changes_in);
     let (networks_in, networks_out) = watch::channel(Arc::default());
     let snapshots = watch::Sender::new(Arc::new(Snapshot::default()));
+    let recent = watch::Sender::new(Arc::default());
+    let (questions_in, questions) = mpsc::channel(QUESTIONS_WAITING);
 
     let state = expose::State {
         snapshots: snapshots.subscribe(),
         metrics: metrics.clone(),
         health: Arc::new(readiness.clone()),
+    };
+    let debug_state = debug::State {
+        snapshots: snapshots.subscribe(),
+        recent: recent.subscribe(),
+        questions: questions_in,
+        config: Arc::new(config.by_flag),
     };
     let pulse = readiness.pulse("pipeline", 3 * config.interval + PULSE_MARGIN);
     let account = Account::new(Settings {
@@ -96,6 +107,8 @@ async fn start(config: Config) -> Result<Tasks> {
     let mut tasks = Tasks::default();
     let stop = tasks.stop();
     tasks.spawn("http", serve(listener, expose::router(state), tasks.stop()));
+    let debug = serve(debug_listener, debug::router(debug_state), tasks.stop());
+    tasks.spawn("debug page", debug);
     let pins = pins(config.kernel.pin_dir.as_deref(), &counting).await?;
     let (object, warnings) = object::load(&config.kernel, pins)?;
     let kernel = Kernel::new(object, config.kernel.methods, Instant::now())?;
@@ -116,6 +129,8 @@ async fn start(config: Config) -> Result<Tasks> {
             changes,
             networks: networks_out,
             snapshots,
+            recent,
+            questions,
             metrics,
             counting,
             pulse,

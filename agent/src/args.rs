@@ -9,9 +9,10 @@ use clap::{
 };
 use glob::Pattern;
 
-use crate::networks::NetworksArgs;
+use crate::{explain::ExplainArgs, networks::NetworksArgs, top::TopArgs};
 
 pub mod complaint;
+pub mod in_force;
 
 /// Counts, exactly, which workload sends how many bytes across zones, inside the node, inside
 /// the zone and to the internet.
@@ -27,11 +28,15 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Attach, count, resolve, serve: the process of the DaemonSet
-    Agent(AgentArgs),
+    Agent(Box<AgentArgs>),
+    /// Show the busiest conversations of an agent, live
+    Top(TopArgs),
+    /// Say why an address gets its scope
+    Explain(ExplainArgs),
     /// Write a networks file from what AWS says of the VPC
     Networks(NetworksArgs),
     /// Say whether the agent would work on this node, and what it lacks
-    Check(CheckArgs),
+    Check(Box<CheckArgs>),
 }
 
 /// Flags of `zonemeter check`: those of the agent, because they decide what it needs.

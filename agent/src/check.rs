@@ -37,7 +37,7 @@ pub fn run(args: CheckArgs) -> ExitCode {
 
 fn check(args: &CheckArgs) -> Result<Report> {
     let mut agent = args.agent.clone();
-    let name = config::node_name(agent.node_name.take());
+    let name = config::node_name(agent.node_name.take().as_deref());
     agent.node_name = Some(name.as_deref().unwrap_or(NAMELESS).to_owned());
     let config = Config::new(agent)?;
     let runtime = Builder::new_current_thread().enable_all().build()?;

@@ -13,7 +13,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{net::TcpStream, runtime::Builder, time::timeout};
 
 /// Longer than the listener itself takes to give up.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -78,6 +78,15 @@ impl Client {
         let (answer, _) = tokio::join!(exchange, connection);
         answer
     }
+}
+
+/// Runs a command that asks an agent.
+///
+/// # Errors
+/// That of the command.
+pub fn run(command: impl Future<Output = Result<()>>) -> Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(command)
 }
 
 async fn collect<B: Body<Data = Bytes, Error = hyper::Error>>(body: B) -> Result<Bytes> {

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use glob::Pattern;
 
 use crate::{
-    args::{AgentArgs, Attach, FlowPorts, NameBackendsBy},
+    args::{AgentArgs, Attach, FlowPorts, NameBackendsBy, in_force},
     cluster::Source,
     kernel::{self, attach::Mode, links::Names, translate::Methods},
 };
@@ -20,6 +20,14 @@ use crate::{
 /// Where the kernel keeps the range of ephemeral ports, as `lowest<tab>highest`
 /// (`Documentation/networking/ip-sysctl.rst`).
 const EPHEMERAL_PORTS: &str = "/proc/sys/net/ipv4/ip_local_port_range";
+
+/// Pod veths of the AWS VPC CNI: `eni` (or `vlan` for security groups for pods) and 11 hex digits
+/// of a hash (amazon-vpc-cni-k8s, pkg/networkutils/names.go). Not `vlan.eth.<id>`, which carries
+/// the same bytes once more.
+pub const DEFAULT_INTERFACES: [&str; 2] = [
+    "eni[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]",
+    "vlan[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]",
+];
 
 /// Everything that the agent was told.
 #[derive(Clone, Debug)]
@@ -46,6 +54,8 @@ pub struct Config {
     pub place_services: bool,
     /// What the kernel room is loaded with.
     pub kernel: kernel::Settings,
+    /// All of it by flag, as `/api/config` shows it.
+    pub by_flag: serde_json::Value,
 }
 
 impl Config {
@@ -54,8 +64,9 @@ impl Config {
     /// # Errors
     /// One line that names the flag, the value and what is accepted.
     pub fn new(args: AgentArgs) -> Result<Self> {
-        let node_name = node_name(args.node_name)?;
+        let node_name = node_name(args.node_name.as_deref())?;
         Ok(Self {
+            by_flag: in_force::by_flag(&args, &node_name),
             cluster: cluster_source(args.cluster_file, args.kubeconfig, &node_name)?,
             node_name,
             networks_file: args.networks_file,
@@ -89,8 +100,9 @@ impl Config {
     }
 }
 
-pub(crate) fn node_name(flag: Option<String>) -> Result<Arc<str>> {
-    flag.or_else(|| env::var("NODE_NAME").ok())
+pub(crate) fn node_name(flag: Option<&str>) -> Result<Arc<str>> {
+    flag.map(str::to_owned)
+        .or_else(|| env::var("NODE_NAME").ok())
         .filter(|name| !name.is_empty())
         .map(Arc::from)
         .context("--node-name: not given and $NODE_NAME is empty: give the name of the Node object")
@@ -113,15 +125,11 @@ fn cluster_source(
     }
 }
 
-/// Pod veths of the AWS VPC CNI where nothing else is asked for: `eni` (or `vlan` for security
-/// groups for pods) and 11 hex digits of a hash (amazon-vpc-cni-k8s, pkg/networkutils/names.go).
-/// Not `vlan.eth.<id>`, which carries the same bytes once more.
 fn names(patterns: Vec<Pattern>) -> Result<Names> {
     if !patterns.is_empty() {
         return Ok(Names::new(patterns));
     }
-    let hash = "[0-9a-f]".repeat(11);
-    let defaults = ["eni", "vlan"].map(|prefix| Pattern::new(&format!("{prefix}{hash}")));
+    let defaults = DEFAULT_INTERFACES.map(Pattern::new);
     Ok(Names::new(defaults.into_iter().collect::<Result<_, _>>()?))
 }
 

@@ -1,6 +1,10 @@
 //! `zonemeter explain ADDRESS`: why an address gets its scope, as an agent of the node sees it.
 
-use std::{fmt::Write as _, net::IpAddr};
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+    net::IpAddr,
+};
 
 use anyhow::Result;
 use clap::Args;
@@ -32,14 +36,14 @@ fn address(text: &str) -> Result<IpAddr, String> {
         .map_err(|_| "an IPv4 or IPv6 address".to_owned())
 }
 
-/// Asks the agent; the lines to print.
+/// Asks the agent and prints its answer.
 ///
 /// # Errors
 /// As [`Client::get`].
-pub async fn run(args: &ExplainArgs) -> Result<String> {
+pub async fn run(args: &ExplainArgs) -> Result<()> {
     let path = format!("/api/explain?address={}", args.address);
     let explained: Explained = args.url.get(&path).await?;
-    Ok(text(&explained))
+    Ok(write!(io::stdout(), "{}", text(&explained))?)
 }
 
 /// The answer first, then what it stands on; `*` marks what decides.

@@ -6,9 +6,9 @@ use clap::Parser as _;
 use zonemeter::{
     app::App,
     args::{AgentArgs, Cli, Command, complaint},
-    check,
+    check, client,
     config::Config,
-    logging, networks,
+    explain, logging, networks, top,
 };
 
 fn main() -> ExitCode {
@@ -18,8 +18,10 @@ fn main() -> ExitCode {
     };
     logging::start();
     match cli.command {
-        Command::Agent(args) => agent(args),
-        Command::Check(args) => check::run(args),
+        Command::Agent(args) => agent(*args),
+        Command::Top(args) => complaint::ended(client::run(top::run(&args))),
+        Command::Explain(args) => complaint::ended(client::run(explain::run(&args))),
+        Command::Check(args) => check::run(*args),
         Command::Networks(args) => complaint::input(networks::run(&args)),
     }
 }

@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     account::{Account, Networks},
-    expose::{SelfMetrics, self_metrics::AttachMode},
+    expose::{SelfMetrics, debug::Question, self_metrics::AttachMode},
     kernel::{
         Kernel,
         attach::{Began, Mode},
@@ -23,6 +23,7 @@ use crate::{
     },
     model::{
         cluster::Change,
+        recent::Recent,
         snapshot::Snapshot,
         traffic::{Count, Interface, InterfaceChange},
     },
@@ -46,6 +47,10 @@ pub struct Pipeline {
     pub networks: watch::Receiver<Arc<Networks>>,
     /// Where scrapes read from.
     pub snapshots: watch::Sender<Arc<Snapshot>>,
+    /// Where the debug page reads the last drain's flows.
+    pub recent: watch::Sender<Arc<Recent>>,
+    /// What the debug page asks the address book.
+    pub questions: mpsc::Receiver<Question>,
     /// The agent's numbers about itself.
     pub metrics: SelfMetrics,
     /// Met once every veth that was there at the start has been tried and one drain is through.
@@ -88,7 +93,11 @@ impl Pipeline {
             _ = ticks.tick() => self.drain(),
             Ok(()) = self.networks.changed() => {
                 let networks = self.networks.borrow_and_update().clone();
-                self.account.set_networks((*networks).clone());
+                self.account.set_networks((*networks).clone(), Instant::now());
+            }
+            Some(Question { address, answer }) = self.questions.recv() => {
+                // Whoever asked may have gone.
+                let _ = answer.send(self.account.explain(address, Instant::now()));
             }
             1.. = self.changes.recv_many(&mut changes, CHANGES_AT_ONCE) => {
                 let now = Instant::now();
@@ -241,6 +250,8 @@ impl Pipeline {
         for (reason, total) in self.kernel.skipped().context("skip counters")? {
             self.metrics.set_skipped(reason, total);
         }
+        self.recent
+            .send_replace(Arc::new(self.account.take_recent()));
         self.snapshots
             .send_replace(Arc::new(self.account.snapshot()));
         Ok(())

@@ -154,6 +154,7 @@ mod tests {
                 },
             }],
             interfaces: Vec::new(),
+            overflow: [Count::ZERO; 2],
         }
     }
 

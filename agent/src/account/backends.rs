@@ -5,7 +5,10 @@ use super::{
     pending::Held,
     resolve::{Names, Peer},
 };
-use crate::model::traffic::{BackendMethod, Count, Translated};
+use crate::model::{
+    cluster::Name,
+    traffic::{BackendMethod, Count, Translated},
+};
 
 /// Traffic to Service addresses by the method that named its backend.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,12 +17,8 @@ pub(crate) struct Backends {
 }
 
 impl Backends {
-    /// Counts a flow that has been placed, if its veth saw a Service address.
-    pub(crate) fn count(&mut self, names: &Names, flow: &Held, peer: Peer<'_>) {
-        let seen = names.peer(flow.seen_peer, flow.from, flow.until);
-        if !matches!(seen, Peer::Service(_)) {
-            return;
-        }
+    /// Counts a flow that has been placed and whose veth saw a Service address.
+    pub(crate) fn count(&mut self, flow: &Held, peer: Peer<'_>) {
         let method = match (flow.method, peer) {
             (Some(method), _) => method,
             (None, Peer::ServiceIn(..)) => BackendMethod::Endpoints,
@@ -31,6 +30,19 @@ impl Backends {
     /// Totals, in the order of [`BackendMethod::ALL`].
     pub(crate) fn totals(&self) -> [Count; BackendMethod::ALL.len()] {
         self.by_method
+    }
+}
+
+/// The Service whose address the veth saw as the flow's peer.
+pub(crate) fn service<'a>(names: &'a Names, flow: &Held) -> Option<&'a Name> {
+    match names.peer(flow.seen_peer, flow.from, flow.until) {
+        Peer::Service(service) => Some(&service.object.name),
+        Peer::Pod(_)
+        | Peer::Node(_)
+        | Peer::ServiceIn(..)
+        | Peer::Network(_)
+        | Peer::Vpc
+        | Peer::Range(_) => None,
     }
 }
 

@@ -8,6 +8,7 @@
 mod endpoints;
 mod listed;
 mod nodes;
+mod present;
 mod strings;
 mod tenure;
 
@@ -133,30 +134,6 @@ impl Book {
             self.endpoints.len(),
         ]
         .map(|count| count as u64)
-    }
-
-    /// Pods that had the address, oldest first.
-    pub(crate) fn former_pods(&self, address: IpAddr) -> &[FormerTenure<Entry<Pod>>] {
-        self.pod_addresses.former(address)
-    }
-
-    /// Since when the present owner has the address.
-    pub(crate) fn since(&self, address: IpAddr) -> Option<Instant> {
-        let pod = self
-            .pod_addresses
-            .present(address)
-            .map(|tenure| tenure.since);
-        let node = || {
-            self.node_addresses
-                .present(address)
-                .map(|tenure| tenure.since)
-        };
-        let service = || {
-            self.service_addresses
-                .present(address)
-                .map(|tenure| tenure.since)
-        };
-        pod.or_else(node).or_else(service)
     }
 
     /// Forgets former owners that no flow can belong to any more.

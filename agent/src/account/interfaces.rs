@@ -14,7 +14,7 @@ use std::{
 
 use super::{book::Entry, veth::VethHash};
 use crate::model::{
-    cluster::Pod,
+    cluster::{Name, Pod},
     traffic::{Count, Interface, InterfaceChange},
 };
 
@@ -31,6 +31,8 @@ pub(crate) struct Interfaces {
 /// A host-side veth.
 #[derive(Debug)]
 struct Veth {
+    /// As it was announced.
+    announced: Option<Interface>,
     /// The pod behind it, once known.
     pod: Option<Arc<Entry<Pod>>>,
     hash: Option<VethHash>,
@@ -104,6 +106,15 @@ impl Interfaces {
         self.pods.values()
     }
 
+    /// The interfaces that are counted, and the pods behind them, in no order.
+    pub(crate) fn counted(&self) -> impl Iterator<Item = (&Interface, Option<&Name>)> {
+        let present = self.veths.values().filter(|veth| veth.gone_at.is_none());
+        present.filter_map(|veth| {
+            let pod = veth.pod.as_ref().map(|pod| &pod.object.name);
+            Some((veth.announced.as_ref()?, pod))
+        })
+    }
+
     /// What interfaces carried before counting began.
     pub(crate) fn before_attach(&self) -> [Count; 2] {
         self.before_attach
@@ -131,12 +142,14 @@ impl Interfaces {
         veth.hash = hash;
         veth.gone_at = None;
         veth.pod = pod.or(veth.pod.take());
+        veth.announced.get_or_insert(interface);
     }
 }
 
 impl Veth {
     fn unannounced() -> Self {
         Self {
+            announced: None,
             pod: None,
             hash: None,
             gone_at: None,

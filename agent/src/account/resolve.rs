@@ -22,6 +22,8 @@ pub(crate) struct Names {
     pub(crate) interfaces: Interfaces,
     /// Address ranges that are no pods.
     pub(crate) networks: Networks,
+    /// Since when these networks are in force; `None` where there is no file.
+    pub(crate) networks_since: Option<Instant>,
     /// Take a Service's zone from its endpoints where its backend is not known.
     pub(crate) place_services: bool,
 }
@@ -29,8 +31,10 @@ pub(crate) struct Names {
 /// What is known of a flow's ends.
 #[derive(Debug)]
 pub(crate) struct Resolved<'a> {
-    /// The pod and its peer; `None` while the pod is not known.
-    pub(crate) ends: Option<(&'a Entry<Pod>, Peer<'a>)>,
+    /// The pod; `None` while it is not known.
+    pub(crate) pod: Option<&'a Entry<Pod>>,
+    /// Its peer.
+    pub(crate) peer: Peer<'a>,
     /// What may yet become known: the flow is worth holding back.
     pub(crate) awaited: Option<Awaited>,
 }
@@ -70,22 +74,16 @@ pub(crate) enum PeerKey {
 impl Names {
     /// The flow's ends, as far as they are known.
     pub(crate) fn resolve(&self, flow: &Held) -> Resolved<'_> {
-        let Some(pod) = self.interfaces.pod(flow.interface) else {
-            return Resolved {
-                ends: None,
-                awaited: Some(Awaited::Pod(flow.interface)),
-            };
-        };
+        let pod = self.interfaces.pod(flow.interface);
         let peer = self.placed(self.peer(flow.peer, flow.from, flow.until));
-        let awaited = if self.book.node(&self.home).is_none() {
+        let awaited = if pod.is_none() {
+            Some(Awaited::Pod(flow.interface))
+        } else if self.book.node(&self.home).is_none() {
             Some(Awaited::Node)
         } else {
             peer.may_be_pod().then_some(Awaited::Peer(flow.peer))
         };
-        Resolved {
-            ends: Some((pod, peer)),
-            awaited,
-        }
+        Resolved { pod, peer, awaited }
     }
 
     /// Who or what had the address during the interval. A pod, node or Service of the cluster
@@ -104,7 +102,7 @@ impl Names {
     }
 
     /// A Service whose backend conntrack does not name may still be in one place.
-    fn placed<'a>(&'a self, peer: Peer<'a>) -> Peer<'a> {
+    pub(crate) fn placed<'a>(&'a self, peer: Peer<'a>) -> Peer<'a> {
         match peer {
             Peer::Service(service) if self.place_services => self
                 .book

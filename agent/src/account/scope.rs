@@ -28,7 +28,7 @@ use super::{
     resolve::{Names, Peer, PeerKey},
     special::Range,
 };
-use crate::model::{cluster::Workload, snapshot::Scope};
+use crate::model::{cluster::Workload, recent::Party, snapshot::Scope};
 
 /// The labels that a peer gives a flow.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -46,7 +46,7 @@ pub(crate) struct Class {
 /// Classes by peer, decided once. All pods of a node see a peer in the same class.
 #[derive(Debug, Default)]
 pub(crate) struct Classes {
-    by_peer: HashMap<PeerKey, ClassId>,
+    by_peer: HashMap<PeerKey, Known>,
     ids: HashMap<Class, ClassId>,
     classes: Vec<Class>,
 }
@@ -54,7 +54,16 @@ pub(crate) struct Classes {
 /// Number of a class, until [`Classes::clear`].
 pub(crate) type ClassId = u32;
 
-/// More peers than this are not remembered; a peer takes about 50 bytes.
+/// A peer that has been classified.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    /// Its class.
+    pub(crate) class: ClassId,
+    /// Who it is, as the debug page shows it.
+    pub(crate) party: Arc<Party>,
+}
+
+/// More peers than this are not remembered; a peer takes about 200 bytes.
 const MOST_PEERS: usize = 65_536;
 
 /// Decides the scope and the peer's zone, by the table above.
@@ -153,13 +162,40 @@ fn labels(peer: Peer<'_>) -> (Arc<str>, Workload) {
     }
 }
 
+/// Who a peer of this class is.
+pub(crate) fn party(peer: Peer<'_>, class: &Class) -> Party {
+    let (pod, node) = match peer {
+        Peer::Pod(pod) => (Some(&pod.object.name.name), pod.object.node.as_deref()),
+        Peer::Node(node) => (None, Some(&*node.object.name)),
+        Peer::ServiceIn(_, place) => (None, place.node),
+        Peer::Service(_) | Peer::Network(_) | Peer::Vpc | Peer::Range(_) => (None, None),
+    };
+    Party {
+        namespace: Arc::clone(&class.peer_namespace),
+        pod: pod.cloned().unwrap_or_default(),
+        workload: class.peer_workload.clone(),
+        node: node.map(Into::into).unwrap_or_default(),
+        zone: Arc::clone(&class.peer_zone),
+    }
+}
+
 impl Classes {
-    /// The class of a peer, and its number.
-    pub(crate) fn classify(&mut self, names: &Names, peer: Peer<'_>) -> (ClassId, &Class) {
-        let key = peer.key();
-        let known = key.and_then(|key| self.by_peer.get(&key).copied());
-        let id = known.unwrap_or_else(|| self.remember(key, Class::of(names, peer)));
-        (id, &self.classes[id as usize])
+    /// What a peer is, decided once.
+    pub(crate) fn classify(&mut self, names: &Names, peer: Peer<'_>) -> Known {
+        let Some(key) = peer.key() else {
+            return self.decide(names, peer);
+        };
+        if let Some(known) = self.by_peer.get(&key) {
+            return known.clone();
+        }
+        let known = self.decide(names, peer);
+        self.by_peer.insert(key, known.clone());
+        known
+    }
+
+    /// The class of this number.
+    pub(crate) fn get(&self, class: ClassId) -> &Class {
+        &self.classes[class as usize]
     }
 
     /// True where it has grown so much that it should be cleared.
@@ -172,15 +208,14 @@ impl Classes {
         *self = Self::default();
     }
 
-    fn remember(&mut self, key: Option<PeerKey>, class: Class) -> ClassId {
+    fn decide(&mut self, names: &Names, peer: Peer<'_>) -> Known {
+        let class = Class::of(names, peer);
+        let party = Arc::new(party(peer, &class));
         let next = self.classes.len() as ClassId;
-        let id = *self.ids.entry(class).or_insert_with_key(|class| {
+        let class = *self.ids.entry(class).or_insert_with_key(|class| {
             self.classes.push(class.clone());
             next
         });
-        if let Some(key) = key {
-            self.by_peer.insert(key, id);
-        }
-        id
+        Known { class, party }
     }
 }

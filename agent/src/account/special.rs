@@ -47,6 +47,11 @@ impl Range {
             .map_or(Self::Global, |(_, range)| *range)
     }
 
+    /// The range of the registries that an address is in; none says that it is like any other.
+    pub(crate) fn network_of(address: IpAddr) -> Option<IpNet> {
+        RANGES.find(address).map(|(network, _)| network)
+    }
+
     /// As the explanation of an address writes it.
     pub(crate) fn name(self) -> &'static str {
         match self {

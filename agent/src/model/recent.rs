@@ -24,6 +24,8 @@ pub struct Recent {
     pub flows: Vec<ResolvedFlow>,
     /// Every interface that is counted, in no order.
     pub interfaces: Vec<RecentInterface>,
+    /// What the flow map had no room for on any interface, by [`Direction`] code.
+    pub overflow: [Count; 2],
 }
 
 impl Default for Recent {
@@ -33,6 +35,7 @@ impl Default for Recent {
             lasted: Duration::ZERO,
             flows: Vec::new(),
             interfaces: Vec::new(),
+            overflow: [Count::ZERO; 2],
         }
     }
 }
@@ -92,10 +95,8 @@ pub struct RecentInterface {
     pub name: Arc<str>,
     /// The pod behind it, once known.
     pub pod: Option<Name>,
-    /// All IP traffic of this drain, by [`Direction`] code.
+    /// Its flows of this drain, by [`Direction`] code; [`Recent::overflow`] is apart.
     pub seen: [Count; 2],
-    /// The part of `seen` that the flow map had no room for, by [`Direction`] code.
-    pub overflow: [Count; 2],
     /// What it carried before counting began, by [`Direction`] code.
     pub before_attach: [Count; 2],
 }

@@ -6,9 +6,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    account::{Account, Networks, Settings, explain::Source as Found},
+    account::{Account, Networks, Settings},
     model::{
         cluster::{Change, Node, Object},
+        recent::{Evidence, Source as Found},
         snapshot::Scope,
     },
     networks::table::{Entries, Entry, Source},
@@ -62,7 +63,7 @@ fn the_whole_file_is_as_written_here_by_hand() {
 /// An agent on a node in `us-east-2a` that has read the file.
 fn account(text: &str) -> Account {
     let mut account = Account::new(Settings::new("node-1".into()));
-    account.set_networks(Networks::parse(text).unwrap());
+    account.set_networks(Networks::parse(text).unwrap(), Instant::now());
     let node = Node {
         name: "node-1".into(),
         zone: Some("us-east-2a".into()),
@@ -166,8 +167,8 @@ fn the_agent_classifies_by_it() {
     ] {
         let explained = account.explain(address.parse().unwrap(), Instant::now());
         assert_eq!(explained.scope, scope, "{address}");
-        assert_eq!(&*explained.zone, zone, "{address}");
-        assert_eq!(&*explained.workload.name, name, "{address}");
+        assert_eq!(&*explained.party.zone, zone, "{address}");
+        assert_eq!(&*explained.party.workload.name, name, "{address}");
     }
 }
 
@@ -181,7 +182,7 @@ fn a_description_cannot_claim_an_exempt_name() {
     };
     let account = account(&convert(&inputs, &args()).unwrap());
     let explained = account.explain("192.168.40.90".parse().unwrap(), Instant::now());
-    assert_eq!(&*explained.workload.name, "eni/vpce/mine");
+    assert_eq!(&*explained.party.workload.name, "eni/vpce/mine");
 }
 
 #[test]
@@ -235,8 +236,10 @@ fn a_service_that_comes_first_keeps_the_ranges_that_it_shares() {
             .unwrap(),
         );
         let explained = account.explain("52.219.80.1".parse().unwrap(), Instant::now());
-        assert!(matches!(explained.source, Found::Network(..)));
-        explained.workload.name.to_string()
+        let decides = |evidence: &&Evidence| evidence.decides;
+        let decisive = explained.evidence.iter().find(decides).unwrap();
+        assert_eq!(decisive.source, Found::NetworksFile);
+        explained.party.workload.name.to_string()
     };
     assert_eq!(with(["S3", "AMAZON"]), "s3");
     assert_eq!(with(["AMAZON", "S3"]), "amazon");

@@ -27,7 +27,9 @@ fn every_path_is_exact_at_both_ends() {
         (Mode::Nftables, KubeProxy::Nftables, Family::V4),
         (Mode::Ipv6, KubeProxy::Iptables, Family::V6),
     ] {
-        if std::env::var("ONLY").is_ok_and(|o| o != mode.name()) { continue; }
+        if std::env::var("ONLY").is_ok_and(|o| o != mode.name()) {
+            continue;
+        }
         let mut cluster = Cluster::raise(&format!("services-{}", mode.name()), kube_proxy, family);
         for path in paths::all(&cluster) {
             println!("{}: {}", mode.name(), path.title);

@@ -70,6 +70,16 @@ impl Endpoints {
         }
     }
 
+    /// All endpoints that belong to a Service, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = (Name, &Endpoint)> {
+        let slices = self.slices.iter().map(|entry| &entry.object);
+        slices
+            .filter_map(|slice| Some((service(slice)?, &slice.endpoints)))
+            .flat_map(|(service, endpoints)| {
+                endpoints.iter().map(move |one| (service.clone(), one))
+            })
+    }
+
     /// The ready endpoints of a Service.
     pub(super) fn ready(&self, service: &Name) -> impl Iterator<Item = &Endpoint> {
         let slices = self.by_service.get(service).into_iter().flatten();

@@ -3,6 +3,7 @@
 use super::scenario::*;
 use crate::model::{
     cluster::{Change, Kind, Object, Pod},
+    recent::{Evidence, Source},
     snapshot::Reason,
 };
 
@@ -42,13 +43,27 @@ fn a_reused_address_belongs_to_who_had_it_during_the_drains_interval() {
     let explained = scenario
         .account
         .explain(ip("192.168.2.1"), scenario.instant());
-    assert_eq!(explained.source.name(), "pod");
-    assert_eq!(explained.known_for.unwrap().as_secs(), 2);
-    let [former] = &explained.former[..] else {
+    let said = |one: &Evidence| {
+        let age = one.age.map(|age| age.as_secs());
+        (one.source, one.says.clone(), age, one.decides)
+    };
+    let pod = |says: &str, age, decides| (Source::Pod, says.to_owned(), Some(age), decides);
+    let evidence: Vec<_> = explained.evidence.iter().map(said).collect();
+    let [now, node, former, range] = &evidence[..] else {
         panic!("{explained:?}")
     };
-    assert_eq!(former.pod, named("shop", "old-1"));
-    assert_eq!((former.since.as_secs(), former.until.as_secs()), (45, 36));
+    assert_eq!(*now, pod("shop/new-1 on node node-3", 2, true));
+    let zone = (
+        Source::Node,
+        "node node-3, zone b".to_owned(),
+        Some(45),
+        true,
+    );
+    assert_eq!(*node, zone);
+    assert_eq!(*former, pod("shop/old-1 had it until 36 s ago", 45, false));
+    let private = "192.168.0.0/16 private".to_owned();
+    assert_eq!(*range, (Source::SpecialRange, private, None, false));
+    assert_eq!(&*explained.party.pod, "new-1");
 }
 
 #[test]
@@ -85,6 +100,7 @@ fn an_address_goes_back_to_the_pod_that_still_claims_it() {
         &*scenario
             .account
             .explain(ip("192.168.2.1"), scenario.instant())
+            .party
             .workload
             .name,
         "second"
@@ -94,6 +110,7 @@ fn an_address_goes_back_to_the_pod_that_still_claims_it() {
         &*scenario
             .account
             .explain(ip("192.168.2.1"), scenario.instant())
+            .party
             .workload
             .name,
         "first"
@@ -140,21 +157,24 @@ fn what_a_list_does_not_hold_is_gone() {
             scenario
                 .account
                 .explain(ip(address), scenario.instant())
+                .evidence[0]
                 .source
-                .name()
         })
     };
     // A list that breaks off says nothing.
     scenario.change(Change::ListStarted(Kind::Pod));
     scenario.apply(Object::Pod(pod("one", "node-2", "192.168.2.1")));
-    assert_eq!(known(&scenario), ["pod"; 3]);
+    assert_eq!(known(&scenario), [Source::Pod; 3]);
     scenario.change(Change::ListStarted(Kind::Pod));
     scenario.apply(Object::Pod(pod("two", "node-2", "192.168.2.2")));
     scenario.apply(Object::Pod(pod("web", "node-1", "192.168.1.1")));
     scenario.delete(Kind::Pod, "shop", "web-1");
     scenario.change(Change::ListDone(Kind::Service));
     scenario.change(Change::ListDone(Kind::Pod));
-    assert_eq!(known(&scenario), ["range", "pod", "range"]);
+    assert_eq!(
+        known(&scenario),
+        [Source::SpecialRange, Source::Pod, Source::SpecialRange]
+    );
     assert_eq!(scenario.account.snapshot().cluster_objects, [3, 1, 0, 0]);
     // The end of a list that never began says nothing either.
     scenario.change(Change::ListDone(Kind::Node));
@@ -174,17 +194,17 @@ fn a_list_of_nodes_and_services_replaces_them() {
         scenario
             .account
             .explain(ip("10.100.0.7"), scenario.instant())
-            .source
-            .name(),
-        "range"
+            .evidence[0]
+            .source,
+        Source::SpecialRange
     );
     assert_eq!(
         scenario
             .account
             .explain(ip("192.168.0.2"), scenario.instant())
-            .source
-            .name(),
-        "range"
+            .evidence[0]
+            .source,
+        Source::SpecialRange
     );
     assert_eq!(scenario.account.snapshot().zone, None);
 }

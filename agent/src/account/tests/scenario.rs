@@ -74,7 +74,9 @@ impl Scenario {
     }
 
     pub(super) fn networks(&mut self, text: &str) {
-        self.account.set_networks(Networks::parse(text).unwrap());
+        let now = self.instant();
+        self.account
+            .set_networks(Networks::parse(text).unwrap(), now);
     }
 
     pub(super) fn attach(&mut self, index: u32, name: &str) {
@@ -262,5 +264,5 @@ pub(super) fn assert_conserved(snapshot: &Snapshot) {
 /// The scope and the zone that a pod of `node-1` sees an address in.
 pub(super) fn seen(scenario: &Scenario, address: &str) -> (Scope, String) {
     let explanation = scenario.account.explain(ip(address), scenario.instant());
-    (explanation.scope, explanation.zone.to_string())
+    (explanation.scope, explanation.party.zone.to_string())
 }

@@ -145,6 +145,10 @@ pub struct Interfaces {
     pub drained_unix_seconds: f64,
     /// How much time the drain covers.
     pub seconds: f64,
+    /// What the flow map had no room for on any interface, from pods, in the last drain.
+    pub transmit_overflow: Total,
+    /// What the flow map had no room for on any interface, to pods, in the last drain.
+    pub receive_overflow: Total,
     /// Sorted by name.
     pub interfaces: Vec<Interface>,
 }
@@ -164,10 +168,6 @@ pub struct Interface {
     pub transmit: Traffic,
     /// To the pod, in the last drain.
     pub receive: Traffic,
-    /// The part of `transmit` that the flow map had no room for.
-    pub transmit_overflow: Total,
-    /// The part of `receive` that the flow map had no room for.
-    pub receive_overflow: Total,
     /// From the pod, before counting began.
     pub transmit_before_attach: Total,
     /// To the pod, before counting began.

@@ -27,9 +27,12 @@ pub(super) async fn list(
         .map(|one| row(one, &recent))
         .collect();
     interfaces.sort_by(|one, other| (&one.name, one.index).cmp(&(&other.name, other.index)));
+    let [transmit_overflow, receive_overflow] = recent.overflow.map(total);
     Ok(Json(Interfaces {
         drained_unix_seconds: unix_seconds(recent.ended),
         seconds: recent.lasted.as_secs_f64(),
+        transmit_overflow,
+        receive_overflow,
         interfaces,
     }))
 }
@@ -37,7 +40,6 @@ pub(super) async fn list(
 fn row(interface: &RecentInterface, recent: &Recent) -> Interface {
     let pod = interface.pod.as_ref();
     let [transmit, receive] = interface.seen.map(|count| traffic(count, recent));
-    let [transmit_overflow, receive_overflow] = interface.overflow.map(total);
     let [transmit_before_attach, receive_before_attach] = interface.before_attach.map(total);
     Interface {
         name: interface.name.to_string(),
@@ -46,8 +48,6 @@ fn row(interface: &RecentInterface, recent: &Recent) -> Interface {
         pod: pod.map_or(String::new(), |name| name.name.to_string()),
         transmit,
         receive,
-        transmit_overflow,
-        receive_overflow,
         transmit_before_attach,
         receive_before_attach,
     }

@@ -172,7 +172,7 @@ async fn interfaces_are_sorted_by_name() {
     assert_eq!(names[0]["pod"], "client-0");
     assert_eq!(names[0]["receive"]["bytes_per_second"], 1505.0);
     assert_eq!(
-        names[0]["receive_overflow"],
+        answer["receive_overflow"],
         json!({ "bytes": 200, "packets": 2 })
     );
     assert_eq!(

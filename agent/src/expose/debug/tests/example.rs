@@ -74,6 +74,7 @@ fn recent() -> Recent {
             flow(receive, &nobody, "198.51.100.7", 443, Scope::Internet, 20),
         ],
         interfaces: ["eni2", "eni1"].map(interface).into(),
+        overflow: [count(0), count(200)],
     }
 }
 
@@ -86,7 +87,6 @@ fn interface(name: &str) -> RecentInterface {
             name: "client-0".into(),
         }),
         seen: [count(1400), count(6020)],
-        overflow: [count(0), count(200)],
         before_attach: [count(100), count(0)],
     }
 }
