@@ -79,8 +79,6 @@ pub(crate) enum Named {
     Subnet(zonemeter_lab::Zone),
     Internet,
     LinkLocal,
-    /// Only the Service's own name.
-    Service(&'static str),
 }
 
 /// The labels that a peer gets.
@@ -118,7 +116,6 @@ impl Named {
             }
             Self::Internet => (("internet", ""), "", String::new()),
             Self::LinkLocal => (("link_local", ""), "", String::new()),
-            Self::Service(name) => (("unresolved_service", ""), "Service", name.to_owned()),
         };
         Labels {
             scope: scope.to_owned(),
