@@ -74,6 +74,12 @@ impl App {
 }
 
 async fn start(config: Config) -> Result<Tasks> {
+    if let Some(directory) = &config.state_dir {
+        tracing::warn!(
+            "--state-dir {}: nothing is written yet",
+            directory.display()
+        );
+    }
     let listener = bind("--listen", config.listen).await?;
     let debug_listener = bind("--debug-listen", config.debug_listen).await?;
     let metrics = SelfMetrics::default();
@@ -112,14 +118,14 @@ async fn start(config: Config) -> Result<Tasks> {
     let pins = pins(config.kernel.pin_dir.as_deref(), &counting).await?;
     let (object, warnings) = object::load(&config.kernel, pins)?;
     let kernel = Kernel::new(object, config.kernel.methods, Instant::now())?;
-    tasks.spawn("program log", warnings.run());
-    tasks.spawn(
+    tasks.spawn_endless("program log", warnings.run());
+    tasks.spawn_endless(
         "cluster feed",
         feeds::cluster(feed, health, cluster, metrics.clone()),
     );
     let networks_feed =
         feeds::networks(config.networks_file, networks_in, networks, metrics.clone());
-    tasks.spawn("networks file", networks_feed);
+    tasks.spawn_endless("networks file", networks_feed);
     tasks.spawn_thread("pipeline", move || async move {
         let links = Links::subscribe(config.names)?;
         let pipeline = Pipeline {

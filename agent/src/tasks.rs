@@ -39,6 +39,22 @@ impl Tasks {
         self.running.spawn(async move { (name, task.await) });
     }
 
+    /// Runs `task` under `name` and drops it where it stands when it is time to stop: it has
+    /// nothing to bring to an end.
+    pub fn spawn_endless(
+        &mut self,
+        name: &'static str,
+        task: impl Future<Output = Result<()>> + Send + 'static,
+    ) {
+        let mut stop = self.stop();
+        self.spawn(name, async move {
+            tokio::select! {
+                ended = task => ended,
+                _ = stop.changed() => Ok(()),
+            }
+        });
+    }
+
     /// Runs `task` on a thread and a runtime of its own, so that its system calls hold up nobody
     /// else. `make` builds the task on that thread.
     pub fn spawn_thread<F>(&mut self, name: &'static str, make: impl FnOnce() -> F + Send + 'static)

@@ -59,20 +59,16 @@ fn lives_add_up(name: &str, mode: &str, end: fn(&mut Agent)) {
     end_of_the_first_life(&lab, mode);
     let (from, to) = (client.namespace(), server.namespace());
     let at = |port| SocketAddr::new(server.address(), port);
-    let sum = |done: &AtomicBool| {
-        let sum = lives(&lab, mode, end);
-        done.store(true, Ordering::Relaxed);
-        sum
-    };
-    let done = AtomicBool::new(false);
+    let done = Done::default();
     let before_last = thread::scope(|scope| {
         scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
+            while !done.0.load(Ordering::Relaxed) {
                 traffic::tcp_transfer(from, to, server.address(), 7000, 5_000_000).unwrap();
                 traffic::udp_send(from, to, at(7001), Datagrams::new(500, 1000)).unwrap();
             }
         });
-        sum(&done)
+        let _at_the_end = SetAtTheEnd(&done);
+        lives(&lab, mode, end)
     });
     // The traffic has ended; one more life drains the rest.
     let last = seen(&one_life(&lab, mode).scrape().unwrap());
@@ -82,6 +78,19 @@ fn lives_add_up(name: &str, mode: &str, end: fn(&mut Agent)) {
     ];
     assert_eq!([before_last[0] + last[0], before_last[1] + last[1]], wire);
     assert!(wire[0].bytes > 10_000_000, "too little traffic: {wire:?}");
+}
+
+/// Ends the traffic.
+#[derive(Default)]
+struct Done(AtomicBool);
+
+/// Also when a check fails: the traffic's thread is waited for.
+struct SetAtTheEnd<'a>(&'a Done);
+
+impl Drop for SetAtTheEnd<'_> {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Relaxed);
+    }
 }
 
 fn lives(lab: &Lab, mode: &str, end: fn(&mut Agent)) -> [Count; 2] {
