@@ -17,9 +17,11 @@ use tempfile::TempDir;
 mod assets;
 mod credentials;
 mod process;
+mod proxy;
 
 use assets::Assets;
 use process::Process;
+pub use proxy::Proxy;
 
 /// How long etcd and the API server may take until they answer, on a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(90);
@@ -28,6 +30,7 @@ const STARTS: usize = 3;
 const POLL_EVERY: Duration = Duration::from_millis(200);
 
 /// A running control plane; dropped, it is gone with all it held.
+#[derive(Debug)]
 pub struct ControlPlane {
     // In the order of dropping: the server before its store, both before their folder.
     api: Option<Process>,
@@ -160,6 +163,18 @@ impl ControlPlane {
             );
         }
         Ok(String::from_utf8(done.stdout)?)
+    }
+
+    /// Starts a way to the server that needs no TLS and no token.
+    ///
+    /// # Errors
+    /// kubectl could not be started, or takes no connections.
+    pub fn proxy(&self) -> Result<Proxy> {
+        Proxy::start(
+            &self.assets.kubectl(),
+            &self.admin_kubeconfig()?,
+            self.folder.path(),
+        )
     }
 
     fn api_arguments(&self) -> Vec<String> {

@@ -17,7 +17,9 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::{
     address::{self, Family},
     agent::{Agent, AgentPlan},
+    cluster_api::ClusterApi,
     cluster_file,
+    control_plane::ControlPlane,
     names::{LabName, host_veth},
     namespace::Namespace,
     node::Node,
@@ -43,6 +45,8 @@ pub struct Lab {
     pods_made: usize,
     announced: BTreeSet<String>,
     services: Vec<ServicePlan>,
+    /// Where agents read the live API.
+    api: Option<ClusterApi>,
     keep: bool,
     /// Held for as long as the lab stands.
     _lock: UnixListener,
@@ -114,11 +118,14 @@ impl Lab {
 
     /// An agent for `node`, not started yet.
     pub fn agent(&self, node: &str) -> Result<AgentPlan> {
-        Ok(AgentPlan::new(
-            self.node(node)?,
-            &self.cluster_file(),
-            &self.networks_file(),
-        ))
+        let (file, networks) = (self.cluster_file(), self.networks_file());
+        let plan = AgentPlan::new(self.node(node)?, &file, &networks);
+        Ok(match &self.api {
+            None => plan,
+            Some(api) => plan
+                .without("--cluster-file")
+                .flag("--kubeconfig", api.kubeconfig()),
+        })
     }
 
     /// Starts an agent on every node, each plan finished by `finish`, and waits until all are
@@ -172,10 +179,10 @@ impl Lab {
         pods.pop().context("no pod was made")
     }
 
-    /// Lets the cluster file name `pod`.
+    /// Lets the cluster file or the API name `pod`.
     pub fn announce(&mut self, pod: &Pod) -> Result<()> {
         self.announced.insert(pod.key());
-        self.write_cluster_file()
+        self.publish()
     }
 
     /// Wires and announces a pod.
@@ -185,10 +192,10 @@ impl Lab {
         Ok(pod)
     }
 
-    /// Takes `pod` out of the cluster file.
+    /// Takes `pod` out of the cluster file or the API.
     pub fn withdraw(&mut self, pod: &Pod) -> Result<()> {
         self.announced.remove(&pod.key());
-        self.write_cluster_file()
+        self.publish()
     }
 
     /// Deletes the pod's veth, rules and namespace, without telling the Kubernetes API.
@@ -207,7 +214,7 @@ impl Lab {
         for node in &self.nodes {
             raise::load_rules(node, &self.services)?;
         }
-        self.write_cluster_file()
+        self.publish()
     }
 
     /// The text of the cluster file as the lab stands now.
@@ -217,6 +224,22 @@ impl Lab {
             .iter()
             .filter(|pod| self.announced.contains(&pod.key()));
         cluster_file::render(&self.nodes, pods, &self.pods, &self.services)
+    }
+
+    /// The API server that agents read.
+    pub fn control_plane(&mut self) -> Result<&mut ControlPlane> {
+        let api = self.api.as_mut().map(ClusterApi::plane);
+        api.context("the lab's agents read the cluster file")
+    }
+
+    /// Says to whom agents listen what the cluster is now.
+    fn publish(&mut self) -> Result<()> {
+        self.write_cluster_file()?;
+        let list = self.cluster_json();
+        match &mut self.api {
+            None => Ok(()),
+            Some(api) => api.hold(&serde_json::from_str(&list)?),
+        }
     }
 
     /// Writes the cluster file anew, in one step.
@@ -232,6 +255,7 @@ impl Lab {
     /// Takes the lab down and reports what could not be removed.
     pub fn end(mut self) -> Result<()> {
         self.keep = true;
+        self.api = None;
         sweep::sweep(&self.name)
     }
 
@@ -316,6 +340,8 @@ impl Drop for Lab {
         if self.keep {
             return;
         }
+        // Its relays hold the nodes' namespaces.
+        self.api = None;
         if let Err(error) = sweep::sweep(&self.name)
             && !thread::panicking()
         {

@@ -23,6 +23,7 @@
 
 pub mod address;
 mod agent;
+mod cluster_api;
 mod cluster_file;
 mod interface;
 pub mod interrupt;
@@ -34,6 +35,7 @@ mod node;
 pub mod oracle;
 mod plan;
 mod pod;
+mod source;
 mod sweep;
 mod tool;
 pub mod traffic;
@@ -48,6 +50,7 @@ pub use namespace::Namespace;
 pub use node::Node;
 pub use plan::{NodePlan, Owner, Plan, PodPlan, ServicePlan, ServicePort, Transport};
 pub use pod::Pod;
+pub use source::Source;
 pub use sweep::remove;
 pub use truth::{Count, Record, Truth, Way, count};
 pub mod control_plane;

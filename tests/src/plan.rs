@@ -2,12 +2,16 @@
 
 use std::net::IpAddr;
 
-use crate::address::{Family, Zone};
+use crate::{
+    address::{Family, Zone},
+    source::Source,
+};
 
 /// The description of a lab. [`Plan::new`] gives three nodes in two zones and an internet.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub(crate) name: String,
+    pub(crate) source: Source,
     pub(crate) family: Family,
     pub(crate) mtu: u32,
     pub(crate) uplink_gro: bool,
@@ -35,6 +39,7 @@ impl Plan {
     pub fn empty(name: &str) -> Self {
         Self {
             name: name.to_owned(),
+            source: Source::File,
             family: Family::V4,
             mtu: 1500,
             uplink_gro: false,
@@ -43,6 +48,13 @@ impl Plan {
             pods: Vec::new(),
             services: Vec::new(),
         }
+    }
+
+    /// Where agents learn of the cluster. The lab's name tells both apart.
+    pub fn source(mut self, source: Source) -> Self {
+        self.name = source.lab_name(&self.name);
+        self.source = source;
+        self
     }
 
     /// Which families pods speak.

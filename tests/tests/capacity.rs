@@ -12,7 +12,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use zonemeter_lab::{Agent, Count, Lab, Metrics, Plan, PodPlan, backlog_drops, oracle, traffic};
+use zonemeter_lab::{
+    Agent, Count, Lab, Metrics, Plan, PodPlan, Source, backlog_drops, oracle, traffic,
+    with_both_sources,
+};
+
+with_both_sources! {
+    ten_thousand_flows_in_a_map_of_64_lose_no_byte,
+    two_senders_at_full_speed_lose_nothing_to_the_drain,
+}
 
 /// How long the two senders run.
 const LOAD: Duration = Duration::from_secs(60);
@@ -45,9 +53,9 @@ fn quiet(agent: &mut Agent) -> Metrics {
     }
 }
 
-#[test]
-fn ten_thousand_flows_in_a_map_of_64_lose_no_byte() {
+fn ten_thousand_flows_in_a_map_of_64_lose_no_byte(source: Source) {
     let plan = Plan::new("tiny-map")
+        .source(source)
         .pod(PodPlan::new("default", "client", "a1"))
         .pod(PodPlan::new("default", "server", "b1"));
     let lab = Lab::raise(plan).unwrap();
@@ -110,9 +118,9 @@ fn ten_thousand_flows_in_a_map_of_64_lose_no_byte() {
 
 /// One sender with super-packets to another zone and one with small datagrams inside the node,
 /// both as fast as they go, under a drain every 200 ms.
-#[test]
-fn two_senders_at_full_speed_lose_nothing_to_the_drain() {
+fn two_senders_at_full_speed_lose_nothing_to_the_drain(source: Source) {
     let plan = Plan::new("load")
+        .source(source)
         .pod(PodPlan::new("default", "bulk", "a1"))
         .pod(PodPlan::new("default", "sink", "b1"))
         .pod(PodPlan::new("default", "small", "a1").without_offloads())

@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 /// etcd, kube-apiserver and kubectl of one version, in one folder.
+#[derive(Debug)]
 pub(super) struct Assets(PathBuf);
 
 impl Assets {

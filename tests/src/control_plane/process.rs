@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 
 /// A running child; dropped, it is killed and waited for.
+#[derive(Debug)]
 pub(super) struct Process(Child);
 
 impl Process {

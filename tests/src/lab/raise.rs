@@ -17,12 +17,14 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
     address::{NodeAddresses, VPC_V4, VPC_V6, Zone},
+    cluster_api::ClusterApi,
     lab::Lab,
     names::{LabName, check_node},
     namespace::Namespace,
     node::{Management, Node, NodeInfo},
-    plan::{NodePlan, Plan, ServicePlan},
+    plan::{NodePlan, Plan, PodPlan, ServicePlan},
     pod::Pod,
+    source::Source,
     sweep, tool, truth,
     wiring::{self, kube_proxy, node, pod, vpc},
 };
@@ -78,12 +80,13 @@ impl Lab {
             pods_made: 0,
             announced: BTreeSet::new(),
             services: plan.services,
+            api: None,
             keep: false,
             directory,
             name,
             _lock: lock,
         };
-        match lab.furnish(plan.pods, plan.uplink_gro) {
+        match lab.furnish(plan.pods, plan.uplink_gro, plan.source) {
             Ok(()) => Ok(lab),
             Err(error) => {
                 lab.keep = true;
@@ -92,7 +95,7 @@ impl Lab {
         }
     }
 
-    fn furnish(&mut self, pods: Vec<crate::PodPlan>, uplink_gro: bool) -> Result<()> {
+    fn furnish(&mut self, pods: Vec<PodPlan>, uplink_gro: bool, source: Source) -> Result<()> {
         self.lay_cables()?;
         self.configure_fabric()?;
         for node in &self.nodes {
@@ -116,7 +119,10 @@ impl Lab {
             node.namespace().wait_for_links()?;
         }
         fs::write(self.networks_file(), networks_yaml()).context("write the networks file")?;
-        self.write_cluster_file()
+        if source == Source::Api {
+            self.api = Some(ClusterApi::start(&self.nodes)?);
+        }
+        self.publish()
     }
 
     fn lay_cables(&self) -> Result<()> {
