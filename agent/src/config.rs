@@ -115,14 +115,19 @@ fn cluster_source(
 
 /// Pod veths of the AWS VPC CNI where nothing else is asked for: `eni` (or `vlan` for security
 /// groups for pods) and 11 hex digits of a hash (amazon-vpc-cni-k8s, pkg/networkutils/names.go).
-/// Not `vlan.eth.<id>`, which carries the same bytes once more.
+/// Not `vlan.eth.<id>`, which carries the same bytes once more. And `veth` with 8 hex digits where
+/// it leads to the same pod: the IPv4 traffic of IPv6 clusters (cmd/egress-cni-plugin there).
 fn names(patterns: Vec<Pattern>) -> Result<Names> {
     if !patterns.is_empty() {
-        return Ok(Names::new(patterns));
+        return Ok(Names::new(patterns, Vec::new()));
     }
     let hash = "[0-9a-f]".repeat(11);
-    let defaults = ["eni", "vlan"].map(|prefix| Pattern::new(&format!("{prefix}{hash}")));
-    Ok(Names::new(defaults.into_iter().collect::<Result<_, _>>()?))
+    let pods = ["eni", "vlan"].map(|prefix| Pattern::new(&format!("{prefix}{hash}")));
+    let egress = Pattern::new(&format!("veth{}", "[0-9a-f]".repeat(8)))?;
+    Ok(Names::new(
+        pods.into_iter().collect::<Result<_, _>>()?,
+        vec![egress],
+    ))
 }
 
 fn ephemeral_ports(path: &Path) -> Result<[u16; 2]> {

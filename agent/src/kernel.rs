@@ -89,6 +89,7 @@ impl Kernel {
         Ok(Some(Interface {
             index: link.index,
             name: link.name.clone(),
+            peer_namespace: link.peer_namespace,
             before_attach: link.carried,
         }))
     }

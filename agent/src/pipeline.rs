@@ -111,13 +111,13 @@ impl Pipeline {
     async fn follow(&mut self, event: LinkEvent) {
         match event {
             LinkEvent::Appeared(link) => self.attach(link).await,
-            LinkEvent::Gone(index) => self.kernel.detach(index),
+            LinkEvent::Gone(index) => self.leave(index),
             LinkEvent::Listed(links) => {
                 let counted = self.kernel.interfaces().into_iter();
                 let gone = counted.filter(|index| links.iter().all(|link| link.index != *index));
                 gone.collect::<Vec<_>>()
                     .into_iter()
-                    .for_each(|index| self.kernel.detach(index));
+                    .for_each(|index| self.leave(index));
                 for link in links {
                     self.attach(link).await;
                 }
@@ -133,6 +133,7 @@ impl Pipeline {
                 // Read again: an interface may carry traffic while it is being attached to.
                 if let Some(now) = self.links.one(link.index).await {
                     interface.before_attach = now.carried;
+                    interface.peer_namespace = now.peer_namespace;
                 }
                 tracing::info!(interface = &*link.name, index = link.index, "counting");
                 self.account
@@ -145,6 +146,12 @@ impl Pipeline {
                 tracing::error!(interface = &*link.name, "not counted: {error:#}");
             }
         }
+    }
+
+    fn leave(&mut self, index: u32) {
+        self.kernel.detach(index);
+        self.account
+            .interface(InterfaceChange::Left(index), Instant::now());
     }
 
     fn show_interfaces(&self) {

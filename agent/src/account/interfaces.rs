@@ -1,7 +1,8 @@
 //! Which pod of this node is behind which host-side veth.
 //!
 //! By name: the veth's name holds the hash of a pod of this node (see [`super::veth`]). Else by
-//! address: the flow's local address is owned by a pod of this node. Once the first veth has been
+//! another veth of the same pod, which leads into the same network namespace: a second NIC, or the
+//! IPv4 egress of an IPv6 cluster, whose addresses are the same on every node. Else by address: the flow's local address is owned by a pod of this node. Once the first veth has been
 //! found by name, this node's names are known to be hashes: a veth whose hash fits no pod then
 //! waits for its pod and is not read by address, because an address may still stand under its
 //! last owner. A veth belongs to one pod for life, so what is found once stays.
@@ -24,6 +25,8 @@ pub(crate) struct Interfaces {
     veths: HashMap<u32, Veth>,
     /// Pods of this node that have a veth, by its hash.
     pods: HashMap<VethHash, Arc<Entry<Pod>>>,
+    /// Veths that have not left, by the namespace they lead into.
+    together: HashMap<i32, Vec<u32>>,
     names_are_hashes: bool,
     before_attach: [Count; 2],
 }
@@ -34,6 +37,8 @@ struct Veth {
     /// The pod behind it, once known.
     pod: Option<Arc<Entry<Pod>>>,
     hash: Option<VethHash>,
+    /// The first of the veths that lead to the same pod; ids of namespaces are used again.
+    first: Option<u32>,
     gone_at: Option<Instant>,
 }
 
@@ -42,7 +47,9 @@ impl Interfaces {
     pub(crate) fn apply(&mut self, change: InterfaceChange, now: Instant) {
         match change {
             InterfaceChange::Attached(interface) => self.attach(interface),
+            InterfaceChange::Left(index) => self.leave(index),
             InterfaceChange::Gone(index) => {
+                self.leave(index);
                 if let Some(veth) = self.veths.get_mut(&index) {
                     veth.gone_at = Some(now);
                 }
@@ -68,13 +75,15 @@ impl Interfaces {
             .entry(index)
             .or_insert_with(Veth::unannounced)
             .pod = Some(pod);
+        self.share(index);
     }
 
     /// A pod of this node exists with these contents.
     pub(crate) fn learn(&mut self, pod: &Arc<Entry<Pod>>) {
         let hash = VethHash::of_pod(&pod.object.name);
         self.pods.insert(hash, Arc::clone(pod));
-        for veth in self.veths.values_mut() {
+        let mut found = Vec::new();
+        for (index, veth) in &mut self.veths {
             let named = veth.hash == Some(hash);
             let bound = veth
                 .pod
@@ -83,7 +92,11 @@ impl Interfaces {
             if named || bound {
                 veth.pod = Some(Arc::clone(pod));
                 self.names_are_hashes |= named;
+                found.push(*index);
             }
+        }
+        for index in found {
+            self.share(index);
         }
     }
 
@@ -131,6 +144,55 @@ impl Interfaces {
         veth.hash = hash;
         veth.gone_at = None;
         veth.pod = pod.or(veth.pod.take());
+        if let Some(namespace) = interface.peer_namespace {
+            self.join(interface.index, namespace);
+        }
+    }
+
+    /// The veth leads into this namespace, maybe beside others.
+    fn join(&mut self, index: u32, namespace: i32) {
+        let together = self.together.entry(namespace).or_default();
+        if !together.contains(&index) {
+            together.push(index);
+        }
+        let latest = together
+            .iter()
+            .rev()
+            .find(|other| **other != index)
+            .copied();
+        let latest = latest.and_then(|other| self.veths.get(&other));
+        let first = latest.and_then(|other| other.first).unwrap_or(index);
+        let pod = latest.and_then(|other| other.pod.clone());
+        if let Some(veth) = self.veths.get_mut(&index) {
+            veth.first = Some(first);
+            veth.pod = veth.pod.take().or(pod);
+        }
+        self.share(index);
+    }
+
+    /// What is known of this veth holds for those beside it of which nothing is.
+    fn share(&mut self, index: u32) {
+        let Some(Veth {
+            pod: Some(pod),
+            first: Some(first),
+            ..
+        }) = self.veths.get(&index)
+        else {
+            return;
+        };
+        let (pod, first) = (Arc::clone(pod), *first);
+        for veth in self.veths.values_mut() {
+            if veth.first == Some(first) && veth.pod.is_none() {
+                veth.pod = Some(Arc::clone(&pod));
+            }
+        }
+    }
+
+    fn leave(&mut self, index: u32) {
+        self.together.retain(|_, together| {
+            together.retain(|other| *other != index);
+            !together.is_empty()
+        });
     }
 }
 
@@ -139,6 +201,7 @@ impl Veth {
         Self {
             pod: None,
             hash: None,
+            first: None,
             gone_at: None,
         }
     }

@@ -91,6 +91,8 @@ impl BackendMethod {
 pub enum InterfaceChange {
     /// Counting on this interface has begun.
     Attached(Interface),
+    /// The interface is gone; a drain will still bring its last flows.
+    Left(u32),
     /// The interface is gone and a drain has brought its last flows.
     Gone(u32),
 }
@@ -102,6 +104,9 @@ pub struct Interface {
     pub index: u32,
     /// Name, for example `eni7f94ce7c295`: `eni` and 11 hex digits of sha1(`namespace.pod`).
     pub name: Arc<str>,
+    /// The kernel's id for the network namespace of the pod's end: the same for all veths of a
+    /// pod, and given to another one when all of them have left.
+    pub peer_namespace: Option<i32>,
     /// What it carried before counting began, by [`Direction`] code, by its own counters (so
     /// super-packets count as one, 14 bytes of Ethernet header taken off each).
     pub before_attach: [Count; 2],

@@ -78,14 +78,25 @@ impl Scenario {
     }
 
     pub(super) fn attach(&mut self, index: u32, name: &str) {
+        self.attach_into(index, name, None);
+    }
+
+    /// Counting begins on an interface whose other end is in this network namespace.
+    pub(super) fn attach_into(&mut self, index: u32, name: &str, peer_namespace: Option<i32>) {
         let interface = Interface {
             index,
             name: name.into(),
+            peer_namespace,
             before_attach: [Count::ZERO; 2],
         };
         let now = self.instant();
         self.account
             .interface(InterfaceChange::Attached(interface), now);
+    }
+
+    pub(super) fn leave(&mut self, index: u32) {
+        let now = self.instant();
+        self.account.interface(InterfaceChange::Left(index), now);
     }
 
     pub(super) fn detach(&mut self, index: u32) {
