@@ -48,6 +48,15 @@ use crate::model::{
     traffic::{Direction, Drain, InterfaceChange, Translated},
 };
 
+/// Which families have series of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Detail {
+    /// Each pod has its series; without, all pods share those of `other`, so that sums hold.
+    pub pods: bool,
+    /// There is a workload family.
+    pub workloads: bool,
+}
+
 /// What an operator may choose.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -55,6 +64,8 @@ pub struct Settings {
     pub node_name: Arc<str>,
     /// Ceiling of traffic series; exact from 400 on.
     pub max_series: usize,
+    /// Which families have series of their own.
+    pub detail: Detail,
     /// How long a flow waits for the pod behind its veth, and for this node's zone.
     pub pod_patience: Duration,
     /// How long a flow waits for the owner of a peer address that may be a pod's.
@@ -68,11 +79,15 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The documented defaults: 20,000 series, 60 s, 10 s, 5 min, shown at 0.
+    /// The documented defaults: 20,000 series, both families, 60 s, 10 s, 5 min, shown at 0.
     pub fn new(node_name: Arc<str>) -> Self {
         Self {
             node_name,
             max_series: 20_000,
+            detail: Detail {
+                pods: true,
+                workloads: true,
+            },
             pod_patience: Duration::from_secs(60),
             peer_patience: Duration::from_secs(10),
             place_services: true,
@@ -115,7 +130,7 @@ impl Account {
             },
             classes: Classes::default(),
             pending: Pending::new(patience),
-            ledger: Ledger::new(settings.max_series, settings.retire_after),
+            ledger: Ledger::new(settings.max_series, settings.detail, settings.retire_after),
             backends: Backends::default(),
             recorder: Recorder::default(),
             at_zero: settings.show_at_zero.then(ShownAtZero::default),

@@ -106,6 +106,7 @@ async fn start(config: Config) -> Result<Tasks> {
     let pulse = readiness.pulse("pipeline", 3 * config.interval + PULSE_MARGIN);
     let account = Account::new(Settings {
         max_series: config.max_series,
+        detail: config.detail,
         place_services: config.place_services,
         ..Settings::new(config.node_name)
     });

@@ -123,6 +123,16 @@ pub struct AgentArgs {
           value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
     pub max_series: u32,
 
+    /// Which traffic has series of its own: full, workloads, pods or node
+    #[arg(
+        long,
+        env = "ZONEMETER_DETAIL",
+        value_enum,
+        default_value = "full",
+        hide_possible_values = true
+    )]
+    pub detail: Detail,
+
     /// service folds a connection's ephemeral port, full keeps both ports
     #[arg(
         long,
@@ -165,6 +175,19 @@ pub enum Attach {
     Tcx,
     /// Filters of the clsact qdisc.
     Tc,
+}
+
+/// `--detail`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Detail {
+    /// The pod family and the workload family.
+    Full,
+    /// The workload family; pods together.
+    Workloads,
+    /// The pod family.
+    Pods,
+    /// The node as a whole, by scope and zone.
+    Node,
 }
 
 /// `--flow-ports`

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use clap::Args;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::{
     Request, StatusCode, Uri,
@@ -17,6 +18,19 @@ use tokio::{net::TcpStream, runtime::Builder, time::timeout};
 
 /// Longer than the listener itself takes to give up.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Flags that say which agent to ask.
+#[derive(Clone, Debug, Args)]
+pub struct AgentAt {
+    /// Debug listener of the agent to ask
+    #[arg(
+        long,
+        env = "ZONEMETER_URL",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:9465"
+    )]
+    pub url: Client,
+}
 
 /// A debug listener, for example `http://127.0.0.1:9465`.
 #[derive(Clone, Debug)]

@@ -12,7 +12,8 @@ use anyhow::{Context as _, Result, bail};
 use glob::Pattern;
 
 use crate::{
-    args::{AgentArgs, Attach, FlowPorts, NameBackendsBy, in_force},
+    account::Detail,
+    args::{self, AgentArgs, Attach, FlowPorts, NameBackendsBy, in_force},
     cluster::Source,
     kernel::{self, attach::Mode, links::Names, translate::Methods},
 };
@@ -50,6 +51,8 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// `--max-series`
     pub max_series: usize,
+    /// `--detail`
+    pub detail: Detail,
     /// Take a Service's zone from its endpoints where its backend is not known.
     pub place_services: bool,
     /// What the kernel room is loaded with.
@@ -76,6 +79,7 @@ impl Config {
             interval: args.interval,
             state_dir: args.state_dir,
             max_series: args.max_series as usize,
+            detail: detail(args.detail),
             place_services: args
                 .name_backends_by
                 .contains(&NameBackendsBy::EndpointSlices),
@@ -106,6 +110,13 @@ pub(crate) fn node_name(flag: Option<&str>) -> Result<Arc<str>> {
         .filter(|name| !name.is_empty())
         .map(Arc::from)
         .context("--node-name: not given and $NODE_NAME is empty: give the name of the Node object")
+}
+
+fn detail(flag: args::Detail) -> Detail {
+    Detail {
+        pods: matches!(flag, args::Detail::Full | args::Detail::Pods),
+        workloads: matches!(flag, args::Detail::Full | args::Detail::Workloads),
+    }
 }
 
 fn cluster_source(

@@ -10,7 +10,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::{
-    client::Client,
+    client::AgentAt,
     expose::debug::answer::{End, Evidence, Explained},
 };
 
@@ -21,14 +21,9 @@ pub struct ExplainArgs {
     #[arg(value_name = "ADDRESS", value_parser = address)]
     pub address: IpAddr,
 
-    /// Debug listener of the agent to ask
-    #[arg(
-        long,
-        env = "ZONEMETER_URL",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:9465"
-    )]
-    pub url: Client,
+    /// The agent to ask.
+    #[command(flatten)]
+    pub agent: AgentAt,
 }
 
 fn address(text: &str) -> Result<IpAddr, String> {
@@ -42,7 +37,7 @@ fn address(text: &str) -> Result<IpAddr, String> {
 /// As [`Client::get`].
 pub async fn run(args: &ExplainArgs) -> Result<()> {
     let path = format!("/api/explain?address={}", args.address);
-    let explained: Explained = args.url.get(&path).await?;
+    let explained: Explained = args.agent.url.get(&path).await?;
     Ok(write!(io::stdout(), "{}", text(&explained))?)
 }
 

@@ -8,21 +8,16 @@ use std::{
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use crate::{client::Client, expose::debug::answer::Flows};
+use crate::{client::AgentAt, expose::debug::answer::Flows};
 
 mod table;
 
 /// Flags of `zonemeter top`.
 #[derive(Clone, Debug, Args)]
 pub struct TopArgs {
-    /// Debug listener of the agent to ask
-    #[arg(
-        long,
-        env = "ZONEMETER_URL",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:9465"
-    )]
-    pub url: Client,
+    /// The agent to ask.
+    #[command(flatten)]
+    pub agent: AgentAt,
 
     /// What makes a conversation busy
     #[arg(long, value_enum, default_value = "total")]
@@ -91,7 +86,7 @@ pub async fn run(args: &TopArgs) -> Result<()> {
 
 async fn read(args: &TopArgs) -> Result<Flows> {
     let path = format!("/api/flows?sort={}&limit={}", args.sort.name(), args.limit);
-    args.url.get(&path).await
+    args.agent.url.get(&path).await
 }
 
 /// Clears the rest of each line, where an earlier table may have been wider.
@@ -172,7 +167,9 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, debug::router(state)).await });
         let args = TopArgs {
-            url: url.parse().unwrap(),
+            agent: AgentAt {
+                url: url.parse().unwrap(),
+            },
             sort: Sort::Transmit,
             limit: 5,
             once: true,

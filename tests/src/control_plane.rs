@@ -14,12 +14,9 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
-mod assets;
 mod credentials;
 
-use assets::Assets;
-
-use crate::process::Process;
+use crate::{go_tools::KUBERNETES, process::Process};
 
 /// How long etcd and the API server may take until they answer, on a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(90);
@@ -32,7 +29,8 @@ pub struct ControlPlane {
     // In the order of dropping: the server before its store, both before their folder.
     api: Option<Process>,
     _etcd: Process,
-    assets: Assets,
+    /// Of the executables.
+    tools: PathBuf,
     etcd_address: SocketAddr,
     address: SocketAddr,
     arguments: Vec<String>,
@@ -55,13 +53,13 @@ impl ControlPlane {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_store(arguments: &[&str]) -> Result<Self> {
-        let assets = Assets::find()?;
+        let tools = KUBERNETES.find()?;
         let folder = tempfile::Builder::new()
             .prefix("zonemeter-control-plane-")
             .tempdir()?;
         credentials::write(folder.path())?;
         let [etcd_address, peer, address] = free_addresses()?;
-        let etcd = start_etcd(&assets, folder.path(), etcd_address, peer)?;
+        let etcd = start_etcd(&tools, folder.path(), etcd_address, peer)?;
         let arguments = arguments
             .iter()
             .map(|&argument| argument.to_owned())
@@ -69,7 +67,7 @@ impl ControlPlane {
         Ok(Self {
             api: None,
             _etcd: etcd,
-            assets,
+            tools,
             etcd_address,
             address,
             arguments,
@@ -95,7 +93,7 @@ impl ControlPlane {
     }
 
     fn spawn_api(&mut self) -> Result<()> {
-        let mut command = Command::new(self.assets.api_server());
+        let mut command = Command::new(self.tools.join("kube-apiserver"));
         command.args(self.api_arguments()).args(&self.arguments);
         let log = self.folder.path().join("kube-apiserver.log");
         self.api = Some(Process::start(command, &log)?);
@@ -146,7 +144,7 @@ impl ControlPlane {
     /// # Errors
     /// kubectl failed: with what it wrote.
     pub fn kubectl(&self, arguments: &[&str]) -> Result<String> {
-        let mut command = Command::new(self.assets.kubectl());
+        let mut command = Command::new(self.tools.join("kubectl"));
         command
             .arg("--kubeconfig")
             .arg(self.admin_kubeconfig()?)
@@ -207,13 +205,13 @@ impl ControlPlane {
 }
 
 fn start_etcd(
-    assets: &Assets,
+    tools: &Path,
     folder: &Path,
     address: SocketAddr,
     peer: SocketAddr,
 ) -> Result<Process> {
     let (client, peer) = (format!("http://{address}"), format!("http://{peer}"));
-    let mut command = Command::new(assets.etcd());
+    let mut command = Command::new(tools.join("etcd"));
     command.arg("--data-dir").arg(folder.join("etcd"));
     // A test's store need not outlive a power cut.
     command.args(["--unsafe-no-fsync", "--log-level=error"]);

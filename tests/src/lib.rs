@@ -24,6 +24,7 @@
 pub mod address;
 mod agent;
 mod cluster_file;
+pub mod go_tools;
 mod http;
 mod interface;
 pub mod interrupt;

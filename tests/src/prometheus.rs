@@ -16,15 +16,16 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 mod answer;
-mod assets;
 mod config;
 mod rules;
 
 pub use answer::Series;
-pub use assets::Assets;
 pub use config::Settings;
 
-use crate::{agent::Agent, control_plane::free_addresses, http, lab::Lab, process::Process};
+use crate::{
+    agent::Agent, control_plane::free_addresses, go_tools::PROMETHEUS, http, lab::Lab,
+    process::Process,
+};
 
 /// How long it may take until it answers and has scraped every agent, on a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -51,7 +52,7 @@ impl Prometheus {
         fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
         let configuration = config::write(&folder, agents, settings)?;
         let [address] = free_addresses()?;
-        let mut command = Command::new(Assets::find()?.server());
+        let mut command = Command::new(PROMETHEUS.find()?.join("prometheus"));
         command
             .arg(format!("--config.file={}", configuration.display()))
             .arg(storage(&folder))

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: what counting costs per packet, with real packets between two pods of a
-//! node of the lab.
+//! node of the lab; `cargo xtask bench series`: what many pairs cost the agent.
 //!
-//! Each round runs every case three times: with nothing on the veths, with a program that does
+//! Of the first, each round runs every case three times: with nothing on the veths, with a program that does
 //! nothing, and with the agent. The kernel's own statistics (`kernel.bpf_stats_enabled`) tell
 //! how long each program ran; they cost some time themselves, which the empty program shows.
 
@@ -20,6 +20,7 @@ mod floor;
 mod machine;
 mod measure;
 mod report;
+mod series;
 mod stats;
 
 use case::Case;
@@ -32,21 +33,36 @@ const DOCUMENT: &str = "docs/bench-datapath.md";
 /// How much to measure.
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// What to measure
+    #[arg(value_enum, default_value = "datapath")]
+    what: What,
     /// Rounds; the table shows medians over them
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=101))]
     rounds: u32,
     /// How long to measure each case in each round, in seconds
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: u64,
-    /// Write the result to docs/bench-datapath.md
+    /// Write the result to docs/bench-datapath.md or docs/series.md
     #[arg(long)]
     write: bool,
+}
+
+/// What there is to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum What {
+    /// Nanoseconds per packet
+    Datapath,
+    /// Memory and scrapes with many series
+    Series,
 }
 
 /// The command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     setup::ensure()?;
     progress::step("building the agent (release)", build_agent)?;
+    if args.what == What::Series {
+        return series::run(args.write);
+    }
     let mut again = vec![
         "bench".to_owned(),
         "--rounds".to_owned(),

@@ -5,7 +5,7 @@ use std::{
     ffi::{OsStr, OsString},
     io,
     path::{Path, PathBuf},
-    process::{Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
@@ -80,6 +80,17 @@ impl Cmd {
     pub(crate) fn into_inner(self) -> Command {
         self.0
     }
+}
+
+/// Starts it with nothing to read, and its output for the caller to read; and how it is shown.
+pub(crate) fn start_piped(command: Cmd) -> Result<(String, Child)> {
+    let shown = command.shown();
+    let mut command = command.into_inner();
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let child = command
+        .spawn()
+        .with_context(|| format!("cannot start `{shown}`"))?;
+    Ok((shown, child))
 }
 
 /// Runs it with this process's own output.

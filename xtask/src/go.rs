@@ -6,8 +6,13 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use serde_json::json;
+use zonemeter_lab::go_tools::GoTools;
 
-use crate::exec::{self, Cmd};
+use crate::{
+    exec::{self, Cmd},
+    progress,
+};
 
 /// Where Go's own installer puts it, often not in `PATH`.
 const FOLDER: &str = "/usr/local/go/bin";
@@ -15,11 +20,65 @@ const FOLDER: &str = "/usr/local/go/bin";
 /// A release, as (1, 26).
 pub(crate) type Release = (u32, u32);
 
+/// How to build a set of executables.
+pub(crate) struct Recipe<'a> {
+    pub(crate) tools: GoTools,
+    /// Executable and package.
+    pub(crate) packages: &'a [(&'a str, &'a str)],
+    /// What `go.mod` of the tools module asks for.
+    pub(crate) release: Release,
+    /// Flags of the linker that tell the executables their version.
+    pub(crate) linked: String,
+    /// A file that is built in place of another.
+    pub(crate) instead: Option<Instead<'a>>,
+}
+
+/// One file of a module that another one takes the place of (`go help build`, `-overlay`).
+pub(crate) struct Instead<'a> {
+    /// The module, a dependency of the tools module.
+    pub(crate) module: &'a str,
+    /// The file in it that is not built.
+    pub(crate) file: &'a str,
+    /// The file of the tools module that is.
+    pub(crate) ours: &'a str,
+}
+
+/// The folder of the executables, after building what is missing: minutes, once.
+///
+/// # Errors
+/// The folder that the environment names lacks one, Go is missing or too old, or a build failed.
+pub(crate) fn ensure(recipe: &Recipe<'_>) -> Result<PathBuf> {
+    let tools = recipe.tools;
+    let folder = tools.folder()?;
+    let missing = tools.missing(&folder.path);
+    let shown = folder.path.display();
+    let all = tools.programs.join(", ");
+    if missing.is_empty() {
+        return Ok(folder.path);
+    }
+    if folder.given {
+        let (variable, names) = (tools.variable, missing.join(" and "));
+        bail!("{variable}={shown} has no {names}: point it to a folder with {all}, or unset it");
+    }
+    let otherwise = format!("set {} to a folder with {all}", tools.variable);
+    let go = find(recipe.release, &otherwise)
+        .with_context(|| format!("building {} needs Go", tools.name))?;
+    fs::create_dir_all(&folder.path).with_context(|| format!("cannot make {shown}"))?;
+    let wanted = recipe.packages.iter();
+    for (program, package) in wanted.filter(|(program, _)| missing.contains(program)) {
+        let what = format!("build {program}, once and for minutes, into {shown}");
+        progress::quiet_step(&what, || {
+            build(&go, recipe, package, &folder.path.join(program))
+        })?;
+    }
+    Ok(folder.path)
+}
+
 /// The go command, at least `wanted`.
 ///
 /// # Errors
 /// It is missing or too old; `otherwise` says what a user may do without it.
-pub(crate) fn find(wanted: Release, otherwise: &str) -> Result<PathBuf> {
+fn find(wanted: Release, otherwise: &str) -> Result<PathBuf> {
     let folders = env::split_paths(&exec::search_path())
         .chain([PathBuf::from(FOLDER)])
         .collect::<Vec<_>>();
@@ -37,28 +96,41 @@ pub(crate) fn find(wanted: Release, otherwise: &str) -> Result<PathBuf> {
     }
 }
 
-/// Builds `package` of the module in the folder `module` as `program`. It stands under another
-/// name until it is done: a build that is broken off leaves nothing that looks done.
-pub(crate) fn build(
-    go: &Path,
-    module: &Path,
-    package: &str,
-    linked: &str,
-    program: &Path,
-) -> Result<()> {
+/// Builds `package` as `program`. It stands under another name until it is done: a build that is
+/// broken off leaves nothing that looks done.
+fn build(go: &Path, recipe: &Recipe<'_>, package: &str, program: &Path) -> Result<()> {
+    let module = recipe.tools.module();
     let unfinished = program.with_extension("unfinished");
-    let command = Cmd::new("nice")
+    let folder = tempfile::tempdir().context("a folder for the build")?;
+    let mut command = Cmd::new("nice")
         .arg(go)
         .args(["build", "-trimpath", "-buildvcs=false", "-ldflags"])
-        .arg(format!("-s -w {linked}"))
-        .arg("-o")
-        .arg(&unfinished)
-        .arg(package)
+        .arg(format!("-s -w {}", recipe.linked));
+    if let Some(instead) = &recipe.instead {
+        let overlay = folder.path().join("overlay.json");
+        let text = overlaid(go, &module, instead)?.to_string();
+        fs::write(&overlay, text).with_context(|| overlay.display().to_string())?;
+        command = command.arg("-overlay").arg(overlay);
+    }
+    let command = command.arg("-o").arg(&unfinished).arg(package);
+    exec::run_quietly(in_module(command, &module))?;
+    fs::rename(&unfinished, program).context("cannot finish the build")
+}
+
+fn overlaid(go: &Path, module: &Path, instead: &Instead<'_>) -> Result<serde_json::Value> {
+    let list = Cmd::new(go).args(["mod", "download", "-json", instead.module]);
+    let said = exec::output(in_module(list, module))?;
+    let said: serde_json::Value = serde_json::from_str(&said).context("go's answer")?;
+    let folder = said["Dir"].as_str().context("go names no folder")?;
+    let file = Path::new(folder).join(instead.file);
+    Ok(json!({ "Replace": { file.display().to_string(): module.join(instead.ours) } }))
+}
+
+fn in_module(command: Cmd, module: &Path) -> Cmd {
+    command
         .env("CGO_ENABLED", "0")
         .env("GOFLAGS", "-mod=readonly")
-        .current_dir(module);
-    exec::run_quietly(command)?;
-    fs::rename(&unfinished, program).context("cannot finish the build")
+        .current_dir(module)
 }
 
 /// `go1.26.8` is (1, 26).

@@ -1,23 +1,14 @@
 //! `cargo xtask prometheus`: Prometheus and promtool for the lab, the demo and the checks of the
-//! rules, built from source once and kept outside `target/`. Whoever has a release of Prometheus
-//! names its folder by `PROMETHEUS_ASSETS`.
+//! rules.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
-use zonemeter_lab::prometheus::Assets;
+use anyhow::Result;
+use zonemeter_lab::go_tools::PROMETHEUS;
 
 use crate::{go, progress, repository};
 
-/// Pins every version; relative to the repository.
-const MODULE: &str = "xtask/tools/prometheus";
-/// What `go.mod` of the tools module asks for.
-const GO: go::Release = (1, 24);
-const OTHERWISE: &str = "set PROMETHEUS_ASSETS to a folder with prometheus and promtool of a \
-                         release 3.5 or newer";
-
-/// Executable and package.
-const PROGRAMS: [(&str, &str); 2] = [
+const PACKAGES: [(&str, &str); 2] = [
     (
         "prometheus",
         "github.com/prometheus/prometheus/cmd/prometheus",
@@ -25,46 +16,34 @@ const PROGRAMS: [(&str, &str); 2] = [
     ("promtool", "github.com/prometheus/prometheus/cmd/promtool"),
 ];
 
+/// Service discovery for two dozen clouds is most of what there is to compile; the lab names its
+/// targets itself.
+const WITHOUT_CLOUDS: go::Instead<'_> = go::Instead {
+    module: "github.com/prometheus/prometheus",
+    file: "plugins/plugins.go",
+    ours: "plugins/plugins.go",
+};
+
 /// The command: [`ensure`], and where they are.
 pub(crate) fn run() -> Result<()> {
-    let assets = ensure()?;
-    progress::say(&format!("ready: {}", assets.folder().display()));
+    let folder = ensure()?;
+    progress::say(&format!(
+        "ready: {}={}",
+        PROMETHEUS.variable,
+        folder.display()
+    ));
     Ok(())
 }
 
-/// The executables, after building what is missing: minutes, once.
-///
-/// # Errors
-/// `PROMETHEUS_ASSETS` lacks one, Go is missing or too old, or a build failed.
-pub(crate) fn ensure() -> Result<Assets> {
-    let assets = Assets::locate()?;
-    let folder = assets.folder();
-    let missing: Vec<_> = PROGRAMS
-        .into_iter()
-        .filter(|(program, _)| !folder.join(program).is_file())
-        .collect();
-    if missing.is_empty() {
-        return Ok(assets);
-    }
-    if assets.are_given() {
-        let names: Vec<&str> = missing.iter().map(|(program, _)| *program).collect();
-        let (folder, names) = (folder.display(), names.join(" and "));
-        bail!("PROMETHEUS_ASSETS={folder} has no {names}: correct it, or unset it");
-    }
-    let go = go::find(GO, OTHERWISE).context("building Prometheus")?;
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let linked = linked_version(&Assets::version()?);
-    for (program, package) in missing {
-        let what = format!(
-            "build {program}, once and for minutes, into {}",
-            folder.display()
-        );
-        let module = repository::root().join(MODULE);
-        progress::quiet_step(&what, || {
-            go::build(&go, &module, package, &linked, &folder.join(program))
-        })?;
-    }
-    Ok(assets)
+/// As [`go::ensure`].
+pub(crate) fn ensure() -> Result<PathBuf> {
+    go::ensure(&go::Recipe {
+        tools: PROMETHEUS,
+        packages: &PACKAGES,
+        release: (1, 24),
+        linked: linked_version(&PROMETHEUS.version()?),
+        instead: Some(WITHOUT_CLOUDS),
+    })
 }
 
 /// Makes the executables say their version; without it they say none.
@@ -97,6 +76,6 @@ mod tests {
         assert_eq!(release("v0.305.0"), "3.5.0");
         assert_eq!(release("v0.312.2"), "3.12.2");
         assert_eq!(release("main"), "main");
-        assert_eq!(release(&Assets::version().unwrap()), "3.5.0");
+        assert_eq!(release(&PROMETHEUS.version().unwrap()), "3.5.0");
     }
 }

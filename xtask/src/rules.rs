@@ -26,7 +26,7 @@ pub(crate) fn run() -> Result<()> {
 
 /// As [`run`], where the set-up is known to be complete.
 pub(crate) fn check() -> Result<()> {
-    let promtool = prometheus::ensure()?.promtool();
+    let promtool = prometheus::ensure()?.join("promtool");
     let python = python::ensure()?;
     let scrapes = progress::step("scraping the agent in both formats", Scrapes::take)?;
     let in_folder = || Cmd::new(&promtool).current_dir(prometheus::rules_folder());

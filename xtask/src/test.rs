@@ -7,6 +7,7 @@
 //! the kernel's own tests run on the oldest supported kernel, in an emulator.
 
 use anyhow::{Result, bail};
+use zonemeter_lab::go_tools::KUBERNETES;
 
 use crate::{
     exec::{self, Cmd},
@@ -22,7 +23,7 @@ mod runs;
 use executables::Tier;
 pub(crate) use executables::{Executable, build as build_tests};
 pub(crate) use outcome::Outcome;
-use runs::Run;
+pub(crate) use runs::Run;
 
 /// Test programs that talk to a real Kubernetes API server, which takes minutes to build once.
 const NEED_KUBERNETES: [&str; 1] = ["agent: live_cluster"];
@@ -107,7 +108,7 @@ fn with_requirements(run: Run, executable: &Executable) -> Result<Run> {
     if !NEED_KUBERNETES.contains(&executable.name.as_str()) {
         return Ok(run);
     }
-    Ok(run.env(kubernetes::ASSETS, kubernetes::ensure()?))
+    Ok(run.env(KUBERNETES.variable, kubernetes::ensure()?))
 }
 
 fn run_all(runs: &[Run]) -> Result<Outcome> {

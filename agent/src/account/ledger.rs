@@ -20,7 +20,7 @@ use self::{
     table::{Slot, Table},
     workloads::{Way, Workloads},
 };
-use super::scope::ClassId;
+use super::{Detail, scope::ClassId};
 use crate::model::{
     cluster::Workload,
     snapshot::{PodLabels, PodSeries, Reason, Snapshot, WorkloadLabels},
@@ -34,6 +34,7 @@ pub(crate) struct Ledger {
     workloads: Workloads,
     routes: HashMap<RouteKey, Route>,
     ceiling: Ceiling,
+    detail: Detail,
     retire_after: Duration,
     interface: [Count; 2],
     unattributed: [[Count; 2]; Reason::ALL.len()],
@@ -75,7 +76,8 @@ struct Series<T> {
 struct Route {
     pod: Slot,
     pod_folded: bool,
-    workload: Way,
+    /// None without a workload family.
+    workload: Option<Way>,
 }
 
 impl<T: Default> Series<T> {
@@ -101,12 +103,13 @@ impl Moment {
 
 impl Ledger {
     /// Nothing counted yet, `max_series` traffic series at most.
-    pub(crate) fn new(max_series: usize, retire_after: Duration) -> Self {
+    pub(crate) fn new(max_series: usize, detail: Detail, retire_after: Duration) -> Self {
         Self {
             pods: Table::default(),
             workloads: Workloads::default(),
             routes: HashMap::new(),
             ceiling: Ceiling::new(max_series),
+            detail,
             retire_after,
             interface: [Count::ZERO; 2],
             unattributed: [[Count::ZERO; 2]; Reason::ALL.len()],
@@ -154,13 +157,18 @@ impl Ledger {
             series.total += count;
             series.fed = at.now;
         }
-        self.workloads.add(route.workload, count.bytes, at.now);
-        self.folded += u64::from(route.pod_folded) + u64::from(route.workload.folded);
+        self.folded += u64::from(route.pod_folded);
+        if let Some(way) = route.workload {
+            self.workloads.add(way, count.bytes, at.now);
+            self.folded += u64::from(way.folded);
+        }
     }
 
     /// Shows the series of a pod at 0 before its first byte, as far as half the ceiling goes.
     pub(crate) fn show_at_zero(&mut self, labels: PodLabels, at: Moment) {
-        if self.pods.find(&labels).is_none() && self.ceiling.take_for_zero(2) {
+        if !self.detail.pods {
+            self.open_shared(labels, at);
+        } else if self.pods.find(&labels).is_none() && self.ceiling.take_for_zero(2) {
             self.pods.insert(labels, Series::new(at));
         }
     }
@@ -217,7 +225,10 @@ impl Ledger {
 
     fn open(&mut self, key: RouteKey, labels: (PodLabels, WorkloadLabels), at: Moment) -> Route {
         let (pod, pod_folded) = self.open_pod(labels.0, at);
-        let workload = self.workloads.open(labels.1, at, &mut self.ceiling);
+        let workload = self
+            .detail
+            .workloads
+            .then(|| self.workloads.open(labels.1, at, &mut self.ceiling));
         let route = Route {
             pod,
             pod_folded,
@@ -228,16 +239,22 @@ impl Ledger {
     }
 
     fn open_pod(&mut self, labels: PodLabels, at: Moment) -> (Slot, bool) {
+        if !self.detail.pods {
+            return (self.open_shared(labels, at), false);
+        }
         if let Some(slot) = self.pods.find(&labels) {
             return (slot, false);
         }
-        let folded = !self.ceiling.take(2);
-        let labels = if folded {
-            self.ceiling.fold_pod(labels, &self.pods)
-        } else {
-            labels
-        };
-        (self.pods.insert(labels, Series::new(at)), folded)
+        if self.ceiling.take(2) {
+            return (self.pods.insert(labels, Series::new(at)), false);
+        }
+        (self.open_shared(labels, at), true)
+    }
+
+    /// The series that pods without one of their own share.
+    fn open_shared(&mut self, labels: PodLabels, at: Moment) -> Slot {
+        let shared = self.ceiling.fold_pod(labels, &self.pods);
+        self.pods.insert(shared, Series::new(at))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The account from the outside: changes, drains and times in, a snapshot out.
 
 mod conservation;
+mod detail;
 mod naming;
 mod oracle;
 mod scenario;

@@ -71,7 +71,7 @@ pub fn line(error: &Error) -> Option<String> {
             format!("{flag}: {value:?} is not accepted: {}", source(error))
         }
         (ErrorKind::UnknownArgument, Some(flag)) => {
-            format!("{flag}: no such flag: see `zonemeter agent --help`")
+            format!("{flag}: no such flag: see `{} --help`", command(error))
         }
         (ErrorKind::InvalidSubcommand, _) => {
             let name = context(error, ContextKind::InvalidSubcommand).unwrap_or_default();
@@ -109,6 +109,25 @@ fn first_line(error: &Error) -> String {
     let line = text.lines().next().unwrap_or_default();
     let line = line.strip_prefix("error: ").unwrap_or(line);
     format!("{line}: see `zonemeter --help`")
+}
+
+/// The command that was called, such as `zonemeter top`: the words of the usage line before its
+/// first flag or value.
+fn command(error: &Error) -> String {
+    let usage = match error.get(ContextKind::Usage) {
+        Some(ContextValue::StyledStr(usage)) => usage.to_string(),
+        _ => String::new(),
+    };
+    let words = usage
+        .split_whitespace()
+        .skip_while(|word| *word != "zonemeter");
+    let names: Vec<&str> = words
+        .take_while(|word| !word.starts_with(['[', '<', '-']))
+        .collect();
+    match names.is_empty() {
+        true => "zonemeter".to_owned(),
+        false => names.join(" "),
+    }
 }
 
 fn context(error: &Error, kind: ContextKind) -> Option<String> {
@@ -160,6 +179,10 @@ mod tests {
             let all = [&["agent"], arguments.as_slice()].concat();
             assert_eq!(complaint(&all), expected);
         }
+        assert_eq!(
+            complaint(&["top", "--colour"]),
+            "--colour: no such flag: see `zonemeter top --help`"
+        );
         assert_eq!(
             complaint(&["fly"]),
             "\"fly\": no such command: see `zonemeter --help`"

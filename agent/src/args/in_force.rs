@@ -24,6 +24,7 @@ pub fn by_flag(args: &AgentArgs, node_name: &str) -> Value {
         state_dir,
         max_flows,
         max_series,
+        detail,
         flow_ports,
         name_backends_by,
     } = args;
@@ -46,6 +47,7 @@ pub fn by_flag(args: &AgentArgs, node_name: &str) -> Value {
         "state-dir": path(state_dir.as_deref()),
         "max-flows": max_flows,
         "max-series": max_series,
+        "detail": value_name(detail),
         "flow-ports": value_name(flow_ports),
         "name-backends-by": methods,
     })

@@ -11,7 +11,8 @@ use std::{
 use anyhow::{Context, Result};
 use zonemeter_lab::{
     Agent, Lab,
-    prometheus::{Assets, Prometheus, Settings},
+    go_tools::PROMETHEUS,
+    prometheus::{Prometheus, Settings},
 };
 
 use crate::{
@@ -49,16 +50,16 @@ impl Watching {
         let started = progress::quiet_step("starting Prometheus", || {
             Prometheus::start(lab, agents, &Settings::new("demo"))
         })?;
-        let (url, assets) = (started.url(), Assets::find()?);
+        let (url, tools) = (started.url(), PROMETHEUS.folder()?);
         let folder = started.folder().display();
         say(&format!(
             "    {url}/api/v1/ answers; configuration, rules and log: {folder}"
         ));
         say("    honor_labels is on: namespace and pod are those of the pod that was measured");
-        if !assets.are_given() {
+        if !tools.given {
             say("    built from source it has no web pages; ask it like this:");
         }
-        let promtool = assets.promtool();
+        let promtool = tools.path.join("promtool");
         say(&format!(
             "    {} query instant {url} '{EXAMPLE}'",
             promtool.display()

@@ -3,7 +3,6 @@
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::Stdio,
 };
 
 use anyhow::{Context, Result, bail};
@@ -24,7 +23,7 @@ pub(super) enum Tier {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Executable {
     /// `package: target`, for people.
-    pub(super) name: String,
+    pub(crate) name: String,
     pub(crate) file: PathBuf,
     /// The package's folder, where cargo starts its tests.
     pub(super) folder: PathBuf,
@@ -57,12 +56,7 @@ pub(crate) fn build() -> Result<Vec<Executable>> {
             "zonemeter-ebpf",
         ])
         .args(["--message-format", "json-render-diagnostics"]);
-    let shown = command.shown();
-    let mut child = command
-        .into_inner()
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot start `{shown}`"))?;
+    let (shown, mut child) = exec::start_piped(command)?;
     let mut found = Vec::new();
     for line in BufReader::new(child.stdout.take().context("cargo's output")?).lines() {
         found.extend(parse(&line.context("reading cargo's messages")?));

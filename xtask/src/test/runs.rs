@@ -1,10 +1,6 @@
 //! One start of one test program: as whom, with which arguments, how long at most.
 
-use std::{
-    io::Read,
-    path::PathBuf,
-    process::{Child, Stdio},
-};
+use std::{io::Read, path::PathBuf, process::Child};
 
 use anyhow::{Context, Result};
 
@@ -12,13 +8,17 @@ use super::{
     executables::{self, Executable, Tier},
     outcome::Outcome,
 };
-use crate::{exec::Cmd, privilege::Privilege, progress};
+use crate::{
+    exec::{self, Cmd},
+    privilege::Privilege,
+    progress,
+};
 
 /// A program that has not ended by then hangs.
 const DEADLINE: &str = "1200";
 
 /// A run, ready to start.
-pub(super) struct Run {
+pub(crate) struct Run {
     pub(super) title: String,
     program: String,
     arguments: Vec<String>,
@@ -35,7 +35,7 @@ impl Run {
     }
 
     /// What a program has for root: all of it, or the unit tests that it marks.
-    pub(super) fn as_root(
+    pub(crate) fn as_root(
         executable: &Executable,
         filter: Option<&str>,
         privilege: Privilege,
@@ -71,15 +71,8 @@ impl Run {
     }
 
     /// Runs it, shows what it prints as it prints it, and reads the result from that.
-    pub(super) fn execute(&self) -> Result<Outcome> {
-        let command = self.command();
-        let shown = command.shown();
-        let mut child = command
-            .into_inner()
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot start `{shown}`"))?;
+    pub(crate) fn execute(&self) -> Result<Outcome> {
+        let (shown, mut child) = exec::start_piped(self.command())?;
         let printed = show_and_keep(&mut child).with_context(|| format!("reading `{shown}`"))?;
         let status = child
             .wait()
@@ -109,7 +102,7 @@ impl Run {
     }
 
     /// Sets an environment variable.
-    pub(super) fn env(mut self, name: &'static str, value: PathBuf) -> Self {
+    pub(crate) fn env(mut self, name: &'static str, value: PathBuf) -> Self {
         self.environment.push((name, value));
         self
     }

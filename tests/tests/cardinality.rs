@@ -1,0 +1,297 @@
+//! Many pairs: 50 pods of a node that each talk to 500 others, and to ten times as many. The
+//! ceiling of series holds, and no byte leaves the sums.
+//!
+//! With `ZONEMETER_UPDATE_DOCS=1` the test writes what it measured to `docs/series.md`;
+//! `cargo xtask bench series` does that with a release build.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+use std::{
+    env, fs,
+    io::{Read as _, Write as _},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use zonemeter_lab::{Agent, Lab, Metrics, Owner, Plan, Pod, PodPlan};
+
+const PODS: usize = 50;
+/// IP and UDP header and a payload of 64 bytes.
+const DATAGRAM: u64 = 20 + 8 + 64;
+/// The documented default of `--max-series`.
+const CEILING: usize = 20_000;
+const SCRAPES: usize = 100;
+/// 50 × 184 of workloads, and 16 of each pod, most of them at 0.
+const ABOUT_10_000_SERIES: usize = 184;
+/// Where the others are: a range of the VPC that the lab does not use.
+const OTHERS: [u8; 2] = [192, 168];
+
+#[test]
+fn fifty_pods_with_up_to_5000_peers_each_stay_under_the_ceiling() {
+    let lab = Lab::raise(plan()).unwrap();
+    let rows = [ABOUT_10_000_SERIES, 500, 5_000].map(|peers| measure(&lab, peers));
+    if env::var_os("ZONEMETER_UPDATE_DOCS").is_some() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/series.md");
+        fs::write(file, document(&rows)).unwrap();
+    }
+}
+
+/// What an agent with so many pairs looks like.
+struct Row {
+    peers: usize,
+    series: usize,
+    folded: u64,
+    resident: u64,
+    kernel: u64,
+    scrapes: [Scrape; 3],
+}
+
+/// One format of `/metrics`.
+struct Scrape {
+    bytes: usize,
+    p50: Duration,
+    p99: Duration,
+}
+
+fn plan() -> Plan {
+    let pod = |n: usize| {
+        PodPlan::new("default", &format!("local-{n:02}"), "a1")
+            .owner(Owner::Deployment(format!("local-{n:02}")))
+    };
+    (0..PODS).fold(Plan::new("pairs"), |plan, n| plan.pod(pod(n)))
+}
+
+fn measure(lab: &Lab, peers: usize) -> Row {
+    let cluster = lab.directory().join("pairs.json");
+    fs::write(&cluster, with_others(&lab.cluster_json(), peers)).unwrap();
+    // What is sent goes no further than the node: neither the wire nor conntrack is asked here.
+    let node = lab.node("a1").unwrap();
+    let range = format!("{}.{}.192.0/18", OTHERS[0], OTHERS[1]);
+    let route = ["route", "replace", "blackhole", &range];
+    let done = node.namespace().command("ip").args(route).status().unwrap();
+    assert!(done.success());
+    let mut agent = lab
+        .agent("a1")
+        .unwrap()
+        .flag("--cluster-file", &cluster)
+        .flag("--interval", "1s")
+        .without("--state-dir")
+        .start_ready()
+        .unwrap();
+    send(lab.pods(), peers);
+    let row = check(&mut agent, peers);
+    assert!(agent.stop().unwrap().success());
+    row
+}
+
+/// The lab's list with so many pods more, each a Deployment of its own, half of them in each zone.
+fn with_others(list: &str, peers: usize) -> String {
+    let mut list: Value = serde_json::from_str(list).unwrap();
+    let items = list["items"].as_array_mut().unwrap();
+    let nodes: Vec<Value> = items
+        .iter()
+        .filter(|item| item["kind"] == "Node")
+        .map(|node| node["metadata"]["name"].clone())
+        .collect();
+    let template = items
+        .iter()
+        .find(|item| item["kind"] == "Pod")
+        .unwrap()
+        .clone();
+    for n in 0..peers {
+        let mut pod = template.clone();
+        let (name, address) = (format!("remote-{n:05}"), other(n).to_string());
+        pod["metadata"]["name"] = json!(format!("{name}-5d9c7b8f4-x2v7p"));
+        pod["metadata"]["uid"] = json!(format!("uid-{n}"));
+        pod["metadata"]["labels"] = json!({ "app": name, "pod-template-hash": "5d9c7b8f4" });
+        pod["metadata"]["ownerReferences"][0]["name"] = json!(format!("{name}-5d9c7b8f4"));
+        pod["spec"]["nodeName"] = nodes[1 + n % 2].clone();
+        pod["status"]["podIP"] = json!(address);
+        pod["status"]["podIPs"] = json!([{ "ip": address }]);
+        items.push(pod);
+    }
+    list.to_string()
+}
+
+fn other(n: usize) -> Ipv4Addr {
+    Ipv4Addr::new(
+        OTHERS[0],
+        OTHERS[1],
+        192 + (n / 250) as u8,
+        (n % 250) as u8 + 1,
+    )
+}
+
+/// One datagram from each pod to each of the others.
+fn send(pods: &[Pod], peers: usize) {
+    for pod in pods {
+        let sent = pod.namespace().run(|| {
+            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 40_000))?;
+            for n in 0..peers {
+                socket.send_to(&[0x5a; 64], SocketAddr::new(IpAddr::V4(other(n)), 9_000))?;
+                // Queues of a thousand packets never overflow.
+                if n % 64 == 63 {
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
+            std::io::Result::Ok(())
+        });
+        sent.unwrap().unwrap();
+    }
+}
+
+fn check(agent: &mut Agent, peers: usize) -> Row {
+    let all = (PODS * peers) as u64 * DATAGRAM;
+    let to_others = |metrics: &Metrics, name: &str| {
+        let scopes = ["intra_zone", "cross_zone"];
+        let of = |scope: &&str| metrics.sum(name, &[("direction", "transmit"), ("scope", scope)]);
+        scopes.iter().map(of).sum::<u64>()
+    };
+    let full = |metrics: &Metrics| {
+        let labels = [("direction", "transmit"), ("reason", "map_full")];
+        metrics.sum("zonemeter_unattributed_bytes_total", &labels)
+    };
+    let metrics = agent
+        .wait_until(Duration::from_secs(60), |metrics| {
+            to_others(metrics, "zonemeter_pod_bytes_total") + full(metrics) >= all
+        })
+        .unwrap();
+    // Half a second of datagrams fits into the flow map many times over.
+    assert_eq!(full(&metrics), 0);
+    for family in [
+        "zonemeter_pod_bytes_total",
+        "zonemeter_workload_bytes_total",
+    ] {
+        assert_eq!(to_others(&metrics, family), all, "{family}");
+    }
+    let series = traffic_series(&metrics);
+    assert!(series <= CEILING, "{series} series");
+    let folded = metrics.sum("zonemeter_series_folded_total", &[]);
+    assert_eq!(folded > 0, PODS * peers > CEILING, "{folded} folded");
+    Row {
+        peers,
+        series,
+        folded,
+        resident: metrics.sum("process_resident_memory_bytes", &[]),
+        kernel: kernel_memory(agent.pid()),
+        scrapes: [
+            scrape(agent, "text/plain; version=0.0.4", "identity"),
+            scrape(
+                agent,
+                "application/openmetrics-text; version=1.0.0",
+                "identity",
+            ),
+            scrape(agent, "application/openmetrics-text; version=1.0.0", "gzip"),
+        ],
+    }
+}
+
+fn traffic_series(metrics: &Metrics) -> usize {
+    let families = [
+        "zonemeter_pod_bytes_total",
+        "zonemeter_pod_packets_total",
+        "zonemeter_workload_bytes_total",
+    ];
+    families
+        .iter()
+        .map(|name| metrics.select(name, &[]).count())
+        .sum()
+}
+
+/// What the agent's maps take in the kernel, by the descriptors that it holds
+/// (`map_memlock` in kernel/bpf/syscall.c).
+fn kernel_memory(pid: u32) -> u64 {
+    let mut maps = std::collections::BTreeMap::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fdinfo")).unwrap() {
+        let Ok(text) = fs::read_to_string(entry.unwrap().path()) else {
+            continue;
+        };
+        let field = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim().parse::<u64>().ok()
+        };
+        if let (Some(id), Some(bytes)) = (field("map_id:"), field("memlock:")) {
+            maps.insert(id, bytes);
+        }
+    }
+    maps.values().sum()
+}
+
+fn scrape(agent: &Agent, accept: &str, encoding: &str) -> Scrape {
+    let request = format!(
+        "GET /metrics HTTP/1.0\r\nHost: a1\r\nAccept: {accept}\r\nAccept-Encoding: {encoding}\r\n\r\n"
+    );
+    let answers = agent.node().namespace().run(|| {
+        let answers: Vec<_> = (0..SCRAPES).map(|_| answer(&request)).collect();
+        answers
+    });
+    let mut answers = answers.unwrap();
+    let (_, body) = answers[0].clone();
+    let is_gzip = body.starts_with(&[0x1f, 0x8b]);
+    assert_eq!(is_gzip, encoding == "gzip");
+    answers.sort();
+    Scrape {
+        bytes: body.len(),
+        p50: answers[SCRAPES / 2].0,
+        p99: answers[SCRAPES * 99 / 100].0,
+    }
+}
+
+fn answer(request: &str) -> (Duration, Vec<u8>) {
+    let began = Instant::now();
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, 9464)).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let took = began.elapsed();
+    assert!(answer.starts_with(b"HTTP/1.0 200"));
+    let body = answer
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .unwrap()
+        + 4;
+    (took, answer[body..].to_vec())
+}
+
+fn document(rows: &[Row]) -> String {
+    let row = |row: &Row| {
+        let scrape = |scrape: &Scrape| {
+            format!(
+                "{:.1} ms, {:.1} ms, {} kB",
+                scrape.p50.as_secs_f64() * 1e3,
+                scrape.p99.as_secs_f64() * 1e3,
+                scrape.bytes / 1000
+            )
+        };
+        let [text, open, gzip] = row.scrapes.each_ref().map(scrape);
+        format!(
+            "| {PODS} × {} | {} | {} | {:.1} MB | {:.1} MB | {text} | {open} | {gzip} |\n",
+            row.peers,
+            row.series,
+            row.folded,
+            row.resident as f64 / 1e6,
+            row.kernel as f64 / 1e6,
+        )
+    };
+    format!(
+        "# Many pairs\n\n\
+         {PODS} pods of one node, each a Deployment of its own, and as many others as the table \
+         says, each a Deployment of its own too, half of them in the node's zone. Every pod sends \
+         one datagram to every other. Sums over the pod family and over the workload family are \
+         equal to what was sent, to the byte; what has no series of its own is in `other`. Flags \
+         are the defaults (`--max-series {CEILING}`), except for `--interval 1s`. Scrapes over \
+         HTTP, {SCRAPES} of each format one after the other: p50, p99, size.\n\n\
+         Written by `cargo xtask bench series --write`, with a release build, on a machine with \
+         {} CPUs; `cargo xtask test cardinality` checks the sums and the ceiling.\n\n\
+         | pairs | series | increments folded | agent, resident | its maps in the kernel | text | OpenMetrics | OpenMetrics, gzip |\n\
+         |---|---|---|---|---|---|---|---|\n{}",
+        thread::available_parallelism().unwrap(),
+        rows.iter().map(row).collect::<String>()
+    )
+}
