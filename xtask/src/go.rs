@@ -6,7 +6,6 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use serde_json::json;
 use zonemeter_lab::go_tools::GoTools;
 
 use crate::{
@@ -33,7 +32,7 @@ pub(crate) struct Recipe<'a> {
     pub(crate) instead: Option<Instead<'a>>,
 }
 
-/// One file of a module that another one takes the place of (`go help build`, `-overlay`).
+/// One file of a module that another one takes the place of.
 pub(crate) struct Instead<'a> {
     /// The module, a dependency of the tools module.
     pub(crate) module: &'a str,
@@ -64,12 +63,22 @@ pub(crate) fn ensure(recipe: &Recipe<'_>) -> Result<PathBuf> {
     let go = find(recipe.release, &otherwise)
         .with_context(|| format!("building {} needs Go", tools.name))?;
     fs::create_dir_all(&folder.path).with_context(|| format!("cannot make {shown}"))?;
+    let copy = tempfile::tempdir().context("a folder for the build")?;
+    let module_file = match &recipe.instead {
+        Some(instead) => substituted(&go, &tools.module(), instead, copy.path())?,
+        None => tools.module().join("go.mod"),
+    };
     let wanted = recipe.packages.iter();
     for (program, package) in wanted.filter(|(program, _)| missing.contains(program)) {
         let what = format!("build {program}, once and for minutes, into {shown}");
-        progress::quiet_step(&what, || {
-            build(&go, recipe, package, &folder.path.join(program))
-        })?;
+        let command = Cmd::new("nice")
+            .arg(&go)
+            .args(["build", "-trimpath", "-buildvcs=false", "-modfile"])
+            .arg(&module_file)
+            .args(["-ldflags", &format!("-s -w {}", recipe.linked)]);
+        let command = in_module(command, &tools.module());
+        let program = folder.path.join(program);
+        progress::quiet_step(&what, || build(command, package, &program))?;
     }
     Ok(folder.path)
 }
@@ -98,32 +107,38 @@ fn find(wanted: Release, otherwise: &str) -> Result<PathBuf> {
 
 /// Builds `package` as `program`. It stands under another name until it is done: a build that is
 /// broken off leaves nothing that looks done.
-fn build(go: &Path, recipe: &Recipe<'_>, package: &str, program: &Path) -> Result<()> {
-    let module = recipe.tools.module();
+fn build(command: Cmd, package: &str, program: &Path) -> Result<()> {
     let unfinished = program.with_extension("unfinished");
-    let folder = tempfile::tempdir().context("a folder for the build")?;
-    let mut command = Cmd::new("nice")
-        .arg(go)
-        .args(["build", "-trimpath", "-buildvcs=false", "-ldflags"])
-        .arg(format!("-s -w {}", recipe.linked));
-    if let Some(instead) = &recipe.instead {
-        let overlay = folder.path().join("overlay.json");
-        let text = overlaid(go, &module, instead)?.to_string();
-        fs::write(&overlay, text).with_context(|| overlay.display().to_string())?;
-        command = command.arg("-overlay").arg(overlay);
-    }
-    let command = command.arg("-o").arg(&unfinished).arg(package);
-    exec::run_quietly(in_module(command, &module))?;
+    exec::run_quietly(command.arg("-o").arg(&unfinished).arg(package))?;
     fs::rename(&unfinished, program).context("cannot finish the build")
 }
 
-fn overlaid(go: &Path, module: &Path, instead: &Instead<'_>) -> Result<serde_json::Value> {
-    let list = Cmd::new(go).args(["mod", "download", "-json", instead.module]);
-    let said = exec::output(in_module(list, module))?;
+/// A copy of the tools module's `go.mod` in `folder` that takes a changed copy of a dependency.
+/// Go refuses to overlay files of its module cache.
+fn substituted(go: &Path, module: &Path, instead: &Instead<'_>, folder: &Path) -> Result<PathBuf> {
+    let download = Cmd::new(go).args(["mod", "download", "-json", instead.module]);
+    let said = exec::output(in_module(download, module))?;
     let said: serde_json::Value = serde_json::from_str(&said).context("go's answer")?;
-    let folder = said["Dir"].as_str().context("go names no folder")?;
-    let file = Path::new(folder).join(instead.file);
-    Ok(json!({ "Replace": { file.display().to_string(): module.join(instead.ours) } }))
+    let original = said["Dir"].as_str().context("go names no folder")?;
+    let source = folder.join("source");
+    // The cache is read-only.
+    let copy = Cmd::new("cp").args(["-r", "--no-preserve=mode", original]);
+    exec::run_quietly(copy.arg(&source))?;
+    for (ours, at) in [
+        (instead.ours, source.join(instead.file)),
+        ("go.mod", folder.join("go.mod")),
+        ("go.sum", folder.join("go.sum")),
+    ] {
+        let ours = module.join(ours);
+        fs::copy(&ours, at).with_context(|| format!("cannot copy {}", ours.display()))?;
+    }
+    let replace = format!("-replace={}={}", instead.module, source.display());
+    exec::run_quietly(
+        Cmd::new(go)
+            .args(["mod", "edit", &replace])
+            .current_dir(folder),
+    )?;
+    Ok(folder.join("go.mod"))
 }
 
 fn in_module(command: Cmd, module: &Path) -> Cmd {
