@@ -27,6 +27,8 @@ const DATAGRAM: u64 = 20 + 8 + 64;
 /// The documented default of `--max-series`.
 const CEILING: usize = 20_000;
 const SCRAPES: usize = 100;
+const TEXT: &str = "text/plain; version=0.0.4";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";
 /// 50 × 184 of workloads, and 16 of each pod, most of them at 0.
 const ABOUT_10_000_SERIES: usize = 184;
 /// Where the others are: a range of the VPC that the lab does not use.
@@ -35,8 +37,13 @@ const OTHERS: [u8; 2] = [192, 168];
 #[test]
 fn fifty_pods_with_up_to_5000_peers_each_stay_under_the_ceiling() {
     let lab = Lab::raise(plan()).unwrap();
-    let rows = [ABOUT_10_000_SERIES, 500, 5_000].map(|peers| measure(&lab, peers));
-    if env::var_os("ZONEMETER_UPDATE_DOCS").is_some() {
+    if env::var_os("ZONEMETER_UPDATE_DOCS").is_none() {
+        // Once of each format: what a scrape says is checked here, how long it takes is not.
+        for peers in [500, 5_000] {
+            measure(&lab, peers, 1);
+        }
+    } else {
+        let rows = [ABOUT_10_000_SERIES, 500, 5_000].map(|peers| measure(&lab, peers, SCRAPES));
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/series.md");
         fs::write(file, document(&rows)).unwrap();
     }
@@ -67,7 +74,7 @@ fn plan() -> Plan {
     (0..PODS).fold(Plan::new("pairs"), |plan, n| plan.pod(pod(n)))
 }
 
-fn measure(lab: &Lab, peers: usize) -> Row {
+fn measure(lab: &Lab, peers: usize, scrapes: usize) -> Row {
     let cluster = lab.directory().join("pairs.json");
     fs::write(&cluster, with_others(&lab.cluster_json(), peers)).unwrap();
     // What is sent goes no further than the node: neither the wire nor conntrack is asked here.
@@ -85,7 +92,7 @@ fn measure(lab: &Lab, peers: usize) -> Row {
         .start_ready()
         .unwrap();
     send(lab.pods(), peers);
-    let row = check(&mut agent, peers);
+    let row = check(&mut agent, peers, scrapes);
     assert!(agent.stop().unwrap().success());
     row
 }
@@ -146,7 +153,7 @@ fn send(pods: &[Pod], peers: usize) {
     }
 }
 
-fn check(agent: &mut Agent, peers: usize) -> Row {
+fn check(agent: &mut Agent, peers: usize, scrapes: usize) -> Row {
     let all = (PODS * peers) as u64 * DATAGRAM;
     let to_others = |metrics: &Metrics, name: &str| {
         let scopes = ["intra_zone", "cross_zone"];
@@ -181,14 +188,11 @@ fn check(agent: &mut Agent, peers: usize) -> Row {
         resident: metrics.sum("process_resident_memory_bytes", &[]),
         kernel: kernel_memory(agent.pid()),
         scrapes: [
-            scrape(agent, "text/plain; version=0.0.4", "identity"),
-            scrape(
-                agent,
-                "application/openmetrics-text; version=1.0.0",
-                "identity",
-            ),
-            scrape(agent, "application/openmetrics-text; version=1.0.0", "gzip"),
-        ],
+            (TEXT, "identity"),
+            (OPEN_METRICS, "identity"),
+            (OPEN_METRICS, "gzip"),
+        ]
+        .map(|(accept, encoding)| scrape(agent, accept, encoding, scrapes)),
     }
 }
 
@@ -223,12 +227,12 @@ fn kernel_memory(pid: u32) -> u64 {
     maps.values().sum()
 }
 
-fn scrape(agent: &Agent, accept: &str, encoding: &str) -> Scrape {
+fn scrape(agent: &Agent, accept: &str, encoding: &str, scrapes: usize) -> Scrape {
     let request = format!(
         "GET /metrics HTTP/1.0\r\nHost: a1\r\nAccept: {accept}\r\nAccept-Encoding: {encoding}\r\n\r\n"
     );
     let answers = agent.node().namespace().run(|| {
-        let answers: Vec<_> = (0..SCRAPES).map(|_| answer(&request)).collect();
+        let answers: Vec<_> = (0..scrapes).map(|_| answer(&request)).collect();
         answers
     });
     let mut answers = answers.unwrap();
@@ -238,8 +242,8 @@ fn scrape(agent: &Agent, accept: &str, encoding: &str) -> Scrape {
     answers.sort();
     Scrape {
         bytes: body.len(),
-        p50: answers[SCRAPES / 2].0,
-        p99: answers[SCRAPES * 99 / 100].0,
+        p50: answers[scrapes / 2].0,
+        p99: answers[scrapes * 99 / 100].0,
     }
 }
 
