@@ -3,15 +3,17 @@
 //!
 //! In the order of the data: [`book`] and [`interfaces`] say who has which address and which veth,
 //! [`resolve`] finds the two ends of a flow, [`scope`] says what lies between them, [`pending`]
-//! holds what has no name yet, [`ledger`] adds it up.
+//! holds what has no name yet, [`ledger`] adds it up, [`drains`] sees to it that this happens once.
 //!
 //! Invariant, for each direction and exactly after every [`Account::add`]: the pod series, what is
 //! unattributed, what is pending and what is retired make up what the interfaces saw.
 
 mod backends;
 mod book;
+mod drains;
 mod explain;
 mod interfaces;
+mod kept;
 mod ledger;
 pub mod networks;
 mod pending;
@@ -33,6 +35,7 @@ pub use self::networks::Networks;
 use self::{
     backends::Backends,
     book::{Book, Entry, News},
+    drains::Drains,
     interfaces::Interfaces,
     ledger::{Ledger, Live, Moment},
     pending::{Awaited, Held, Patience, Pending},
@@ -42,7 +45,8 @@ use self::{
     zero::ShownAtZero,
 };
 use crate::model::{
-    cluster::{Change, Name, Pod},
+    cluster::{Change, Kind, Name, Pod},
+    kept::DrainId,
     recent::{Explanation, Recent},
     snapshot::{PodLabels, Reason, Snapshot, WorkloadLabels, ZoneInfo},
     traffic::{Direction, Drain, InterfaceChange, Translated},
@@ -104,12 +108,16 @@ pub struct Account {
     classes: Classes,
     pending: Pending,
     ledger: Ledger,
+    drains: Drains,
     backends: Backends,
     recorder: Recorder,
     /// `None` where series begin with their first byte.
     at_zero: Option<ShownAtZero>,
     pod_patience: Duration,
     translated_changed: bool,
+    /// There are series of an earlier process, and it is not known yet which of their pods are
+    /// still there.
+    pods_awaited: bool,
 }
 
 impl Account {
@@ -131,16 +139,21 @@ impl Account {
             classes: Classes::default(),
             pending: Pending::new(patience),
             ledger: Ledger::new(settings.max_series, settings.detail, settings.retire_after),
+            drains: Drains::default(),
             backends: Backends::default(),
             recorder: Recorder::default(),
             at_zero: settings.show_at_zero.then(ShownAtZero::default),
             pod_patience: settings.pod_patience,
             translated_changed: false,
+            pods_awaited: false,
         }
     }
 
     /// Takes in what the cluster feed says.
     pub fn apply(&mut self, change: Change, now: Instant) {
+        if change == Change::ListDone(Kind::Pod) {
+            self.pods_awaited = false;
+        }
         let News {
             pod,
             pods_gone,
@@ -174,8 +187,12 @@ impl Account {
     }
 
     /// Adds a drain that ended at `wall` to the totals: first what was held back before it, then
-    /// its own flows.
+    /// its own flows. Nothing happens where it was added before.
     pub fn add(&mut self, drain: &Drain, wall: SystemTime) {
+        let (instance, epoch) = (drain.instance, drain.epoch);
+        if !self.drains.take(DrainId { instance, epoch }) {
+            return;
+        }
         let at = Moment::of(drain, wall);
         self.ledger.add_totals(drain);
         for flow in self.pending.take() {
@@ -291,7 +308,9 @@ impl Account {
             live.pods.insert((namespace, name));
             live.workloads.insert((namespace, &pod.workload));
         }
-        self.ledger.retire(now, &live);
+        if !self.pods_awaited {
+            self.ledger.retire(now, &live);
+        }
         self.ledger.look_for_the_busiest(at);
         self.pending.prune(now);
         self.names.book.prune(now);

@@ -2,7 +2,6 @@
 
 use std::{
     net::SocketAddr,
-    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -21,23 +20,18 @@ use crate::{
     config::Config,
     expose::{self, SelfMetrics, debug},
     feeds,
-    kernel::{
-        Kernel,
-        links::Links,
-        object,
-        pins::{InUse, Pins},
-    },
+    kernel::{Kernel, links::Links, object},
     model::snapshot::Snapshot,
-    pipeline::Pipeline,
-    readiness::{Guard, Need, Readiness},
+    pipeline::{Keeper, Pipeline},
+    predecessor,
+    readiness::{Need, Readiness},
     signals,
+    state::StateDir,
     tasks::Tasks,
 };
 
 /// On top of three intervals: a drain waits for a grace period, which a busy kernel may stretch.
 const PULSE_MARGIN: Duration = Duration::from_secs(10);
-/// How often the lock of the pin directory is tried.
-const LOCK_RETRY: Duration = Duration::from_millis(500);
 /// Changes of the cluster that may wait for the pipeline.
 const CHANGES_WAITING: usize = 1024;
 /// Questions about addresses that may wait for the pipeline.
@@ -74,12 +68,11 @@ impl App {
 }
 
 async fn start(config: Config) -> Result<Tasks> {
-    if let Some(directory) = &config.state_dir {
-        tracing::warn!(
-            "--state-dir {}: nothing is written yet",
-            directory.display()
-        );
-    }
+    let state_dir = config
+        .state_dir
+        .as_deref()
+        .map(StateDir::open)
+        .transpose()?;
     let listener = bind("--listen", config.listen).await?;
     let debug_listener = bind("--debug-listen", config.debug_listen).await?;
     let metrics = SelfMetrics::default();
@@ -88,7 +81,10 @@ async fn start(config: Config) -> Result<Tasks> {
     let (changes_in, changes) = mpsc::channel(CHANGES_WAITING);
     let (feed, health) = Feed::new(config.cluster, changes_in);
     let (networks_in, networks_out) = watch::channel(Arc::default());
-    let snapshots = watch::Sender::new(Arc::new(Snapshot::default()));
+    let snapshots = watch::Sender::new(Arc::new(Snapshot {
+        restoring: state_dir.is_some(),
+        ..Snapshot::default()
+    }));
     let recent = watch::Sender::new(Arc::default());
     let (questions_in, questions) = mpsc::channel(QUESTIONS_WAITING);
 
@@ -104,11 +100,11 @@ async fn start(config: Config) -> Result<Tasks> {
         config: Arc::new(config.by_flag),
     };
     let pulse = readiness.pulse("pipeline", 3 * config.interval + PULSE_MARGIN);
-    let account = Account::new(Settings {
+    let mut account = Account::new(Settings {
         max_series: config.max_series,
         detail: config.detail,
         place_services: config.place_services,
-        ..Settings::new(config.node_name)
+        ..Settings::new(Arc::clone(&config.node_name))
     });
 
     let mut tasks = Tasks::default();
@@ -116,7 +112,18 @@ async fn start(config: Config) -> Result<Tasks> {
     tasks.spawn("http", serve(listener, expose::router(state), tasks.stop()));
     let debug = serve(debug_listener, debug::router(debug_state), tasks.stop());
     tasks.spawn("debug page", debug);
-    let pins = pins(config.kernel.pin_dir.as_deref(), &counting).await?;
+    let pins = predecessor::pins(config.kernel.pin_dir.as_deref(), &counting).await?;
+    let writer = match state_dir {
+        Some(directory) => {
+            let (found, writer) =
+                predecessor::totals(directory, &config.node_name, &counting).await?;
+            predecessor::go_on(found, &mut account, &metrics);
+            snapshots.send_replace(Arc::new(account.snapshot()));
+            Some(writer)
+        }
+        None => None,
+    };
+    let keeper = Keeper::new(writer, metrics.clone());
     let (object, warnings) = object::load(&config.kernel, pins)?;
     let kernel = Kernel::new(object, config.kernel.methods, Instant::now())?;
     tasks.spawn_endless("program log", warnings.run());
@@ -133,6 +140,7 @@ async fn start(config: Config) -> Result<Tasks> {
             kernel,
             links,
             account,
+            keeper,
             changes,
             networks: networks_out,
             snapshots,
@@ -145,28 +153,6 @@ async fn start(config: Config) -> Result<Tasks> {
         pipeline.run(config.interval, stop).await
     });
     Ok(tasks)
-}
-
-/// Waits for an agent that still uses the pin directory to end: two would drain each other's
-/// maps.
-async fn pins(directory: Option<&Path>, counting: &Guard) -> Result<Option<Arc<Pins>>> {
-    let Some(directory) = directory else {
-        return Ok(None);
-    };
-    let mut said = false;
-    loop {
-        match Pins::lock(directory)? {
-            Ok(pins) => return Ok(Some(Arc::new(pins))),
-            Err(InUse) => {
-                let waiting = format!("waiting for another agent to leave {}", directory.display());
-                if !std::mem::replace(&mut said, true) {
-                    tracing::warn!("{waiting}");
-                }
-                counting.missing(waiting);
-                tokio::time::sleep(LOCK_RETRY).await;
-            }
-        }
-    }
 }
 
 async fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener> {

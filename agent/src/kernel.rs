@@ -31,7 +31,7 @@ use self::{
     attach::{Attachments, Began, Mode},
     conntrack::table::Table,
     links::Link,
-    maps::Written,
+    maps::Leftover,
     object::Object,
     sets::{Drained, Sets},
     skipped::Skipped,
@@ -62,7 +62,9 @@ pub struct Kernel {
     sets: Sets,
     skipped: Skipped,
     translator: Translator,
-    leftover: Option<Written>,
+    leftovers: Vec<Leftover>,
+    /// Where maps are pinned whose contents have been handed out.
+    salvaged: Vec<PathBuf>,
 }
 
 impl Kernel {
@@ -72,14 +74,15 @@ impl Kernel {
             programs,
             mode,
             maps,
-            leftover,
+            leftovers,
             pins,
         } = object;
         let table = methods.table.then(Table::open).transpose()?;
         Ok(Self {
             attachments: Attachments::new(programs, mode, pins),
             sets: Sets::new(maps.written, now).context("reading the control map")?,
-            leftover,
+            leftovers,
+            salvaged: Vec::new(),
             skipped: Skipped::new(maps.skipped),
             translator: Translator::new(maps.addresses, table),
         })
@@ -123,17 +126,28 @@ impl Kernel {
         self.sets.is_uncleared()
     }
 
-    /// What an earlier process with maps of another size counted and did not drain. Ask once all
-    /// interfaces are attached to: only then does nothing write to those maps.
+    /// What earlier processes with maps of another size counted and did not drain, or drained and
+    /// may have added. Ask once all interfaces are attached to: only then does nothing write to
+    /// those maps. They stay until [`Self::forget_salvaged`].
     ///
     /// # Errors
-    /// When they cannot be read; they are lost then.
+    /// When they cannot be read; the next process finds them then.
     pub fn salvage(&mut self, now: Instant) -> Result<Vec<Drain>> {
-        let Some(leftover) = self.leftover.take() else {
-            return Ok(Vec::new());
-        };
-        let drained = Sets::salvage(leftover, now)?;
-        Ok(drained.map(|one| one.drain).into())
+        let mut drains = Vec::new();
+        for Leftover { written, folder } in self.leftovers.drain(..) {
+            drains.extend(Sets::salvage(written, now)?.map(|one| one.drain));
+            self.salvaged.push(folder);
+        }
+        Ok(drains)
+    }
+
+    /// Removes the maps that were salvaged: their numbers are safe in the ledger.
+    ///
+    /// # Errors
+    /// When they cannot be removed.
+    pub fn forget_salvaged(&mut self) -> Result<()> {
+        let mut folders = self.salvaged.drain(..);
+        folders.try_for_each(|folder| pins::remove_leftover(&folder))
     }
 
     /// Flips the sets, waits until no program can still hold the old one, and reads it. What it

@@ -1,8 +1,9 @@
 //! The agent of zonemeter, as a library so that its rooms can be tested one by one.
 //!
 //! Read it in the order of the data: [`kernel`] counts, [`cluster`] names, [`account`] puts both
-//! together, [`expose`] shows, and [`pipeline`] is the only corridor between them. [`model`] holds
-//! the plain data that passes through it; [`app`] starts everything.
+//! together, [`state`] keeps the sums over restarts, [`expose`] shows them, and [`pipeline`] is the
+//! only corridor between them. [`model`] holds the plain data that passes through it; [`app`] starts
+//! everything.
 
 pub mod account;
 pub mod app;
@@ -19,8 +20,10 @@ pub mod logging;
 pub mod model;
 pub mod networks;
 pub mod pipeline;
+pub mod predecessor;
 pub mod readiness;
 pub mod reread;
 pub mod signals;
+pub mod state;
 pub mod tasks;
 pub mod top;

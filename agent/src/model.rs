@@ -2,9 +2,11 @@
 //! reading a value, no IO, no clock.
 //!
 //! In the order of the flow: [`cluster`] (what a feed says), [`traffic`] (what a drain brings),
-//! [`snapshot`] (what a scrape shows), [`recent`] (what the debug listener shows).
+//! [`snapshot`] (what a scrape shows), [`kept`] (what outlives the process), [`recent`] (what the
+//! debug listener shows).
 
 pub mod cluster;
+pub mod kept;
 pub mod recent;
 pub mod snapshot;
 pub mod traffic;

@@ -2,6 +2,8 @@
 //! names come from. One loop owns the kernel room and the account room, so that every number of
 //! a scrape comes from the same drain.
 
+mod once;
+
 use std::{
     sync::Arc,
     time::{Instant, SystemTime},
@@ -13,6 +15,7 @@ use tokio::{
     time::{Interval, MissedTickBehavior},
 };
 
+pub use self::once::Keeper;
 use crate::{
     account::{Account, Networks},
     expose::{SelfMetrics, debug::Question, self_metrics::AttachMode},
@@ -41,6 +44,8 @@ pub struct Pipeline {
     pub links: Links,
     /// Names and adds up.
     pub account: Account,
+    /// Keeps the totals over restarts.
+    pub keeper: Keeper,
     /// What the cluster feed says.
     pub changes: mpsc::Receiver<Change>,
     /// The last good networks file.
@@ -151,13 +156,31 @@ impl Pipeline {
         if let Err(error) = self.kernel.forget_all_but(present) {
             tracing::warn!("links of interfaces that are gone: {error:#}");
         }
-        match self.kernel.salvage(Instant::now()) {
-            Ok(drains) => {
-                let now = SystemTime::now();
-                drains.iter().for_each(|drain| self.account.add(drain, now));
-            }
-            Err(error) => tracing::error!("what an earlier agent counted is lost: {error:#}"),
+        if let Err(error) = self.salvage() {
+            tracing::error!(
+                "what an earlier agent with another --max-flows counted waits in its maps, the \
+                 next agent tries again: {error:#}"
+            );
         }
+    }
+
+    /// The maps of an earlier process go once their numbers are kept; until then they are pinned,
+    /// and nothing writes to them.
+    fn salvage(&mut self) -> Result<()> {
+        let drains = self.kernel.salvage(Instant::now())?;
+        if drains.is_empty() {
+            return Ok(());
+        }
+        let now = SystemTime::now();
+        drains.iter().for_each(|drain| self.account.add(drain, now));
+        let snapshot = Arc::new(self.account.snapshot());
+        let Self {
+            account, keeper, ..
+        } = self;
+        if keeper.keep(|| account.kept(snapshot)) {
+            self.kernel.forget_salvaged()?;
+        }
+        Ok(())
     }
 
     async fn attach(&mut self, link: Link) {
@@ -237,14 +260,14 @@ impl Pipeline {
 
     fn try_drain(&mut self) -> Result<()> {
         self.translate_for_services();
-        let drain = self.kernel.drain()?;
-        self.metrics.set_flows(drain.flows.len() as u64);
-        let gone = self.kernel.clear()?;
-        self.account.add(&drain, SystemTime::now());
-        for index in gone {
-            self.account
-                .interface(InterfaceChange::Gone(index), drain.until);
-        }
+        let Self {
+            kernel,
+            account,
+            keeper,
+            ..
+        } = self;
+        let (flows, snapshot) = once::pass(kernel, account, keeper, SystemTime::now())?;
+        self.metrics.set_flows(flows as u64);
         let (asked, failed) = self.kernel.asked();
         self.metrics.set_conntrack_questions(asked, failed);
         for (reason, total) in self.kernel.skipped().context("skip counters")? {
@@ -252,8 +275,7 @@ impl Pipeline {
         }
         self.recent
             .send_replace(Arc::new(self.account.take_recent()));
-        self.snapshots
-            .send_replace(Arc::new(self.account.snapshot()));
+        self.snapshots.send_replace(snapshot);
         Ok(())
     }
 }

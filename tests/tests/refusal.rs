@@ -99,6 +99,21 @@ fn a_missing_node_name_is_named() {
 }
 
 #[test]
+fn a_state_directory_that_cannot_be_used_is_named() {
+    let lab = lab("no-state-dir");
+    let file = lab.directory().join("a-file");
+    fs::write(&file, "").unwrap();
+    // Nobody can make a file there, not even root.
+    for path in [lab.directory().join("absent"), file, "/proc/self".into()] {
+        let agent = lab.agent("a1").unwrap().flag("--state-dir", &path);
+        is_refused(
+            &agent,
+            &["--state-dir", path.to_str().unwrap(), "leave the flag out"],
+        );
+    }
+}
+
+#[test]
 fn a_port_in_use_is_named() {
     let lab = lab("port-in-use");
     let node = lab.node("a1").unwrap();

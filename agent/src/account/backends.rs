@@ -27,6 +27,11 @@ impl Backends {
         self.by_method[method as usize] += flow.count;
     }
 
+    /// Goes on with these totals, in the order of [`BackendMethod::ALL`].
+    pub(crate) fn restore(&mut self, totals: [Count; BackendMethod::ALL.len()]) {
+        self.by_method = totals;
+    }
+
     /// Totals, in the order of [`BackendMethod::ALL`].
     pub(crate) fn totals(&self) -> [Count; BackendMethod::ALL.len()] {
         self.by_method

@@ -120,6 +120,11 @@ impl Interfaces {
         self.before_attach
     }
 
+    /// Goes on with what interfaces carried before an earlier process counted on them.
+    pub(crate) fn restore_before_attach(&mut self, before_attach: [Count; 2]) {
+        self.before_attach = before_attach;
+    }
+
     /// Forgets interfaces that have been gone for so long, unless a flow of theirs is held.
     pub(crate) fn prune(&mut self, now: Instant, keep_for: Duration, held: impl Fn(u32) -> bool) {
         self.veths.retain(|index, veth| {

@@ -119,6 +119,41 @@ impl Ledger {
         }
     }
 
+    /// Goes on with the totals of an earlier process. Its series stay at least as long as if each
+    /// had been fed now; those of a detail that is no longer asked for retire at once.
+    pub(crate) fn restore(&mut self, kept: &Snapshot, now: Instant) {
+        self.retired = kept.retired;
+        for PodSeries {
+            labels,
+            count,
+            created,
+        } in &kept.pods
+        {
+            let is_other = is_other_pod(labels);
+            if !self.detail.pods && !is_other {
+                self.retired[labels.direction as usize] += *count;
+                continue;
+            }
+            self.ceiling.restore(2, is_other);
+            let series = Series {
+                total: *count,
+                created: *created,
+                fed: now,
+            };
+            self.pods.insert(labels.clone(), series);
+        }
+        if self.detail.workloads {
+            self.workloads
+                .restore(&kept.workloads, now, &mut self.ceiling);
+        }
+        for (reason, counts) in &kept.unattributed {
+            self.unattributed[*reason as usize] = *counts;
+        }
+        self.interface = kept.interface;
+        self.folded = kept.series_folded;
+        self.drains_that_disagreed = kept.drains_that_disagreed;
+    }
+
     /// Counts what the interfaces saw, and what of it found no room in the flow map.
     ///
     /// The kernel counts both at one place, so flows and overflow make up what was seen. Should

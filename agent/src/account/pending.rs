@@ -17,7 +17,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::model::traffic::{BackendMethod, Count, Direction, Drain, Flow};
+use crate::model::{
+    kept::HeldFlow,
+    traffic::{BackendMethod, Count, Direction, Drain, Flow},
+};
 
 /// How long a name that was waited for in vain is not waited for again.
 pub(crate) const GIVEN_UP_FOR: Duration = Duration::from_secs(600);
@@ -102,6 +105,36 @@ impl Pending {
             flows: Vec::new(),
             given_up: HashMap::new(),
         }
+    }
+
+    /// Holds back what an earlier process held back. It waits as if it had come now: the names are
+    /// read anew, too.
+    pub(crate) fn restore(&mut self, flow: &HeldFlow, now: Instant) {
+        self.flows.push(Held {
+            interface: flow.interface,
+            direction: flow.direction,
+            local: flow.local,
+            peer: flow.peer,
+            seen_peer: flow.seen_peer,
+            method: flow.method,
+            count: flow.count,
+            from: now,
+            until: now,
+        });
+    }
+
+    /// All held flows, oldest first, for the next process.
+    pub(crate) fn kept(&self) -> Vec<HeldFlow> {
+        let kept = |held: &Held| HeldFlow {
+            interface: held.interface,
+            direction: held.direction,
+            local: held.local,
+            peer: held.peer,
+            seen_peer: held.seen_peer,
+            method: held.method,
+            count: held.count,
+        };
+        self.flows.iter().map(kept).collect()
     }
 
     /// All held flows, oldest first, for another try.

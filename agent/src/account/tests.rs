@@ -4,6 +4,7 @@ mod conservation;
 mod detail;
 mod naming;
 mod oracle;
+mod restart;
 mod scenario;
 mod scopes;
 mod series;

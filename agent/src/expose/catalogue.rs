@@ -169,6 +169,12 @@ catalogue! {
         "Failed reads of Kubernetes objects, from the API or the cluster file";
     RELOAD_FAILURES = Stable Counter "zonemeter_config_reload_failures_total" ["file"]
         "Changed files that could not be used; the last good contents stay in force";
+    STATE_WRITTEN_BYTES = Stable Counter "zonemeter_state_written_bytes_total" []
+        "Bytes written to the state directory";
+    STATE_WRITE_FAILURES = Stable Counter "zonemeter_state_write_failures_total" []
+        "Failed attempts to keep the totals in the state directory: what was counted since the last good one would not survive the process";
+    STATE_REFUSED = Stable Gauge "zonemeter_state_refused" []
+        "1 when the kept totals could not be used at the start, were set aside, and counters began at 0";
     PROCESS_CPU = Stable Counter "process_cpu_seconds_total" []
         "User and system CPU time of the agent in seconds";
     PROCESS_RESIDENT = Stable Gauge "process_resident_memory_bytes" []

@@ -95,6 +95,9 @@ struct Numbers {
     conntrack_questions: Labelled<Counter>,
     watch_errors: Labelled<Counter>,
     reload_failures: Labelled<Counter>,
+    state_written: Counter,
+    state_write_failures: Counter,
+    state_refused: Gauge,
 }
 
 /// Seconds; a drain of 10,000 flows takes some milliseconds, one that takes longer than the
@@ -196,6 +199,21 @@ impl SelfMetrics {
         }
     }
 
+    /// So many bytes went to the state directory.
+    pub fn state_written(&self, bytes: u64) {
+        self.numbers.state_written.inc_by(bytes);
+    }
+
+    /// The totals could not be kept this time.
+    pub fn state_write_failed(&self) {
+        self.numbers.state_write_failures.inc();
+    }
+
+    /// The totals of an earlier process could not be used.
+    pub fn set_state_refused(&self) {
+        self.numbers.state_refused.set(1);
+    }
+
     /// Writes all of them as OpenMetrics without its last line.
     pub(super) fn open_metrics(&self, ready: bool) -> Result<String, fmt::Error> {
         self.numbers.ready.set(ready.into());
@@ -226,6 +244,9 @@ impl Default for Numbers {
                 &metric::RELOAD_FAILURES,
                 ConfigFile::ALL.map(ConfigFile::name),
             ),
+            state_written: Counter::default(),
+            state_write_failures: Counter::default(),
+            state_refused: Gauge::default(),
         }
     }
 }
@@ -269,6 +290,17 @@ impl Numbers {
             &metric::RELOAD_FAILURES,
             numbers.reload_failures,
         );
+        register(
+            &mut registry,
+            &metric::STATE_WRITTEN_BYTES,
+            numbers.state_written,
+        );
+        register(
+            &mut registry,
+            &metric::STATE_WRITE_FAILURES,
+            numbers.state_write_failures,
+        );
+        register(&mut registry, &metric::STATE_REFUSED, numbers.state_refused);
         registry.register_collector(Box::new(Process));
         registry
     }

@@ -96,6 +96,7 @@ fn example() -> Snapshot {
         created,
     };
     Snapshot {
+        restoring: false,
         drains_that_disagreed: 0,
         backends: [count(0, 0); 4],
         pods: vec![
@@ -185,6 +186,15 @@ async fn one_scrape_shows_one_snapshot() {
     };
     let (_, before) = text_of(state.clone(), "/metrics", None).await;
     assert!(!before.contains("zonemeter_pod_bytes_total"));
+    // A family at 0 while totals are read would be a counter that begins anew.
+    sender
+        .send(Arc::new(Snapshot {
+            restoring: true,
+            ..example()
+        }))
+        .unwrap();
+    let (_, restoring) = text_of(state.clone(), "/metrics", None).await;
+    assert!(restoring.starts_with("# HELP zonemeter_build_info"));
     sender.send(Arc::new(example())).unwrap();
     let (_, after) = text_of(state, "/metrics", None).await;
     assert_eq!(traffic_part(&after), include_str!("tests/prometheus.txt"));
@@ -207,6 +217,9 @@ async fn reported_numbers_appear() {
     metrics.set_skipped(SkipReason::Arp, count(4242, 101));
     metrics.set_watch_errors(crate::model::cluster::Kind::Pod, 1);
     metrics.reload_failed(self_metrics::ConfigFile::Networks);
+    metrics.state_written(99);
+    metrics.state_write_failed();
+    metrics.set_state_refused();
     let (_, text) = text_of(state, "/metrics", None).await;
     for line in [
         "# TYPE zonemeter_build_info gauge",
@@ -234,6 +247,9 @@ async fn reported_numbers_appear() {
         "zonemeter_cluster_watch_errors_total{kind=\"Pod\"} 1\n",
         "zonemeter_config_reload_failures_total{file=\"cluster\"} 0\n",
         "zonemeter_config_reload_failures_total{file=\"networks\"} 1\n",
+        "zonemeter_state_written_bytes_total 99\n",
+        "zonemeter_state_write_failures_total 1\n",
+        "zonemeter_state_refused 1\n",
         "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total ",
         "# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes ",
         "\nprocess_virtual_memory_bytes ",

@@ -7,8 +7,12 @@ use crate::model::{
     traffic::{BackendMethod, Count, Direction},
 };
 
-/// Writes every family of the snapshot.
+/// Writes every family of the snapshot; none while it is restoring, or counters would seem to begin
+/// anew.
 pub(super) fn write(body: &mut Exposition, snapshot: &Snapshot) {
+    if snapshot.restoring {
+        return;
+    }
     write_pods(body, snapshot, &metric::POD_BYTES, bytes);
     write_pods(body, snapshot, &metric::POD_PACKETS, packets);
     write_workloads(body, snapshot);

@@ -1,6 +1,6 @@
 //! Every map, by what it is for, out of the loaded object or out of the pin directory.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
 use aya::{
@@ -24,6 +24,13 @@ pub(super) struct Written {
     pub(super) sets: [Set; 2],
 }
 
+/// The maps of an earlier process that do not fit.
+pub(super) struct Leftover {
+    pub(super) written: Written,
+    /// Where they are pinned.
+    pub(super) folder: PathBuf,
+}
+
 impl Maps {
     /// Takes them out of the loaded object.
     pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self> {
@@ -44,25 +51,26 @@ impl Maps {
 }
 
 impl Written {
-    /// The maps of an earlier process that do not fit; `None` where there are none, or not all:
-    /// their names were taken by a process that died while it made them, and nothing is in them.
-    pub(super) fn of_misfits(misfits: Vec<(String, MapData)>) -> Result<Option<Self>> {
-        let mut maps = BTreeMap::new();
-        for (name, data) in misfits {
-            maps.insert(name, Map::from_map_data(data)?);
-        }
-        if super::pins::map_names().any(|name| !maps.contains_key(name)) {
-            return Ok(None);
-        }
-        let mut take = |name: &str| maps.remove(name).with_context(|| format!("no map {name}"));
-        Self::take(&mut take).map(Some)
-    }
-
     fn take(take: &mut impl FnMut(&str) -> Result<Map>) -> Result<Self> {
         let cpus = nr_cpus()?;
         Ok(Self {
             control: take(names::MAP_CONTROL)?.try_into()?,
             sets: [set(take, 0, cpus)?, set(take, 1, cpus)?],
+        })
+    }
+}
+
+impl Leftover {
+    /// Takes them from where they are pinned.
+    pub(super) fn new((folder, pinned): (PathBuf, Vec<(String, MapData)>)) -> Result<Self> {
+        let mut maps = BTreeMap::new();
+        for (name, data) in pinned {
+            maps.insert(name, Map::from_map_data(data)?);
+        }
+        let mut take = |name: &str| maps.remove(name).with_context(|| format!("no map {name}"));
+        Ok(Self {
+            written: Written::take(&mut take)?,
+            folder,
         })
     }
 }

@@ -13,7 +13,7 @@ use super::{
     Settings,
     attach::Mode,
     conntrack::offsets,
-    maps::{Maps, Written},
+    maps::{Leftover, Maps},
     pins::{self, Pins},
     translate::Methods,
     warnings::Warnings,
@@ -27,8 +27,8 @@ pub struct Object {
     pub(super) programs: Programs,
     pub(super) mode: Mode,
     pub(super) maps: Maps,
-    /// Maps of an earlier process that no longer fit, to be drained once nothing writes to them.
-    pub(super) leftover: Option<Written>,
+    /// Maps of earlier processes that no longer fit, to be drained once nothing writes to them.
+    pub(super) leftovers: Vec<Leftover>,
     pub(super) pins: Option<Arc<Pins>>,
 }
 
@@ -67,7 +67,8 @@ fn load_bytes(
     let misfits = match &pins {
         Some(pins) => {
             pins.remove_other_layouts()?;
-            pins.take_misfits(settings.max_flows)?
+            pins.set_misfits_aside(settings.max_flows)?;
+            pins.leftovers()?
         }
         None => Vec::new(),
     };
@@ -75,13 +76,14 @@ fn load_bytes(
         .map_err(|error| explain("creating the maps", error.into()))?;
     let warnings = Warnings::new(&mut ebpf)?;
     let maps = Maps::take(&mut ebpf)?;
-    let leftover = Written::of_misfits(misfits)?;
+    let leftovers = misfits.into_iter().map(Leftover::new);
+    let leftovers = leftovers.collect::<Result<_>>()?;
     let programs = Programs::load(ebpf)?;
     let object = Object {
         programs,
         mode,
         maps,
-        leftover,
+        leftovers,
         pins,
     };
     Ok((object, warnings))

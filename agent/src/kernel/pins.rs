@@ -5,10 +5,12 @@
 //! |---|---|
 //! | `v<layout>/maps/<name>` | maps of the two sets and their control |
 //! | `v<layout>/links/<interface index>-<transmit or receive>` | TCX links |
+//! | `v<layout>/leftover-<n>/<name>` | maps of another size, until what they hold is in the totals |
 //!
 //! The lock is on the directory itself: a bpf file system holds no plain files.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File},
     io,
     os::fd::AsRawFd as _,
@@ -31,6 +33,9 @@ pub struct Pins {
     /// Holds the lock for as long as it is open.
     _lock: File,
 }
+
+/// How the name of a folder with maps that were set aside begins.
+const LEFTOVER: &str = "leftover-";
 
 /// The directory is in use.
 #[derive(Debug)]
@@ -98,31 +103,45 @@ impl Pins {
             .try_for_each(|direction| remove(&self.link(interface, direction)))
     }
 
-    /// Takes the pinned maps out of the directory and returns them, if there are any and they do
-    /// not fit `max_flows`: aya would take over a map of another size without a word.
-    pub(super) fn take_misfits(&self, max_flows: u32) -> Result<Vec<(String, MapData)>> {
+    /// Sets the pinned maps aside if there are any and they do not fit `max_flows`: aya would take
+    /// over a map of another size without a word.
+    pub(super) fn set_misfits_aside(&self, max_flows: u32) -> Result<()> {
+        let maps = self.folder("maps");
         let pinned: Vec<&str> = map_names().filter(|name| self.map(name).exists()).collect();
-        let complete = pinned.len() == map_names().count();
-        let fits = |name: &&str| -> Result<bool> {
-            let info = MapInfo::from_pin(self.map(name))?;
-            Ok(!is_flow_map(name) || info.max_entries() == max_flows)
-        };
-        if complete
-            && pinned
-                .iter()
-                .map(fits)
-                .collect::<Result<Vec<_>>>()?
-                .iter()
-                .all(|fits| *fits)
-        {
-            return Ok(Vec::new());
+        if pinned.len() < map_names().count() {
+            // A process died while it made them, and nothing is in them.
+            return pinned.iter().try_for_each(|name| remove(&self.map(name)));
         }
-        let mut misfits = Vec::new();
-        for name in pinned {
-            misfits.push((name.to_owned(), MapData::from_pin(self.map(name))?));
-            remove(&self.map(name))?;
+        for name in pinned.into_iter().filter(|name| is_flow_map(name)) {
+            if MapInfo::from_pin(self.map(name))?.max_entries() != max_flows {
+                let aside = self.unused_leftover();
+                fs::rename(&maps, &aside).with_context(|| refusal(&aside))?;
+                return fs::create_dir(&maps).with_context(|| refusal(&maps));
+            }
         }
-        Ok(misfits)
+        Ok(())
+    }
+
+    /// Maps that were set aside, by this process or by one that did not get to drain them.
+    pub(super) fn leftovers(&self) -> Result<Vec<(PathBuf, Vec<(String, MapData)>)>> {
+        let layout = self.root.join(layout_folder());
+        let mut leftovers = Vec::new();
+        for entry in fs::read_dir(&layout).with_context(|| refusal(&layout))? {
+            let folder = entry?.path();
+            if is_leftover(&folder) {
+                let map = |name| Ok((String::from(name), MapData::from_pin(folder.join(name))?));
+                let maps = map_names().map(map).collect::<Result<Vec<_>>>();
+                let maps = maps.with_context(|| refusal(&folder))?;
+                leftovers.push((folder, maps));
+            }
+        }
+        Ok(leftovers)
+    }
+
+    fn unused_leftover(&self) -> PathBuf {
+        let mut folders = (1..).map(|number| self.folder(&format!("{LEFTOVER}{number}")));
+        // There is always one more number.
+        folders.find(|folder| !folder.exists()).unwrap_or_default()
     }
 
     /// Links that programs of another layout left. They count into maps that this agent cannot
@@ -158,6 +177,16 @@ impl Pins {
     fn folder(&self, name: &str) -> PathBuf {
         self.root.join(layout_folder()).join(name)
     }
+}
+
+fn is_leftover(folder: &Path) -> bool {
+    let name = folder.file_name().and_then(OsStr::to_str);
+    name.is_some_and(|name| name.starts_with(LEFTOVER))
+}
+
+/// Removes maps that were set aside and are drained.
+pub(super) fn remove_leftover(folder: &Path) -> Result<()> {
+    fs::remove_dir_all(folder).with_context(|| refusal(folder))
 }
 
 fn layout_folder() -> String {

@@ -25,6 +25,10 @@ use super::{
 };
 use crate::model::traffic::{Count, Direction, Drain, Flow};
 
+/// Epochs begin here, so that the one before is a number of its own, too: drains are told apart by
+/// epoch, over restarts.
+const FIRST_EPOCH: u64 = 2;
+
 /// The maps of one set.
 pub(super) struct Set {
     pub(super) flows4: BatchMap<FlowKey4, Count>,
@@ -71,6 +75,7 @@ impl Sets {
         let adopted = state.instance != 0;
         if !adopted {
             state.instance = RandomState::new().hash_one(now) | 1;
+            state.epoch = FIRST_EPOCH;
             control.set(0, state, 0)?;
         }
         Ok(Self {
@@ -161,10 +166,6 @@ impl Sets {
         &self.sets[1 - self.state.active_set()]
     }
 
-    fn idle_mut(&mut self) -> &mut Set {
-        &mut self.sets[1 - self.state.active_set()]
-    }
-
     fn read_idle(&self, drained: &mut Drained) -> io::Result<Uncleared> {
         let set = self.idle();
         let mut keys = Uncleared::default();
@@ -194,12 +195,14 @@ impl Sets {
         Ok(keys)
     }
 
-    /// Deletes what the last drain read; returns the interfaces that are done with.
+    /// Deletes what the last drain read; returns the interfaces that are done with. Should it
+    /// fail, the set stays uncleared: the next drain reads what is left of it under the same epoch
+    /// and does not flip.
     pub(super) fn clear(&mut self) -> Result<Vec<u32>> {
-        let Some(keys) = self.uncleared.take() else {
+        let Some(keys) = &self.uncleared else {
             return Ok(Vec::new());
         };
-        let set = self.idle_mut();
+        let set = &mut self.sets[1 - self.state.active_set()];
         set.flows4
             .delete(&keys.flows4)
             .context("clearing the IPv4 flows")?;
@@ -215,6 +218,7 @@ impl Sets {
         let zero = vec![Totals::default(); nr_cpus()?];
         let zero = PerCpuValues::try_from(zero).context("clearing the totals")?;
         set.totals.set(0, zero, 0).context("clearing the totals")?;
+        self.uncleared = None;
         Ok(self.forget_left())
     }
 

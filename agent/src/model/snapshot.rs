@@ -11,6 +11,8 @@ use super::{
 /// Σ `pods` + Σ `unattributed` + `pending` + `retired` = `interface`.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
+    /// True until the totals that an earlier process kept have been read: nothing may be shown.
+    pub restoring: bool,
     /// `zonemeter_pod_*`, sorted by labels.
     pub pods: Vec<PodSeries>,
     /// `zonemeter_workload_bytes_total`, sorted by labels.

@@ -25,7 +25,7 @@ struct Room {
 const SHARED: [&str; 2] = ["model", "reread"];
 
 /// The table. What stands in no row is wiring and may import everything.
-const ROOMS: [Room; 5] = [
+const ROOMS: [Room; 6] = [
     Room {
         name: "model",
         crates: &["zonemeter_common"],
@@ -79,6 +79,11 @@ const ROOMS: [Room; 5] = [
             "zonemeter_common",
         ],
         pure: true,
+    },
+    Room {
+        name: "state",
+        crates: &["anyhow", "crc32fast", "postcard", "serde", "tracing"],
+        pure: false,
     },
     Room {
         name: "expose",

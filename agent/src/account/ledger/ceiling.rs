@@ -51,6 +51,14 @@ impl Ceiling {
         }
     }
 
+    /// Series of an earlier process have their room, even where the ceiling is lower now.
+    pub(crate) fn restore(&mut self, series: usize, are_other: bool) {
+        match are_other {
+            true => self.others += series,
+            false => self.named += series,
+        }
+    }
+
     /// Takes room for so many series under their own names; false where there is none.
     pub(crate) fn take(&mut self, series: usize) -> bool {
         let fits = self.named + series <= self.max - self.for_others;

@@ -85,6 +85,30 @@ impl Workloads {
         }
     }
 
+    /// Goes on with the series of an earlier process. One that was leaving stays: it is as busy as
+    /// the next look finds it.
+    pub(crate) fn restore(&mut self, kept: &[WorkloadSeries], now: Instant, ceiling: &mut Ceiling) {
+        for WorkloadSeries {
+            labels,
+            bytes,
+            created,
+        } in kept
+        {
+            ceiling.restore(1, is_other_workload(&labels.peer_workload));
+            let series = Series {
+                total: *bytes,
+                created: *created,
+                fed: now,
+            };
+            let share = Share {
+                series,
+                busyness: Busyness::default(),
+                leaving: false,
+            };
+            self.shown.insert(labels.clone(), share);
+        }
+    }
+
     /// Takes out the series of workloads without pods, each workload's together once all are
     /// idle, and those that were leaving; and lets go of applicants without pods. True where any
     /// went.

@@ -2,6 +2,7 @@
 
 use std::{
     net::IpAddr,
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -24,6 +25,7 @@ pub(super) struct Scenario {
     wall: SystemTime,
     now: u64,
     drained: u64,
+    epoch: u64,
 }
 
 impl Scenario {
@@ -35,6 +37,7 @@ impl Scenario {
             wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
             now: 0,
             drained: 0,
+            epoch: 0,
         }
     }
 
@@ -45,6 +48,14 @@ impl Scenario {
         scenario.apply(node("node-2", "192.168.0.2", Some("a")));
         scenario.apply(node("node-3", "192.168.32.3", Some("b")));
         scenario
+    }
+
+    /// The next process goes on with what this one kept, and knows nothing else.
+    pub(super) fn restarted(self, settings: Settings, same_boot: bool) -> Self {
+        let snapshot = Arc::new(self.account.snapshot());
+        let mut account = Account::new(settings);
+        account.restore(&self.account.kept(snapshot), same_boot, self.instant());
+        Self { account, ..self }
     }
 
     pub(super) fn instant(&self) -> Instant {
@@ -104,6 +115,7 @@ impl Scenario {
 
     /// A drain from the last one until now.
     pub(super) fn drained(&mut self, flows: &[Flow]) -> Drain {
+        self.epoch += 1;
         let from = self.start + Duration::from_secs(std::mem::replace(&mut self.drained, self.now));
         let mut seen = [Count::ZERO; 2];
         flows
@@ -111,7 +123,7 @@ impl Scenario {
             .for_each(|flow| seen[flow.direction as usize] += flow.count);
         Drain {
             instance: 0,
-            epoch: 0,
+            epoch: self.epoch,
             from,
             until: self.instant(),
             flows: flows.to_vec(),

@@ -1,0 +1,385 @@
+//! Agents that are killed anywhere between a drain and its end, and the ones after them.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+use anyhow::{Result, bail};
+use proptest::{collection::vec, prelude::*};
+
+use super::*;
+use crate::{
+    account::Settings,
+    model::{
+        cluster::{Change, Name, Node, Object, Pod, Workload},
+        traffic::{Count, Direction, Flow, Interface},
+    },
+    state::{Found, StateDir},
+};
+
+/// Where an agent is killed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Killed {
+    /// The maps are flipped, nothing is read.
+    BeforeReading,
+    /// So many thousandths of the step are in the file.
+    Writing(usize),
+    /// All of it is.
+    BeforeClearing,
+    /// Some flows are deleted.
+    Clearing,
+    /// It ends in good order.
+    Not,
+}
+
+/// What outlives an agent: the pinned maps and the state directory.
+struct Machine {
+    maps: Maps,
+    state: tempfile::TempDir,
+    /// Packets that ran over the veth.
+    sent: u64,
+    shown: u64,
+}
+
+#[derive(Default)]
+struct Maps {
+    epoch: u64,
+    /// Packets by the last number of the peer's address, and in all.
+    sets: [(BTreeMap<u8, u64>, u64); 2],
+}
+
+/// The kernel room of one life. Its first drain reads the set at rest once more.
+struct Kernel<'a> {
+    maps: &'a mut Maps,
+    uncleared: bool,
+    killed: Killed,
+}
+
+impl Source for Kernel<'_> {
+    fn drain(&mut self) -> Result<Drain> {
+        if !self.uncleared {
+            self.maps.epoch += 1;
+            self.uncleared = true;
+        }
+        if self.killed == Killed::BeforeReading {
+            bail!("killed");
+        }
+        let epoch = self.maps.epoch - 1;
+        let (flows, seen) = &self.maps.sets[(epoch & 1) as usize];
+        let now = Instant::now();
+        Ok(Drain {
+            instance: 77,
+            epoch,
+            from: now,
+            until: now,
+            flows: flows
+                .iter()
+                .map(|(peer, packets)| flow(*peer, *packets))
+                .collect(),
+            seen: [count(*seen), Count::ZERO],
+            overflow: [Count::ZERO; 2],
+        })
+    }
+
+    fn clear(&mut self) -> Result<Vec<u32>> {
+        let (flows, seen) = &mut self.maps.sets[1 - (self.maps.epoch & 1) as usize];
+        match self.killed {
+            Killed::Not => {}
+            Killed::Clearing => {
+                flows.pop_first();
+                bail!("killed");
+            }
+            Killed::BeforeReading | Killed::Writing(_) | Killed::BeforeClearing => bail!("killed"),
+        }
+        flows.clear();
+        *seen = 0;
+        self.uncleared = false;
+        Ok(Vec::new())
+    }
+}
+
+impl Machine {
+    fn new() -> Self {
+        let maps = Maps {
+            epoch: 2,
+            ..Maps::default()
+        };
+        Self {
+            maps,
+            state: tempfile::tempdir().unwrap(),
+            sent: 0,
+            shown: 0,
+        }
+    }
+
+    fn send(&mut self, peer: u8, packets: u64) {
+        let set = &mut self.maps.sets[(self.maps.epoch & 1) as usize];
+        *set.0.entry(peer).or_default() += packets;
+        set.1 += packets;
+        self.sent += packets;
+    }
+
+    /// One agent from its start through these drains; each but the last ends well.
+    fn life(&mut self, drains: &[(Vec<(u8, u64)>, Killed)]) {
+        let (mut account, mut keeper) = self.start();
+        let mut uncleared = true;
+        for (packets, killed) in drains {
+            packets
+                .iter()
+                .for_each(|(peer, count)| self.send(*peer, *count));
+            let before = self.file();
+            let mut kernel = Kernel {
+                maps: &mut self.maps,
+                uncleared,
+                killed: *killed,
+            };
+            let passed = pass(&mut kernel, &mut account, &mut keeper, SystemTime::now());
+            uncleared = kernel.uncleared;
+            match (passed, killed) {
+                (Ok((_, snapshot)), Killed::Not) => self.show(&snapshot),
+                (Err(_), Killed::Writing(part)) => return self.tear(&before, *part),
+                (Err(_), Killed::Not) => panic!("a drain failed"),
+                (Err(_), _) => return,
+                (Ok(_), killed) => panic!("{killed:?} and yet alive"),
+            }
+        }
+    }
+
+    fn start(&self) -> (Account, Keeper) {
+        let directory = StateDir::open(self.state.path()).unwrap();
+        assert!(directory.try_lock().unwrap(), "the last agent is gone");
+        let (found, writer) = directory.restore("node-1").unwrap();
+        let mut account = Account::new(Settings::new("node-1".into()));
+        match found {
+            Found::Nothing => {}
+            Found::Totals { kept, same_boot } => {
+                account.restore(&kept, same_boot, Instant::now());
+            }
+            Found::Refused => panic!("refused"),
+        }
+        introduce(&mut account);
+        (account, Keeper::new(Some(writer), SelfMetrics::default()))
+    }
+
+    /// What a scrape shows never goes back, and its sums hold.
+    fn show(&mut self, snapshot: &Snapshot) {
+        let of_pods = snapshot.pods.iter().map(|series| series.count.packets);
+        let of_pods: u64 = of_pods.sum();
+        assert_eq!(of_pods, snapshot.interface[0].packets);
+        assert_eq!(snapshot.drains_that_disagreed, 0);
+        assert!(of_pods >= self.shown, "{of_pods} after {}", self.shown);
+        self.shown = of_pods;
+    }
+
+    fn path(&self) -> PathBuf {
+        self.state.path().join("totals")
+    }
+
+    fn file(&self) -> Vec<u8> {
+        fs::read(self.path()).unwrap_or_default()
+    }
+
+    /// As if the writer had been killed before the last write was through: an appended step is
+    /// there in part, a new file is there as a whole or not at all.
+    fn tear(&self, before: &[u8], part: usize) {
+        let after = self.file();
+        let torn = match after.starts_with(before) && !before.is_empty() {
+            true => &after[..before.len() + (after.len() - before.len()) * part / 1000],
+            false => before,
+        };
+        match torn.is_empty() {
+            true => fs::remove_file(self.path()).unwrap(),
+            false => fs::write(self.path(), torn).unwrap(),
+        }
+    }
+}
+
+/// One pod behind interface 7 that everything comes from.
+fn introduce(account: &mut Account) {
+    let now = Instant::now();
+    account.apply(
+        Change::Applied(Object::Node(Node {
+            name: "node-1".into(),
+            addresses: Vec::new(),
+            zone: Some("a".into()),
+            zone_id: None,
+        })),
+        now,
+    );
+    account.apply(
+        Change::Applied(Object::Pod(Pod {
+            name: Name {
+                namespace: "shop".into(),
+                name: "cart".into(),
+            },
+            uid: "1".into(),
+            node: Some("node-1".into()),
+            addresses: vec![local()],
+            host_network: false,
+            finished: false,
+            workload: Workload {
+                kind: "Pod".into(),
+                name: "cart".into(),
+            },
+        })),
+        now,
+    );
+    let interface = Interface {
+        index: 7,
+        name: "veth7".into(),
+        before_attach: [Count::ZERO; 2],
+    };
+    account.interface(InterfaceChange::Attached(interface), now);
+}
+
+fn local() -> IpAddr {
+    Ipv4Addr::new(192, 168, 7, 62).into()
+}
+
+fn count(packets: u64) -> Count {
+    Count {
+        bytes: packets * 100,
+        packets,
+    }
+}
+
+fn flow(peer: u8, packets: u64) -> Flow {
+    Flow {
+        interface: 7,
+        direction: Direction::Transmit,
+        local: local(),
+        peer: Ipv4Addr::new(203, 0, 113, peer).into(),
+        protocol: 6,
+        local_port: 0,
+        peer_port: 443,
+        real_peer: None,
+        count: count(packets),
+    }
+}
+
+fn killed() -> impl Strategy<Value = Killed> {
+    prop_oneof![
+        Just(Killed::BeforeReading),
+        (0..=1000_usize).prop_map(Killed::Writing),
+        Just(Killed::BeforeClearing),
+        Just(Killed::Clearing),
+        Just(Killed::Not),
+    ]
+}
+
+/// What is sent before a drain.
+fn packets() -> impl Strategy<Value = Vec<(u8, u64)>> {
+    vec((1..6_u8, 1..1000_u64), 0..4)
+}
+
+/// A life that ends in good order after two drains has brought in everything.
+fn all_is_counted(machine: &mut Machine) {
+    machine.life(&[(Vec::new(), Killed::Not), (Vec::new(), Killed::Not)]);
+    assert_eq!(machine.shown, machine.sent);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn every_packet_is_counted_once_wherever_agents_are_killed(
+        lives in vec((vec(packets(), 0..4), packets(), killed()), 1..8),
+    ) {
+        let mut machine = Machine::new();
+        for (drains, last, killed) in lives {
+            let mut drains: Vec<_> = drains.into_iter().map(|sent| (sent, Killed::Not)).collect();
+            drains.push((last, killed));
+            machine.life(&drains);
+        }
+        all_is_counted(&mut machine);
+    }
+}
+
+#[test]
+fn a_step_is_written_in_whole_or_counts_for_nothing() {
+    for part in (0..=1000).step_by(25) {
+        let mut machine = Machine::new();
+        let sent = |packets| vec![(1, packets), (2, packets)];
+        machine.life(&[
+            (sent(5), Killed::Not),
+            (sent(10), Killed::Not),
+            (sent(20), Killed::Writing(part)),
+        ]);
+        machine.send(3, 40);
+        all_is_counted(&mut machine);
+    }
+}
+
+#[test]
+fn a_set_that_could_not_be_cleared_is_not_added_again_by_the_same_agent() {
+    let mut machine = Machine::new();
+    let (mut account, mut keeper) = machine.start();
+    machine.send(1, 5);
+    machine.send(2, 5);
+    let mut kernel = Kernel {
+        maps: &mut machine.maps,
+        uncleared: false,
+        killed: Killed::Clearing,
+    };
+    let mut drain =
+        |kernel: &mut Kernel<'_>| pass(kernel, &mut account, &mut keeper, SystemTime::now());
+    assert!(drain(&mut kernel).is_err() && drain(&mut kernel).is_err());
+    kernel.killed = Killed::Not;
+    let (_, snapshot) = drain(&mut kernel).unwrap();
+    assert_eq!(snapshot.interface[0], count(10));
+    let (_, snapshot) = drain(&mut kernel).unwrap();
+    assert_eq!(snapshot.interface[0], count(10));
+    drop((account, keeper));
+    all_is_counted(&mut machine);
+}
+
+#[test]
+fn a_write_that_fails_stops_nothing_and_is_made_good() {
+    let mut machine = Machine::new();
+    let (mut account, mut keeper) = machine.start();
+    let in_the_way = machine.state.path().join("totals.new");
+    fs::create_dir(&in_the_way).unwrap();
+    let mut uncleared = false;
+    for failing in [true, true, false] {
+        if !failing {
+            fs::remove_dir(&in_the_way).unwrap();
+        }
+        machine.send(1, 5);
+        let mut kernel = Kernel {
+            maps: &mut machine.maps,
+            uncleared,
+            killed: Killed::Not,
+        };
+        let passed = pass(&mut kernel, &mut account, &mut keeper, SystemTime::now());
+        uncleared = kernel.uncleared;
+        let (_, snapshot) = passed.unwrap();
+        machine.show(&snapshot);
+        assert_eq!(machine.shown, machine.sent);
+        assert_eq!(keeper.failing, failing);
+    }
+    drop((account, keeper));
+    machine.life(&[(Vec::new(), Killed::BeforeClearing)]);
+    all_is_counted(&mut machine);
+}
+
+#[test]
+fn created_timestamps_outlive_the_agent() {
+    let mut machine = Machine::new();
+    let created = |machine: &Machine| {
+        let (account, _keeper) = machine.start();
+        let snapshot: Arc<Snapshot> = Arc::new(account.snapshot());
+        let pods = snapshot.pods.iter().map(|series| series.created);
+        let workloads = snapshot.workloads.iter().map(|series| series.created);
+        pods.chain(workloads).collect::<Vec<SystemTime>>()
+    };
+    machine.life(&[(vec![(1, 1)], Killed::Not), (vec![(1, 1)], Killed::Not)]);
+    let first = created(&machine);
+    assert!(!first.is_empty());
+    machine.life(&[(vec![(1, 9)], Killed::Not), (vec![(1, 1)], Killed::Not)]);
+    assert_eq!(created(&machine), first);
+}

@@ -1,0 +1,72 @@
+//! The agent before this one: waiting for its end, and going on where it stopped.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+
+use crate::{
+    account::Account,
+    expose::SelfMetrics,
+    kernel::pins::{InUse, Pins},
+    readiness::Guard,
+    state::{Found, StateDir, Writer},
+};
+
+/// How often a lock is tried.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// The pin directory, once no other agent uses it: two would drain each other's maps.
+pub async fn pins(directory: Option<&Path>, counting: &Guard) -> Result<Option<Arc<Pins>>> {
+    let Some(directory) = directory else {
+        return Ok(None);
+    };
+    let pins = until_free(directory, counting, || {
+        Ok(match Pins::lock(directory)? {
+            Ok(pins) => Some(Arc::new(pins)),
+            Err(InUse) => None,
+        })
+    });
+    pins.await.map(Some)
+}
+
+/// What the state directory holds, once no other agent uses it: two would write over each other's
+/// totals.
+pub async fn totals(directory: StateDir, node: &str, counting: &Guard) -> Result<(Found, Writer)> {
+    until_free(directory.path(), counting, || {
+        Ok(directory.try_lock()?.then_some(()))
+    })
+    .await?;
+    directory.restore(node)
+}
+
+async fn until_free<T>(
+    directory: &Path,
+    counting: &Guard,
+    lock: impl Fn() -> Result<Option<T>>,
+) -> Result<T> {
+    let mut said = false;
+    loop {
+        if let Some(locked) = lock()? {
+            return Ok(locked);
+        }
+        let waiting = format!("waiting for another agent to leave {}", directory.display());
+        if !std::mem::replace(&mut said, true) {
+            tracing::warn!("{waiting}");
+        }
+        counting.missing(waiting);
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// Takes up what an earlier agent kept.
+pub fn go_on(found: Found, account: &mut Account, metrics: &SelfMetrics) {
+    match found {
+        Found::Nothing => {}
+        Found::Refused => metrics.set_state_refused(),
+        Found::Totals { kept, same_boot } => account.restore(&kept, same_boot, Instant::now()),
+    }
+}

@@ -1,0 +1,393 @@
+//! Totals that outlive the agent: under traffic, through restarts and kills, on a full disk.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+use std::{
+    env, fs,
+    net::SocketAddr,
+    path::Path,
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use zonemeter_lab::{
+    Agent, AgentPlan, Count, Lab, Metrics, Plan, Pod, PodPlan, Sample,
+    traffic::{self, Datagrams},
+};
+
+/// Graceful restarts, and as many kills, in each mode; `ZONEMETER_RESTARTS` names another number.
+const RESTARTS: u32 = 6;
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What `/metrics` shows of a drain; all of it is kept.
+const FAMILIES: [&str; 8] = [
+    "zonemeter_pod_",
+    "zonemeter_workload_",
+    "zonemeter_interface_",
+    "zonemeter_unattributed_",
+    "zonemeter_retired_",
+    "zonemeter_before_attach_",
+    "zonemeter_service_",
+    "zonemeter_series_folded_",
+];
+
+#[test]
+fn restarts_and_kills_lose_and_double_nothing_with_tcx() {
+    restarts_and_kills("totals-tcx", "tcx");
+}
+
+#[test]
+fn restarts_and_kills_lose_and_double_nothing_with_clsact() {
+    restarts_and_kills("totals-tc", "tc");
+}
+
+/// Client and server on nodes in two zones; the agent is the client's.
+struct Scene {
+    lab: Lab,
+    client: Pod,
+    server: Pod,
+}
+
+impl Scene {
+    fn raise(name: &str) -> Self {
+        let plan = Plan::new(name)
+            .pod(PodPlan::new("default", "client", "a1"))
+            .pod(PodPlan::new("default", "server", "b1"));
+        let lab = Lab::raise(plan).unwrap();
+        Self {
+            client: lab.pod("default/client").unwrap(),
+            server: lab.pod("default/server").unwrap(),
+            lab,
+        }
+    }
+
+    fn agent(&self) -> AgentPlan {
+        self.lab.agent("a1").unwrap().flag("--interval", "100ms")
+    }
+
+    /// 3 MB in each 100 ms over TCP and 0.7 MB over UDP: 300 Mbit/s, where the machine is fast
+    /// enough.
+    fn traffic_until(&self, over: &AtomicBool) {
+        let (from, to) = (self.client.namespace(), self.server.namespace());
+        let at = |port| SocketAddr::new(self.server.address(), port);
+        while !over.load(Ordering::Relaxed) {
+            let began = Instant::now();
+            traffic::tcp_transfer(from, to, self.server.address(), 7000, 3_000_000).unwrap();
+            traffic::udp_send(from, to, at(7001), Datagrams::new(500, 1400)).unwrap();
+            thread::sleep(Duration::from_millis(100).saturating_sub(began.elapsed()));
+        }
+    }
+
+    /// From the client and to it, by nftables at the far ends of the uplinks.
+    fn wire(&self) -> [Count; 2] {
+        let (client, server) = (self.client.address(), self.server.address());
+        [(client, server), (server, client)].map(|(from, to)| self.lab.between(from, to).unwrap())
+    }
+
+    /// Waits until the pods' own chatter at start is over.
+    fn silent(&self, agent: &mut Agent) -> Metrics {
+        let deadline = Instant::now() + PATIENCE;
+        let mut last = agent.settled().unwrap();
+        loop {
+            thread::sleep(Duration::from_millis(1500));
+            let now = agent.settled().unwrap();
+            if seen(&now) == seen(&last) {
+                return now;
+            }
+            assert!(Instant::now() < deadline, "the pods do not fall silent");
+            last = now;
+        }
+    }
+}
+
+fn restarts_and_kills(name: &str, mode: &str) {
+    let scene = Scene::raise(name);
+    let plan = scene.agent().flag("--attach", mode);
+    let mut agent = plan.start_ready().unwrap();
+    let base = scene.silent(&mut agent);
+    assert_eq!(scene.wire(), [Count::default(); 2]);
+    let (over, began) = (AtomicBool::new(false), Instant::now());
+    let last = thread::scope(|scope| {
+        scope.spawn(|| scene.traffic_until(&over));
+        let _at_the_end = SetAtTheEnd(&over);
+        lives(&plan, agent, base.clone())
+    });
+    let took = began.elapsed();
+    // The traffic has ended; one more life drains the rest.
+    let mut agent = plan.start_ready().unwrap();
+    agent.settled().unwrap();
+    let end = scrape(&agent).unwrap();
+    never_back(&last, &end);
+    let wire = scene.wire();
+    let grown = [0, 1].map(|direction| seen(&end)[direction] - seen(&base)[direction]);
+    assert_eq!(grown, wire, "all IP traffic, and the wire");
+    assert_eq!(of_pods(&end), wire, "pod series, and the wire");
+    assert_eq!(of_workloads(&end), wire.map(|count| count.bytes));
+    report(mode, wire, took);
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "what was measured, for docs/restarts.md"
+)]
+fn report(mode: &str, wire: [Count; 2], took: Duration) {
+    let bytes = wire[0].bytes + wire[1].bytes;
+    let rate = bytes as f64 * 8.0 / took.as_secs_f64() / 1e6;
+    println!(
+        "{mode}: {} graceful restarts and as many kills in {took:.0?} under {rate:.0} Mbit/s, \
+         {bytes} bytes: none lost, none doubled",
+        restarts()
+    );
+    assert!(rate > 50.0, "too little traffic: {rate:.0} Mbit/s");
+}
+
+fn restarts() -> u32 {
+    let asked = env::var("ZONEMETER_RESTARTS").ok();
+    asked.map_or(RESTARTS, |number| number.parse().unwrap())
+}
+
+/// Every agent goes on where the last one stopped; graceful ends and kills take turns, after
+/// 20 to 220 ms, so that kills fall anywhere between two drains. Returns the last scrape.
+fn lives(plan: &AgentPlan, mut agent: Agent, mut last: Metrics) -> Metrics {
+    for life in 0..2 * restarts() {
+        thread::sleep(Duration::from_millis(20 + u64::from(life * 67 % 200)));
+        last = shown_after(&agent, &last);
+        match life % 2 {
+            0 => assert!(agent.stop().unwrap().success()),
+            _ => agent.kill().unwrap(),
+        }
+        agent = plan.start().unwrap();
+        last = shown_after(&agent, &last);
+        agent.wait_ready(PATIENCE).unwrap();
+    }
+    let last = shown_after(&agent, &last);
+    agent.kill().unwrap();
+    last
+}
+
+/// The first scrape that shows traffic; compared with the one before it.
+fn shown_after(agent: &Agent, last: &Metrics) -> Metrics {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        // Not listening yet is an error; listening and still reading shows no traffic.
+        if let Ok(now) = scrape(agent)
+            && now
+                .select("zonemeter_interface_bytes_total", &[])
+                .next()
+                .is_some()
+        {
+            never_back(last, &now);
+            return now;
+        }
+        assert!(Instant::now() < deadline, "{}", agent.log().unwrap());
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// In OpenMetrics, with the times since when series count.
+fn scrape(agent: &Agent) -> anyhow::Result<Metrics> {
+    let accept = ("accept", "application/openmetrics-text; version=1.0.0");
+    let answer = agent.get_with("/metrics", &[accept])?;
+    let metrics = Metrics::parse(&answer.body)?;
+    // An imbalance is no reason to try again.
+    metrics.check_conservation().unwrap();
+    Ok(metrics)
+}
+
+/// Each counter of the first scrape is in the second, counts since the same time, and is no lower.
+fn never_back(before: &Metrics, after: &Metrics) {
+    let key = |sample: &Sample| format!("{}{:?}", sample.name, sample.labels);
+    let kept = |sample: &&Sample| {
+        FAMILIES
+            .iter()
+            .any(|family| sample.name.starts_with(family))
+    };
+    let values: std::collections::BTreeMap<String, f64> = after
+        .samples()
+        .iter()
+        .map(|sample| (key(sample), sample.value))
+        .collect();
+    for sample in before.samples().iter().filter(kept) {
+        let now = values.get(&key(sample)).copied();
+        let goes_on = match sample.name.ends_with("_created") {
+            true => now == Some(sample.value),
+            false => now >= Some(sample.value),
+        };
+        assert!(goes_on, "{sample}, then {now:?}");
+    }
+}
+
+fn directions(of: impl Fn(&str, &str) -> u64) -> [Count; 2] {
+    ["transmit", "receive"].map(|direction| Count {
+        bytes: of("bytes", direction),
+        packets: of("packets", direction),
+    })
+}
+
+/// All IP traffic, from the pods and to them.
+fn seen(metrics: &Metrics) -> [Count; 2] {
+    directions(|unit, direction| {
+        let name = format!("zonemeter_interface_{unit}_total");
+        metrics.sum(&name, &[("direction", direction)])
+    })
+}
+
+/// The client's traffic with another zone, which is that with the server.
+fn of_pods(metrics: &Metrics) -> [Count; 2] {
+    directions(|unit, direction| {
+        let name = format!("zonemeter_pod_{unit}_total");
+        let labels = [
+            ("direction", direction),
+            ("scope", "cross_zone"),
+            ("pod", "client"),
+        ];
+        metrics.sum(&name, &labels)
+    })
+}
+
+/// Bytes between the two workloads.
+fn of_workloads(metrics: &Metrics) -> [u64; 2] {
+    ["transmit", "receive"].map(|direction| {
+        let labels = [("direction", direction), ("scope", "cross_zone")];
+        metrics.sum("zonemeter_workload_bytes_total", &labels)
+    })
+}
+
+/// Ends the traffic, also when a check fails: its thread is waited for.
+struct SetAtTheEnd<'a>(&'a AtomicBool);
+
+impl Drop for SetAtTheEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A file system that is full as soon as somebody wants.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Self {
+        let disk = Self(tempfile::tempdir().unwrap());
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=1m", "zonemeter-test"]);
+        assert!(mount.arg(disk.path()).status().unwrap().success());
+        disk
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn fill(&self) {
+        // It takes what there is room for, and then fails.
+        let _ = fs::write(self.path().join("filler"), vec![0; 2 << 20]);
+    }
+
+    fn make_room(&self) {
+        fs::remove_file(self.path().join("filler")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let umount = Command::new("umount")
+            .arg("--lazy")
+            .arg(self.path())
+            .status();
+        assert!(umount.unwrap().success() || thread::panicking());
+    }
+}
+
+fn failures(metrics: &Metrics) -> u64 {
+    metrics.sum("zonemeter_state_write_failures_total", &[])
+}
+
+#[test]
+fn a_full_disk_stops_no_counting_and_is_made_good() {
+    let scene = Scene::raise("totals-full-disk");
+    let disk = SmallDisk::mount();
+    let plan = scene.agent().flag("--state-dir", disk.path());
+    let mut agent = plan.start_ready().unwrap();
+    disk.fill();
+    // Whatever room a started page of the file has is used up in time.
+    agent
+        .wait_until(PATIENCE, |metrics| failures(metrics) >= 3)
+        .unwrap();
+    let send = || {
+        let (from, to) = (scene.client.namespace(), scene.server.namespace());
+        let at = SocketAddr::new(scene.server.address(), 7001);
+        traffic::udp_send(from, to, at, Datagrams::new(100, 1000)).unwrap();
+    };
+    send();
+    let counted = agent.settled().unwrap();
+    assert_eq!(of_pods(&counted), scene.wire());
+    let log = agent.log().unwrap();
+    assert_eq!(log.matches("totals are not kept").count(), 1, "{log}");
+    disk.make_room();
+    let before = failures(&agent.settled().unwrap());
+    let after = agent.settled().unwrap();
+    assert_eq!(failures(&after), before, "written again");
+    assert!(agent.log().unwrap().contains("totals are kept again"));
+    agent.kill().unwrap();
+    let mut agent = plan.start_ready().unwrap();
+    let next = agent.settled().unwrap();
+    never_back(&after, &next);
+    assert_eq!(of_pods(&next), scene.wire());
+    drop(agent);
+}
+
+#[test]
+fn totals_that_cannot_be_used_are_set_aside_and_said() {
+    let scene = Scene::raise("totals-refused");
+    let plan = scene.agent();
+    let state = scene.lab.node("a1").unwrap().directory().join("state");
+    let mut agent = plan.start_ready().unwrap();
+    let before = agent.settled().unwrap();
+    assert_eq!(before.value("zonemeter_state_refused", &[]), Some(0.0));
+    assert!(before.sum("zonemeter_state_written_bytes_total", &[]) > 0);
+    agent.kill().unwrap();
+    let mut bytes = fs::read(state.join("totals")).unwrap();
+    bytes[30] ^= 1;
+    fs::write(state.join("totals"), &bytes).unwrap();
+    let mut agent = plan.start_ready().unwrap();
+    let after = agent.settled().unwrap();
+    assert_eq!(after.value("zonemeter_state_refused", &[]), Some(1.0));
+    assert_eq!(fs::read(state.join("totals.refused-1")).unwrap(), bytes);
+    let log = agent.log().unwrap();
+    let said = log.lines().filter(|line| line.contains("totals.refused-1"));
+    assert_eq!(said.count(), 1, "{log}");
+}
+
+#[test]
+fn a_second_agent_waits_for_the_state_directory() {
+    let scene = Scene::raise("totals-lock");
+    let node = scene.lab.node("a1").unwrap();
+    let state = node.directory().join("state");
+    let holder = fs::create_dir_all(&state)
+        .and_then(|()| fs::File::open(&state))
+        .unwrap();
+    holder.lock().unwrap();
+    let mut agent = scene.agent().start().unwrap();
+    let waiting = format!("waiting for another agent to leave {}", state.display());
+    let deadline = Instant::now() + PATIENCE;
+    while !agent
+        .get("/readyz")
+        .is_ok_and(|answer| answer.body.contains(&waiting))
+    {
+        assert!(Instant::now() < deadline, "{}", agent.log().unwrap());
+        thread::sleep(Duration::from_millis(50));
+    }
+    let shown = agent.get("/metrics").unwrap().body;
+    assert!(
+        !shown.contains("zonemeter_interface_bytes_total"),
+        "{shown}"
+    );
+    drop(holder);
+    agent.wait_ready(PATIENCE).unwrap();
+    let shown = agent.get("/metrics").unwrap().body;
+    assert!(shown.contains("zonemeter_interface_bytes_total"), "{shown}");
+}
