@@ -28,7 +28,7 @@ use self::{
     access::Access,
     health::{Counter, Reporter, reporters},
 };
-use crate::model::cluster::Change;
+use crate::model::cluster::{Change, part};
 
 /// Where the cluster's objects come from.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ impl Feed {
     pub fn new(source: Source, changes: mpsc::Sender<Change>) -> (Self, Receiver<Health>) {
         let (from, health) = match source {
             Source::File(path) => {
-                let ([reporter], health) = reporters([("cluster file", Counter::ReloadFailures)]);
+                let ([reporter], health) = reporters([(part::FILE, Counter::ReloadFailures)]);
                 (From::File(path, reporter), health)
             }
             Source::Api { kubeconfig, node } => {

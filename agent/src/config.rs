@@ -30,6 +30,11 @@ pub const DEFAULT_INTERFACES: [&str; 2] = [
     "vlan[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]",
 ];
 
+/// Where they lead to the same pods as those: IPv4 of a pod of an IPv6 cluster, or the other way
+/// round (cmd/egress-cni-plugin there; the name is containernetworking's, pkg/ip.RandomVethName).
+const EGRESS_INTERFACES: &str =
+    "veth[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]";
+
 /// Everything that the agent was told.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -138,10 +143,14 @@ fn cluster_source(
 
 fn names(patterns: Vec<Pattern>) -> Result<Names> {
     if !patterns.is_empty() {
-        return Ok(Names::new(patterns));
+        return Ok(Names::new(patterns, Vec::new()));
     }
     let defaults = DEFAULT_INTERFACES.map(Pattern::new);
-    Ok(Names::new(defaults.into_iter().collect::<Result<_, _>>()?))
+    let egress = Pattern::new(EGRESS_INTERFACES)?;
+    Ok(Names::new(
+        defaults.into_iter().collect::<Result<_, _>>()?,
+        vec![egress],
+    ))
 }
 
 fn ephemeral_ports(path: &Path) -> Result<[u16; 2]> {

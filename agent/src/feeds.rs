@@ -5,11 +5,11 @@ use std::{
     io::Read as _,
     path::{Path, PathBuf},
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use anyhow::{Context as _, Result};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::MissedTickBehavior};
 
 use crate::{
     account::Networks,
@@ -20,6 +20,9 @@ use crate::{
     reread::Reread,
 };
 
+/// How often what is missing is shown anew.
+const REFRESH: Duration = Duration::from_secs(1);
+
 /// Runs the cluster feed and shows its health.
 pub async fn cluster(
     feed: Feed,
@@ -27,27 +30,36 @@ pub async fn cluster(
     guard: Guard,
     metrics: SelfMetrics,
 ) -> Result<()> {
+    // What is missing says for how long.
+    let mut refresh = tokio::time::interval(REFRESH);
+    refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let running = feed.run();
     tokio::pin!(running);
     loop {
-        show(&health.borrow_and_update(), &guard, &metrics);
+        let missing = show(&health.borrow_and_update(), &guard, &metrics);
         tokio::select! {
             ended = &mut running => return ended,
             changed = health.changed() => changed.context("the feed's health")?,
+            _ = refresh.tick(), if missing => {}
         }
     }
 }
 
-fn show(health: &Health, guard: &Guard, metrics: &SelfMetrics) {
+/// True while something is missing.
+fn show(health: &Health, guard: &Guard, metrics: &SelfMetrics) -> bool {
     for (kind, errors) in Kind::ALL.into_iter().zip(health.watch_errors) {
         metrics.set_watch_errors(kind, errors);
     }
     metrics.set_reload_failures(ConfigFile::Cluster, health.reload_failures);
+    for part in &health.parts {
+        metrics.set_cluster_missing_since(part.name, part.missing_since());
+    }
     let missing = health.missing(SystemTime::now());
     match missing.is_empty() {
         true => guard.met(),
         false => guard.missing(missing.join("; ")),
     }
+    !missing.is_empty()
 }
 
 /// Follows the networks file; a bad one leaves the last good one in force.

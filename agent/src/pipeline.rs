@@ -131,7 +131,13 @@ impl Pipeline {
         match event {
             LinkEvent::Appeared(link) => self.attach(link).await,
             LinkEvent::Gone(index) => self.detach(index),
-            LinkEvent::Listed(links) => {
+            LinkEvent::Routed(route) => {
+                self.tell(InterfaceChange::Routed(route.interface, route.address))
+            }
+            LinkEvent::Unrouted(route) => {
+                self.tell(InterfaceChange::Unrouted(route.interface, route.address))
+            }
+            LinkEvent::Listed(links, routes) => {
                 let present: Vec<u32> = links.iter().map(|link| link.index).collect();
                 let counted = self.kernel.interfaces().into_iter();
                 let gone: Vec<u32> = counted.filter(|index| !present.contains(index)).collect();
@@ -139,16 +145,24 @@ impl Pipeline {
                 for link in links {
                     self.attach(link).await;
                 }
+                for route in routes {
+                    self.tell(InterfaceChange::Routed(route.interface, route.address));
+                }
                 self.settle_predecessor(&present);
             }
         }
         self.show_interfaces();
     }
 
+    fn tell(&mut self, change: InterfaceChange) {
+        self.account.interface(change, Instant::now());
+    }
+
     fn detach(&mut self, index: u32) {
         if let Err(error) = self.kernel.detach(index) {
             tracing::warn!(index, "letting go of an interface: {error:#}");
         }
+        self.tell(InterfaceChange::Left(index));
     }
 
     /// Takes over what an earlier process left beyond the interfaces that are still there.
@@ -185,7 +199,11 @@ impl Pipeline {
 
     async fn attach(&mut self, link: Link) {
         match self.kernel.attach(&link) {
-            Ok(None) => {}
+            // What of it was not known at first, such as where it leads, may be known by now.
+            Ok(None) => self.tell(InterfaceChange::Attached(announced(
+                &link,
+                [Count::ZERO; 2],
+            ))),
             Ok(Some(began)) => {
                 let interface = self.interface(&link, began).await;
                 tracing::info!(
@@ -194,8 +212,7 @@ impl Pipeline {
                     ?began,
                     "counting"
                 );
-                self.account
-                    .interface(InterfaceChange::Attached(interface), Instant::now());
+                self.tell(InterfaceChange::Attached(interface));
             }
             // Gone again before it was attached to: there is nothing to count.
             Err(_) if self.links.one(link.index).await.is_none() => {}
@@ -208,18 +225,13 @@ impl Pipeline {
 
     /// What it carried is read once more after attaching: it may carry traffic meanwhile.
     async fn interface(&self, link: &Link, began: Began) -> Interface {
+        let fresh = self.links.one(link.index).await;
+        let link = fresh.as_ref().unwrap_or(link);
         let before_attach = match began {
             Began::Before => [Count::ZERO; 2],
-            Began::Now => {
-                let fresh = self.links.one(link.index).await;
-                fresh.map_or(link.carried, |fresh| fresh.carried)
-            }
+            Began::Now => link.carried,
         };
-        Interface {
-            index: link.index,
-            name: link.name.clone(),
-            before_attach,
-        }
+        announced(link, before_attach)
     }
 
     fn show_interfaces(&self) {
@@ -277,5 +289,14 @@ impl Pipeline {
             .send_replace(Arc::new(self.account.take_recent()));
         self.snapshots.send_replace(snapshot);
         Ok(())
+    }
+}
+
+fn announced(link: &Link, before_attach: [Count; 2]) -> Interface {
+    Interface {
+        index: link.index,
+        name: link.name.clone(),
+        peer_namespace: link.peer_namespace,
+        before_attach,
     }
 }

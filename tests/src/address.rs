@@ -20,6 +20,8 @@ use anyhow::{Result, ensure};
 pub const VPC_V4: &str = "192.168.0.0/16";
 /// The VPC's IPv6 range, from the unique local addresses (RFC 4193).
 pub const VPC_V6: &str = "fd5a:6f6e::/56";
+/// The VPC's IPv6 range in a lab with [`Space::Global`]: Amazon's, as EKS gives them.
+pub const VPC_V6_GLOBAL: &str = "2600:1f16:5a6f::/56";
 /// The internet's only IPv4 network: globally reachable, as the documentation ranges are not,
 /// and out of a range of AWS. Nothing leaves the lab's namespaces.
 pub const INTERNET_V4: &str = "35.92.124.0/24";
@@ -61,6 +63,34 @@ impl Family {
     }
 }
 
+/// Where the VPC's IPv6 addresses are from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Space {
+    /// Unique local addresses, fd00::/8 (RFC 4193): [`VPC_V6`].
+    #[default]
+    UniqueLocal,
+    /// Globally reachable ones: [`VPC_V6_GLOBAL`].
+    Global,
+}
+
+impl Space {
+    /// The VPC's range.
+    pub fn vpc(self) -> &'static str {
+        match self {
+            Self::UniqueLocal => VPC_V6,
+            Self::Global => VPC_V6_GLOBAL,
+        }
+    }
+
+    /// What all its addresses begin with.
+    fn prefix(self) -> [u16; 3] {
+        match self {
+            Self::UniqueLocal => [0xfd5a, 0x6f6e, 0],
+            Self::Global => [0x2600, 0x1f16, 0x5a6f],
+        }
+    }
+}
+
 /// An availability zone with its subnet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Zone {
@@ -92,8 +122,8 @@ impl Zone {
     }
 
     /// The zone's subnet in IPv6.
-    pub fn subnet_v6(self) -> String {
-        format!("fd5a:6f6e:0:{:x}::/64", self.index())
+    pub fn subnet_v6(self, space: Space) -> String {
+        format!("{}/64", self.v6(space, 0, 0))
     }
 
     /// The subnet's router.
@@ -109,8 +139,9 @@ impl Zone {
         Ipv4Addr::new(192, 168, (32 * self.index() + block) as u8, host as u8)
     }
 
-    fn v6(self, node: u16, host: u16) -> Ipv6Addr {
-        Ipv6Addr::new(0xfd5a, 0x6f6e, 0, self.index() as u16, node, 0, 0, host)
+    fn v6(self, space: Space, node: u16, host: u16) -> Ipv6Addr {
+        let [a, b, c] = space.prefix();
+        Ipv6Addr::new(a, b, c, self.index() as u16, node, 0, 0, host)
     }
 }
 
@@ -119,17 +150,22 @@ impl Zone {
 pub struct NodeAddresses {
     zone: Zone,
     ordinal: usize,
+    space: Space,
 }
 
 impl NodeAddresses {
     /// The addresses of node number `ordinal` of `zone`, counted from 0.
-    pub fn new(zone: Zone, ordinal: usize) -> Result<Self> {
+    pub fn new(zone: Zone, ordinal: usize, space: Space) -> Result<Self> {
         ensure!(
             ordinal < NODES_PER_ZONE,
             "zone {} has {NODES_PER_ZONE} nodes already: use another zone",
             zone.name()
         );
-        Ok(Self { zone, ordinal })
+        Ok(Self {
+            zone,
+            ordinal,
+            space,
+        })
     }
 
     /// The address of ENI number `eni` (0: primary).
@@ -139,7 +175,7 @@ impl NodeAddresses {
 
     /// The node's IPv6 address.
     pub fn primary_v6(&self) -> Ipv6Addr {
-        self.zone.v6(0, 0x10 + self.ordinal as u16)
+        self.zone.v6(self.space, 0, 0x10 + self.ordinal as u16)
     }
 
     /// The /24 ranges whose addresses belong to ENI number `eni`.
@@ -156,7 +192,8 @@ impl NodeAddresses {
 
     /// The /80 delegated to the node.
     pub fn pod_prefix_v6(&self) -> String {
-        format!("{}/80", self.zone.v6(1 + self.ordinal as u16, 0))
+        let network = self.zone.v6(self.space, 1 + self.ordinal as u16, 0);
+        format!("{network}/80")
     }
 
     /// The IPv4 address of the node's pod number `index` on ENI number `eni`.
@@ -179,7 +216,8 @@ impl NodeAddresses {
 
     /// The IPv6 address of the node's pod number `index`.
     pub fn pod_v6(&self, index: usize) -> Ipv6Addr {
-        self.zone.v6(1 + self.ordinal as u16, 0x10 + index as u16)
+        let (node, host) = (1 + self.ordinal as u16, 0x10 + index as u16);
+        self.zone.v6(self.space, node, host)
     }
 }
 
@@ -202,7 +240,7 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for zone in Zone::ALL {
             for ordinal in 0..NODES_PER_ZONE {
-                let node = NodeAddresses::new(zone, ordinal).unwrap();
+                let node = NodeAddresses::new(zone, ordinal, Space::default()).unwrap();
                 assert!(seen.insert(node.eni_v4(0)) && seen.insert(node.eni_v4(1)));
                 for index in 0..735 {
                     assert!(seen.insert(node.pod_v4(0, index).unwrap()));
@@ -215,7 +253,7 @@ mod tests {
 
     #[test]
     fn zone_b_starts_at_the_second_nineteenth() {
-        let node = NodeAddresses::new(Zone::B, 0).unwrap();
+        let node = NodeAddresses::new(Zone::B, 0, Space::default()).unwrap();
         assert_eq!(Zone::B.subnet_v4(), "192.168.32.0/19");
         assert_eq!(node.eni_v4(0), Ipv4Addr::new(192, 168, 36, 10));
         assert_eq!(node.pod_v4(0, 0).unwrap(), Ipv4Addr::new(192, 168, 40, 10));

@@ -15,6 +15,11 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 mod credentials;
+mod proxy;
+mod shared;
+
+pub use proxy::Proxy;
+pub(crate) use shared::Lease;
 
 use crate::{go_tools::KUBERNETES, process::Process};
 
@@ -25,6 +30,7 @@ const STARTS: usize = 3;
 const POLL_EVERY: Duration = Duration::from_millis(200);
 
 /// A running control plane; dropped, it is gone with all it held.
+#[derive(Debug)]
 pub struct ControlPlane {
     // In the order of dropping: the server before its store, both before their folder.
     api: Option<Process>,
@@ -158,6 +164,18 @@ impl ControlPlane {
             );
         }
         Ok(String::from_utf8(done.stdout)?)
+    }
+
+    /// Starts a way to the server that needs no TLS and no token.
+    ///
+    /// # Errors
+    /// kubectl could not be started, or takes no connections.
+    pub fn proxy(&self) -> Result<Proxy> {
+        Proxy::start(
+            &self.tools.join("kubectl"),
+            &self.admin_kubeconfig()?,
+            self.folder.path(),
+        )
     }
 
     fn api_arguments(&self) -> Vec<String> {

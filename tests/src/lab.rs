@@ -1,5 +1,6 @@
 //! A standing lab.
 
+mod pods;
 mod raise;
 
 use std::{
@@ -12,19 +13,20 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::{
     address::{self, Family},
     agent::{Agent, AgentPlan},
+    cluster_api::ClusterApi,
     cluster_file,
-    names::{LabName, host_veth},
+    names::LabName,
     namespace::Namespace,
     node::Node,
     plan::{KubeProxy, PodPlan, ServicePlan},
-    pod::{Pod, PodInfo},
+    pod::Pod,
     sweep, tool,
-    truth::{self, Count, POD_TRUTH, Truth},
+    truth::{self, Count, Truth},
     wiring,
 };
 
@@ -47,6 +49,8 @@ pub struct Lab {
     kube_proxy: KubeProxy,
     outside: Vec<IpAddr>,
     dns_cache_for: Option<IpAddr>,
+    /// Where agents read the live API.
+    api: Option<ClusterApi>,
     keep: bool,
     /// Held for as long as the lab stands.
     _lock: UnixListener,
@@ -118,11 +122,14 @@ impl Lab {
 
     /// An agent for `node`, not started yet.
     pub fn agent(&self, node: &str) -> Result<AgentPlan> {
-        Ok(AgentPlan::new(
-            self.node(node)?,
-            &self.cluster_file(),
-            &self.networks_file(),
-        ))
+        let (file, networks) = (self.cluster_file(), self.networks_file());
+        let plan = AgentPlan::new(self.node(node)?, &file, &networks);
+        Ok(match &self.api {
+            None => plan,
+            Some(api) => plan
+                .without("--cluster-file")
+                .flag("--kubeconfig", api.kubeconfig()),
+        })
     }
 
     /// Starts an agent on every node, each plan finished by `finish`, and waits until all are
@@ -176,10 +183,10 @@ impl Lab {
         pods.pop().context("no pod was made")
     }
 
-    /// Lets the cluster file name `pod`.
+    /// Lets the cluster file or the API name `pod`.
     pub fn announce(&mut self, pod: &Pod) -> Result<()> {
         self.announced.insert(pod.key());
-        self.write_cluster_file()
+        self.publish()
     }
 
     /// Wires and announces a pod.
@@ -189,10 +196,10 @@ impl Lab {
         Ok(pod)
     }
 
-    /// Takes `pod` out of the cluster file.
+    /// Takes `pod` out of the cluster file or the API.
     pub fn withdraw(&mut self, pod: &Pod) -> Result<()> {
         self.announced.remove(&pod.key());
-        self.write_cluster_file()
+        self.publish()
     }
 
     /// Deletes the pod's veth, rules and namespace, without telling the Kubernetes API.
@@ -205,13 +212,13 @@ impl Lab {
         tool::feed(Command::new("ip").args(["-batch", "-"]), &delete)
     }
 
-    /// Adds a Service to every node's rules and to the cluster file.
+    /// Adds a Service to every node's rules and to the cluster file or the API.
     pub fn add_service(&mut self, service: ServicePlan) -> Result<()> {
         self.services.push(service);
         for node in &self.nodes {
             self.load_rules(node)?;
         }
-        self.write_cluster_file()
+        self.publish()
     }
 
     /// Replaces all iptables rules of a node by `dump`, as `iptables-save` prints them.
@@ -234,6 +241,23 @@ impl Lab {
         )
     }
 
+    /// The API server that agents read.
+    pub fn api(&mut self) -> Result<&mut ClusterApi> {
+        let name = &self.name;
+        let api = self.api.as_mut();
+        api.with_context(|| format!("the agents of lab {name} read the cluster file"))
+    }
+
+    /// Tells whoever agents listen to what the cluster is now.
+    fn publish(&mut self) -> Result<()> {
+        self.write_cluster_file()?;
+        let list = self.cluster_json();
+        match &mut self.api {
+            None => Ok(()),
+            Some(api) => api.hold(&serde_json::from_str(&list)?),
+        }
+    }
+
     /// Writes the cluster file anew, in one step.
     pub fn write_cluster_file(&self) -> Result<()> {
         cluster_file::write(&self.cluster_file(), &self.cluster_json())
@@ -247,78 +271,19 @@ impl Lab {
     /// Takes the lab down and reports what could not be removed.
     pub fn end(mut self) -> Result<()> {
         self.keep = true;
+        self.api = None;
         sweep::sweep(&self.name)
     }
 
     fn pod_at(&self, address: IpAddr) -> Option<&Pod> {
         self.pods
             .iter()
-            .find(|pod| pod.addresses().contains(&address))
+            .find(|pod| pod.every_address().contains(&address))
     }
 
     /// True for addresses whose packets enter the router over an uplink.
     fn is_inside(&self, address: IpAddr) -> bool {
         self.pod_at(address).is_some() || self.nodes.iter().any(|node| node.has(address))
-    }
-
-    fn pod_info(&self, plan: PodPlan, number: usize, namespace: Namespace) -> Result<PodInfo> {
-        let node = self.node(&plan.node)?;
-        if plan.eni >= node.info().enis() {
-            bail!("node {} has no ENI number {}", plan.node, plan.eni);
-        }
-        let mut addresses = Vec::new();
-        // The number never repeats in a lab, so no address is used twice.
-        if self.family.has_v4() {
-            addresses.push(node.info().addresses.pod_v4(plan.eni, number)?.into());
-        }
-        if self.family.has_v6() {
-            addresses.push(node.info().addresses.pod_v6(number).into());
-        }
-        let veth = host_veth(&plan.namespace, &plan.name);
-        Ok(PodInfo {
-            plan,
-            number,
-            node,
-            namespace,
-            veth,
-            addresses,
-        })
-    }
-
-    fn make_pods(&mut self, plans: Vec<PodPlan>) -> Result<Vec<Pod>> {
-        let mut made: Vec<Pod> = Vec::new();
-        let names: Vec<String> = plans.iter().map(|plan| self.pod_namespace(plan)).collect();
-        raise::make_namespaces(&names)?;
-        for (plan, name) in plans.into_iter().zip(&names) {
-            let key = format!("{}/{}", plan.namespace, plan.name);
-            ensure!(
-                self.pods.iter().chain(&made).all(|pod| pod.key() != key),
-                "lab {} has a pod {key} already",
-                self.name
-            );
-            let number = self.pods_made;
-            self.pods_made += 1;
-            made.push(Pod::new(self.pod_info(
-                plan,
-                number,
-                Namespace::open(name)?,
-            )?));
-        }
-        for pod in &made {
-            // Before the veth, so that the first packet is counted.
-            tool::feed(
-                pod.namespace().command("nft").args(["-f", "-"]),
-                &truth::script(POD_TRUTH, self.mtu, false),
-            )?;
-        }
-        raise::wire_pods(&made, self.mtu, self.veth_offloads)?;
-        self.pods.extend(made.iter().cloned());
-        Ok(made)
-    }
-
-    fn pod_namespace(&self, plan: &PodPlan) -> String {
-        self.name
-            .namespace(&format!("{}.{}", plan.namespace, plan.name))
     }
 }
 
@@ -327,6 +292,8 @@ impl Drop for Lab {
         if self.keep {
             return;
         }
+        // Its relays listen in the nodes' namespaces.
+        self.api = None;
         if let Err(error) = sweep::sweep(&self.name)
             && !thread::panicking()
         {

@@ -66,6 +66,19 @@ pub(crate) fn host_veth(namespace: &str, pod: &str) -> String {
     format!("eni{}", &hex(&digest)[..11])
 }
 
+/// The host-side veth of a pod of security groups in strict mode: the same hash, another prefix
+/// (`pkg/sgpp/utils.go` there).
+pub(crate) fn branch_veth(namespace: &str, pod: &str) -> String {
+    host_veth(namespace, pod).replace("eni", "vlan")
+}
+
+/// The host side of a pod's IPv4 egress: `veth` and 8 hex digits that say nothing
+/// (containernetworking, `pkg/ip.RandomVethName`). Random there, repeatable here.
+pub(crate) fn egress_veth(namespace: &str, pod: &str) -> String {
+    let digest = Sha1::digest(format!("egress of {namespace}/{pod}").as_bytes());
+    format!("veth{}", &hex(&digest)[..8])
+}
+
 /// The router's end of uplink number `eni` (0: primary) of `node`.
 pub(crate) fn router_uplink(node: &str, eni: usize) -> String {
     format!("up-{node}-{eni}")

@@ -75,16 +75,12 @@ pub fn expected(lab: &Lab, internet: &InternetPairs) -> Result<Traffic> {
         }
     }
     for (pod, host) in internet {
-        let own = if host.is_ipv4() {
-            pod.node().address()
-        } else {
-            pod.v6()?
-        };
+        let own = pod.address_outside(host.is_ipv4())?;
         let sent = uplinks.arrived(own, *host);
         let got = pod
-            .addresses()
-            .iter()
-            .map(|ip| inside[&pod.key()].arrived(*host, *ip))
+            .every_address()
+            .into_iter()
+            .map(|ip| inside[&pod.key()].arrived(*host, ip))
             .sum();
         add(&mut traffic, pod, "transmit", "internet", "", sent);
         add(&mut traffic, pod, "receive", "internet", "", got);
@@ -153,9 +149,9 @@ fn between(from: &Pod, to: &Pod, uplinks: &Truth, at_receiver: &Truth) -> Count 
     let same_node = from.node().name() == to.node().name();
     let truth = if same_node { at_receiver } else { uplinks };
     let mut sum = Count::default();
-    for source in from.addresses() {
-        for destination in to.addresses() {
-            sum = sum + truth.arrived(*source, *destination);
+    for source in from.every_address() {
+        for destination in to.every_address() {
+            sum = sum + truth.arrived(source, destination);
         }
     }
     sum

@@ -6,13 +6,18 @@ use std::net::IpAddr;
 
 pub use service::{ServicePlan, ServicePort, Transport};
 
-use crate::address::{Family, Zone};
+use crate::{
+    address::{Family, Space, Zone},
+    source::Source,
+};
 
 /// The description of a lab. [`Plan::new`] gives three nodes in two zones and an internet.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub(crate) name: String,
+    pub(crate) source: Source,
     pub(crate) family: Family,
+    pub(crate) space: Space,
     pub(crate) mtu: u32,
     pub(crate) uplink_gro: bool,
     pub(crate) veth_offloads: bool,
@@ -53,7 +58,9 @@ impl Plan {
     pub fn empty(name: &str) -> Self {
         Self {
             name: name.to_owned(),
+            source: Source::default(),
             family: Family::V4,
+            space: Space::default(),
             mtu: 1500,
             uplink_gro: false,
             veth_offloads: false,
@@ -67,9 +74,22 @@ impl Plan {
         }
     }
 
+    /// Where agents learn of the cluster. The lab's name tells both apart.
+    pub fn source(mut self, source: Source) -> Self {
+        self.name = source.lab_name(&self.name);
+        self.source = source;
+        self
+    }
+
     /// Which families pods speak.
     pub fn family(mut self, family: Family) -> Self {
         self.family = family;
+        self
+    }
+
+    /// Where IPv6 addresses are from.
+    pub fn space(mut self, space: Space) -> Self {
+        self.space = space;
         self
     }
 
@@ -174,6 +194,9 @@ pub struct PodPlan {
     pub(crate) owner: Owner,
     pub(crate) app: Option<String>,
     pub(crate) offloads: bool,
+    pub(crate) second_nic: bool,
+    pub(crate) egress: Option<u8>,
+    pub(crate) vlan: Option<u16>,
 }
 
 /// What made a pod.
@@ -202,12 +225,35 @@ impl PodPlan {
             owner: Owner::None,
             app: None,
             offloads: true,
+            second_nic: false,
+            egress: None,
+            vlan: None,
         }
     }
 
     /// Gives the pod an address of the node's second ENI.
     pub fn secondary_eni(mut self) -> Self {
         self.eni = 1;
+        self
+    }
+
+    /// Gives the pod a second NIC, `mNicIf1`, with an address of the node's second ENI that the
+    /// API knows nothing of. No route of the pod leads there.
+    pub fn second_nic(mut self) -> Self {
+        self.second_nic = true;
+        self
+    }
+
+    /// Gives the pod, which has IPv6 only, IPv4 from 169.254.172.`host` by a veth of its own. The
+    /// address means something on its node only: pods of other nodes may have the same.
+    pub fn ipv4_egress(mut self, host: u8) -> Self {
+        self.egress = Some(host);
+        self
+    }
+
+    /// Gives the pod security groups of its own (strict mode): a branch ENI with this VLAN id.
+    pub fn security_groups(mut self, vlan: u16) -> Self {
+        self.vlan = Some(vlan);
         self
     }
 

@@ -9,7 +9,7 @@ mod nft;
 
 use std::net::IpAddr;
 
-pub(crate) use nft::{POD_TRUTH, read, script};
+pub(crate) use nft::{POD_TRUTH, UPLINK_TRUTH, read, script};
 
 /// Layer-3 bytes and packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

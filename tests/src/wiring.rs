@@ -2,10 +2,12 @@
 //! nothing run: [`crate::Lab`] feeds it to the tools.
 
 pub(crate) mod aws_rules;
+pub(crate) mod branch_eni;
 pub(crate) mod dns_cache;
 pub(crate) mod kube_proxy;
 pub(crate) mod node;
 pub(crate) mod pod;
+pub(crate) mod second_veth;
 pub(crate) mod vpc;
 
 /// A locally administered unicast address. `kind` tells apart the ends that face each other,

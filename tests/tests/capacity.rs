@@ -12,7 +12,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use zonemeter_lab::{Agent, Count, Lab, Metrics, Plan, PodPlan, backlog_drops, oracle, traffic};
+use zonemeter_lab::{
+    Agent, Count, Lab, Metrics, Plan, PodPlan, Source, backlog_drops, oracle, traffic,
+    with_both_sources,
+};
+
+with_both_sources! {
+    ten_thousand_flows_in_a_map_of_64_lose_no_byte,
+}
 
 /// How long the two senders run.
 const LOAD: Duration = Duration::from_secs(60);
@@ -45,9 +52,9 @@ fn quiet(agent: &mut Agent) -> Metrics {
     }
 }
 
-#[test]
-fn ten_thousand_flows_in_a_map_of_64_lose_no_byte() {
+fn ten_thousand_flows_in_a_map_of_64_lose_no_byte(source: Source) {
     let plan = Plan::new("tiny-map")
+        .source(source)
         .pod(PodPlan::new("default", "client", "a1"))
         .pod(PodPlan::new("default", "server", "b1"));
     let lab = Lab::raise(plan).unwrap();
@@ -109,7 +116,8 @@ fn ten_thousand_flows_in_a_map_of_64_lose_no_byte() {
 }
 
 /// One sender with super-packets to another zone and one with small datagrams inside the node,
-/// both as fast as they go, under a drain every 200 ms.
+/// both as fast as they go, under a drain every 200 ms. With one source only: nothing between the
+/// programs and the drain knows where names come from.
 #[test]
 fn two_senders_at_full_speed_lose_nothing_to_the_drain() {
     let plan = Plan::new("load")

@@ -12,9 +12,20 @@ use std::{
 };
 
 use zonemeter_lab::{
-    Agent, Family, Lab, Metrics, Namespace, Plan, Pod, PodPlan, oracle,
+    Agent, Family, Lab, Metrics, Namespace, Plan, Pod, PodPlan, Source, oracle,
     traffic::{self, Datagrams},
+    with_both_sources,
 };
+
+with_both_sources! {
+    ipv4_is_exact_in_every_scope,
+    ipv6_is_exact_in_every_scope,
+    jumbo_frames_are_exact_in_every_scope,
+    packets_joined_at_the_uplink_count_as_they_came_over_the_wire,
+    known_amounts_appear_as_they_are,
+    the_node_itself_is_a_peer_on_the_same_node,
+    iperf3_inside_a_node_stays_inside_the_node,
+}
 
 const PEERS: [&str; 3] = [
     "default/same-node",
@@ -22,8 +33,9 @@ const PEERS: [&str; 3] = [
     "default/other-zone",
 ];
 
-fn plan(name: &str) -> Plan {
+fn plan(name: &str, source: Source) -> Plan {
     Plan::new(name)
+        .source(source)
         .pod(PodPlan::new("default", "a", "a1"))
         .pod(PodPlan::new("default", "same-node", "a1"))
         .pod(PodPlan::new("default", "same-zone", "a2"))
@@ -99,35 +111,32 @@ fn every_scope_is_exact(plan: Plan, v4: bool) {
     }
 }
 
-#[test]
-fn ipv4_is_exact_in_every_scope() {
-    every_scope_is_exact(plan("exact-v4"), true);
+fn ipv4_is_exact_in_every_scope(source: Source) {
+    every_scope_is_exact(plan("exact-v4", source), true);
 }
 
-#[test]
-fn ipv6_is_exact_in_every_scope() {
-    every_scope_is_exact(plan("exact-v6").family(Family::V6), false);
+fn ipv6_is_exact_in_every_scope(source: Source) {
+    every_scope_is_exact(plan("exact-v6", source).family(Family::V6), false);
 }
 
-#[test]
-fn jumbo_frames_are_exact_in_every_scope() {
-    every_scope_is_exact(plan("exact-9001").mtu(9001), true);
+fn jumbo_frames_are_exact_in_every_scope(source: Source) {
+    every_scope_is_exact(plan("exact-9001", source).mtu(9001), true);
 }
 
-#[test]
-fn packets_joined_at_the_uplink_count_as_they_came_over_the_wire() {
-    every_scope_is_exact(plan("exact-gro-v4").uplink_gro(true), true);
+fn packets_joined_at_the_uplink_count_as_they_came_over_the_wire(source: Source) {
+    every_scope_is_exact(plan("exact-gro-v4", source).uplink_gro(true), true);
     every_scope_is_exact(
-        plan("exact-gro-v6").uplink_gro(true).family(Family::Dual),
+        plan("exact-gro-v6", source)
+            .uplink_gro(true)
+            .family(Family::Dual),
         false,
     );
 }
 
 /// Known amounts, without any counter in between: 2 × 84 bytes each way for default pings, 100 ×
 /// 1028 one way for datagrams.
-#[test]
-fn known_amounts_appear_as_they_are() {
-    let lab = Lab::raise(plan("known")).unwrap();
+fn known_amounts_appear_as_they_are(source: Source) {
+    let lab = Lab::raise(plan("known", source)).unwrap();
     let mut agents = agents(&lab);
     let client = lab.pod("default/a").unwrap();
     for peer in PEERS {
@@ -181,9 +190,8 @@ fn known_amounts_appear_as_they_are() {
 }
 
 /// A node's own packets, such as the kubelet's probes, are traffic with the Node.
-#[test]
-fn the_node_itself_is_a_peer_on_the_same_node() {
-    let lab = Lab::raise(plan("node-peer")).unwrap();
+fn the_node_itself_is_a_peer_on_the_same_node(source: Source) {
+    let lab = Lab::raise(plan("node-peer", source)).unwrap();
     let mut agents = agents(&lab);
     let (pod, node) = (lab.pod("default/a").unwrap(), lab.node("a1").unwrap());
     traffic::ping(node.namespace(), pod.address(), 2).unwrap();
@@ -206,9 +214,9 @@ fn the_node_itself_is_a_peer_on_the_same_node() {
 
 /// Five seconds between two pods of one node, as in the AWS blog's setting where the node's own
 /// network metrics cannot tell it from real traffic.
-#[test]
-fn iperf3_inside_a_node_stays_inside_the_node() {
+fn iperf3_inside_a_node_stays_inside_the_node(source: Source) {
     let plan = Plan::new("iperf")
+        .source(source)
         .pod(PodPlan::new("iperf3", "iperf3-client", "a1"))
         .pod(PodPlan::new("iperf3", "iperf3-server", "a1"))
         .pod(PodPlan::new("default", "bystander", "b1"));

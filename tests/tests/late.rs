@@ -13,12 +13,21 @@ use std::{
 };
 
 use zonemeter_lab::{
-    Agent, Count, Lab, Metrics, Plan, Pod, PodPlan, oracle,
+    Agent, Count, Lab, Metrics, Plan, Pod, PodPlan, Source, oracle,
     traffic::{self, Datagrams},
+    with_both_sources,
 };
 
-fn plan(name: &str) -> Plan {
+with_both_sources! {
+    what_a_veth_carried_before_the_agent_came_is_reported_apart,
+    a_pod_that_comes_while_the_agent_runs_is_counted_from_its_first_packet_after_attach,
+    a_pod_that_the_api_names_three_seconds_late_gets_all_its_bytes,
+    a_pod_that_goes_keeps_what_it_sent,
+}
+
+fn plan(name: &str, source: Source) -> Plan {
     Plan::new(name)
+        .source(source)
         .pod(PodPlan::new("default", "a", "a1"))
         .pod(PodPlan::new("default", "b", "b1"))
 }
@@ -71,9 +80,8 @@ fn wait_for_pods(agent: &mut Agent, count: u64) {
         .unwrap();
 }
 
-#[test]
-fn what_a_veth_carried_before_the_agent_came_is_reported_apart() {
-    let lab = Lab::raise(plan("before-attach")).unwrap();
+fn what_a_veth_carried_before_the_agent_came_is_reported_apart(source: Source) {
+    let lab = Lab::raise(plan("before-attach", source)).unwrap();
     let (a, b) = (lab.pod("default/a").unwrap(), lab.pod("default/b").unwrap());
     let server = SocketAddr::new(b.address(), 7000);
     let what = Datagrams::new(100, 1000);
@@ -103,9 +111,10 @@ fn what_a_veth_carried_before_the_agent_came_is_reported_apart() {
     assert_eq!(before_attach(&metrics, "transmit"), received.bytes);
 }
 
-#[test]
-fn a_pod_that_comes_while_the_agent_runs_is_counted_from_its_first_packet_after_attach() {
-    let mut lab = Lab::raise(plan("new-veth")).unwrap();
+fn a_pod_that_comes_while_the_agent_runs_is_counted_from_its_first_packet_after_attach(
+    source: Source,
+) {
+    let mut lab = Lab::raise(plan("new-veth", source)).unwrap();
     let agent = lab.agent("a1").unwrap().flag("--interval", "200ms");
     let mut agent = agent.start_ready().unwrap();
     wait_for_interfaces(&mut agent, 1);
@@ -149,9 +158,8 @@ fn a_pod_that_comes_while_the_agent_runs_is_counted_from_its_first_packet_after_
     );
 }
 
-#[test]
-fn a_pod_that_the_api_names_three_seconds_late_gets_all_its_bytes() {
-    let mut lab = Lab::raise(plan("late-api")).unwrap();
+fn a_pod_that_the_api_names_three_seconds_late_gets_all_its_bytes(source: Source) {
+    let mut lab = Lab::raise(plan("late-api", source)).unwrap();
     let mut agents = lab
         .start_agents(|agent| agent.flag("--interval", "200ms"))
         .unwrap();
@@ -192,9 +200,8 @@ fn a_pod_that_the_api_names_three_seconds_late_gets_all_its_bytes() {
     assert!(metrics.sum("zonemeter_pod_bytes_total", &labels) >= sent);
 }
 
-#[test]
-fn a_pod_that_goes_keeps_what_it_sent() {
-    let mut lab = Lab::raise(plan("gone")).unwrap();
+fn a_pod_that_goes_keeps_what_it_sent(source: Source) {
+    let mut lab = Lab::raise(plan("gone", source)).unwrap();
     let agent = lab.agent("a1").unwrap().flag("--interval", "200ms");
     let mut agent = agent.start_ready().unwrap();
     let short = lab.add_pod(PodPlan::new("default", "short", "a1")).unwrap();
@@ -219,4 +226,51 @@ fn a_pod_that_goes_keeps_what_it_sent() {
         .unwrap();
     assert_eq!(metrics.sum("zonemeter_pod_bytes_total", &labels), 102_800);
     wait_for_interfaces(&mut agent, 1);
+}
+
+/// Once the API has a pod's address, the next drain names what the pod has sent: measured from
+/// the API server's answer to the address until a scrape shows all of it, at five moments.
+#[test]
+fn a_new_pods_traffic_has_its_name_within_one_interval_of_its_address() {
+    const INTERVAL: Duration = Duration::from_secs(2);
+    /// Delivery by the watch, the drain itself and the scrapes, on a busy machine.
+    const MARGIN: Duration = Duration::from_millis(700);
+    let mut lab = Lab::raise(plan("named-in-time", Source::Api)).unwrap();
+    let agent = lab.agent("a1").unwrap().flag("--interval", "2s");
+    let mut agent = agent.start_ready().unwrap();
+    let b = lab.pod("default/b").unwrap();
+    let mut took = Vec::new();
+    for round in 0..5 {
+        let name = format!("new-{round}");
+        let new = lab.wire_pod(PodPlan::new("default", &name, "a1")).unwrap();
+        wait_for_interfaces(&mut agent, 2 + round);
+        let server = SocketAddr::new(b.address(), 7000);
+        let what = Datagrams::new(50, 1000);
+        traffic::udp_send(new.namespace(), b.namespace(), server, what).unwrap();
+        // Drained, and without a name.
+        agent
+            .wait_until(Duration::from_secs(15), |metrics| {
+                metrics.sum("zonemeter_pending_bytes", &[("direction", "transmit")]) >= 50 * 1028
+            })
+            .unwrap();
+        thread::sleep(INTERVAL * round as u32 / 5);
+        lab.announce(&new).unwrap();
+        let known = Instant::now();
+        let labels = [
+            ("pod", name.as_str()),
+            ("scope", "cross_zone"),
+            ("direction", "transmit"),
+        ];
+        agent
+            .wait_until(Duration::from_secs(15), |metrics| {
+                metrics.sum("zonemeter_pod_bytes_total", &labels) == 50 * 1028
+            })
+            .unwrap();
+        took.push(known.elapsed());
+    }
+    println!("named after {took:?}");
+    assert!(
+        took.iter().all(|took| *took <= INTERVAL + MARGIN),
+        "{took:?}"
+    );
 }

@@ -26,7 +26,14 @@ pub(crate) use outcome::Outcome;
 pub(crate) use runs::Run;
 
 /// Test programs that talk to a real Kubernetes API server, which takes minutes to build once.
-const NEED_KUBERNETES: [&str; 1] = ["agent: live_cluster"];
+const NEED_KUBERNETES: [&str; 6] = [
+    "agent: live_cluster",
+    "tests: capacity",
+    "tests: clusters",
+    "tests: exactness",
+    "tests: late",
+    "tests: live",
+];
 
 /// What to run.
 #[derive(clap::Args)]

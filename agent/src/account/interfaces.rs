@@ -1,13 +1,22 @@
 //! Which pod of this node is behind which host-side veth.
 //!
-//! By name: the veth's name holds the hash of a pod of this node (see [`super::veth`]). Else by
-//! address: the flow's local address is owned by a pod of this node. Once the first veth has been
-//! found by name, this node's names are known to be hashes: a veth whose hash fits no pod then
-//! waits for its pod and is not read by address, because an address may still stand under its
-//! last owner. A veth belongs to one pod for life, so what is found once stays.
+//! In this order, each way only where the ones before it say nothing:
+//!
+//! 1. by name: the veth's name holds the hash of a pod of this node (see [`super::veth`]);
+//! 2. by another veth of the same pod, which leads into the same network namespace: the IPv4
+//!    egress of an IPv6 cluster has a name out of the blue, and addresses that are the same on
+//!    every node;
+//! 3. by route: the node sends a pod's address there;
+//! 4. by address: the flow's local address is owned by a pod of this node.
+//!
+//! Once the first veth has been found by name, this node's names are known to be hashes: a veth
+//! whose hash fits no pod then waits for its pod and is not read by route or address, because an
+//! address may still stand under its last owner. A veth belongs to one pod for life, so what is
+//! found once stays.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,6 +24,7 @@ use std::{
 use super::{book::Entry, veth::VethHash};
 use crate::model::{
     cluster::{Name, Pod},
+    recent::FoundBy,
     traffic::{Count, Interface, InterfaceChange},
 };
 
@@ -24,18 +34,27 @@ pub(crate) struct Interfaces {
     veths: HashMap<u32, Veth>,
     /// Pods of this node that have a veth, by its hash.
     pods: HashMap<VethHash, Arc<Entry<Pod>>>,
+    /// From the hashes of their further NICs to that of the first one.
+    further_nics: HashMap<VethHash, VethHash>,
+    /// Veths that have not left, by the namespace they lead into.
+    together: HashMap<i32, BTreeSet<u32>>,
     names_are_hashes: bool,
     before_attach: [Count; 2],
 }
 
 /// A host-side veth.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Veth {
     /// As it was announced.
     announced: Option<Interface>,
     /// The pod behind it, once known.
-    pod: Option<Arc<Entry<Pod>>>,
+    pod: Option<(Arc<Entry<Pod>>, FoundBy)>,
     hash: Option<VethHash>,
+    /// Stands for the network namespace, whose id the kernel gives to another one later: the
+    /// first veth that was seen to lead into it.
+    group: Option<u32>,
+    /// What the node routes to it.
+    routes: Vec<IpAddr>,
     gone_at: Option<Instant>,
 }
 
@@ -44,7 +63,21 @@ impl Interfaces {
     pub(crate) fn apply(&mut self, change: InterfaceChange, now: Instant) {
         match change {
             InterfaceChange::Attached(interface) => self.attach(interface),
+            InterfaceChange::Routed(index, address) => {
+                if let Some(veth) = self.veths.get_mut(&index)
+                    && !veth.routes.contains(&address)
+                {
+                    veth.routes.push(address);
+                }
+            }
+            InterfaceChange::Unrouted(index, address) => {
+                if let Some(veth) = self.veths.get_mut(&index) {
+                    veth.routes.retain(|route| *route != address);
+                }
+            }
+            InterfaceChange::Left(index) => self.leave(index),
             InterfaceChange::Gone(index) => {
+                self.leave(index);
                 if let Some(veth) = self.veths.get_mut(&index) {
                     veth.gone_at = Some(now);
                 }
@@ -54,50 +87,66 @@ impl Interfaces {
 
     /// The pod behind the interface.
     pub(crate) fn pod(&self, index: u32) -> Option<&Entry<Pod>> {
-        self.veths.get(&index)?.pod.as_deref()
+        let (pod, _) = self.veths.get(&index)?.pod.as_ref()?;
+        Some(pod)
     }
 
-    /// True where an address may say which pod is behind the interface.
+    /// True where a route or an address may say which pod is behind the interface.
     pub(crate) fn may_bind_by_address(&self, index: u32) -> bool {
-        self.veths.get(&index).is_none_or(|veth| {
-            veth.pod.is_none() && !(self.names_are_hashes && veth.hash.is_some())
-        })
+        let waits = |veth: &Veth| self.names_are_hashes && self.has_hash(veth);
+        let veth = self.veths.get(&index);
+        veth.is_none_or(|veth| veth.pod.is_none() && !waits(veth))
     }
 
-    /// The pod is behind the interface: its address was seen there.
-    pub(crate) fn bind(&mut self, index: u32, pod: Arc<Entry<Pod>>) {
-        self.veths
-            .entry(index)
-            .or_insert_with(Veth::unannounced)
-            .pod = Some(pod);
+    /// Addresses that the node routes to the interface.
+    pub(crate) fn routes(&self, index: u32) -> &[IpAddr] {
+        self.veths.get(&index).map_or(&[], |veth| &veth.routes)
+    }
+
+    /// The pod is behind the interface: its address leads or was seen there.
+    pub(crate) fn bind(&mut self, index: u32, pod: Arc<Entry<Pod>>, by: FoundBy) {
+        let veth = self.veths.entry(index).or_default();
+        veth.pod = Some((pod, by));
+        if let Some(group) = veth.group {
+            self.share(group);
+        }
     }
 
     /// A pod of this node exists with these contents.
     pub(crate) fn learn(&mut self, pod: &Arc<Entry<Pod>>) {
-        let hash = VethHash::of_pod(&pod.object.name);
+        let name = &pod.object.name;
+        let hash = VethHash::of_pod(name);
+        let further = VethHash::of_further_nics(name);
         self.pods.insert(hash, Arc::clone(pod));
+        self.further_nics
+            .extend(further.map(|further| (further, hash)));
+        let mut groups = BTreeSet::new();
         for veth in self.veths.values_mut() {
-            let named = veth.hash == Some(hash);
-            let bound = veth
-                .pod
-                .as_ref()
-                .is_some_and(|old| old.object.name == pod.object.name);
-            if named || bound {
-                veth.pod = Some(Arc::clone(pod));
-                self.names_are_hashes |= named;
-            }
+            let named = veth
+                .hash
+                .is_some_and(|it| it == hash || further.contains(&it));
+            let found_by = match &veth.pod {
+                _ if named => FoundBy::Name,
+                Some((old, by)) if old.object.name == *name => *by,
+                Some(_) | None => continue,
+            };
+            veth.pod = Some((Arc::clone(pod), found_by));
+            self.names_are_hashes |= named;
+            groups.extend(veth.group);
         }
+        groups.into_iter().for_each(|group| self.share(group));
     }
 
     /// A pod is gone, or no longer of this node. Its veth stays its own.
     pub(crate) fn forget(&mut self, pod: &Entry<Pod>) {
-        let hash = VethHash::of_pod(&pod.object.name);
-        if self
-            .pods
-            .get(&hash)
-            .is_some_and(|held| held.object.name == pod.object.name)
-        {
+        let name = &pod.object.name;
+        let hash = VethHash::of_pod(name);
+        let held = self.pods.get(&hash);
+        if held.is_some_and(|held| held.object.name == *name) {
             self.pods.remove(&hash);
+            for further in VethHash::of_further_nics(name) {
+                self.further_nics.remove(&further);
+            }
         }
     }
 
@@ -107,10 +156,11 @@ impl Interfaces {
     }
 
     /// The interfaces that are counted, and the pods behind them, in no order.
-    pub(crate) fn counted(&self) -> impl Iterator<Item = (&Interface, Option<&Name>)> {
+    pub(crate) fn counted(&self) -> impl Iterator<Item = (&Interface, Option<(&Name, FoundBy)>)> {
         let present = self.veths.values().filter(|veth| veth.gone_at.is_none());
         present.filter_map(|veth| {
-            let pod = veth.pod.as_ref().map(|pod| &pod.object.name);
+            let pod = veth.pod.as_ref();
+            let pod = pod.map(|(pod, by)| (&pod.object.name, *by));
             Some((veth.announced.as_ref()?, pod))
         })
     }
@@ -135,29 +185,96 @@ impl Interfaces {
 
     fn attach(&mut self, interface: Interface) {
         let hash = VethHash::in_name(&interface.name);
-        let pod = hash.and_then(|hash| self.pods.get(&hash)).cloned();
-        self.names_are_hashes |= pod.is_some();
+        let named = hash.and_then(|hash| self.named(hash)).cloned();
+        self.names_are_hashes |= named.is_some();
         let veth = self.veths.entry(interface.index).or_insert_with(|| {
             // Announced again, it is still the same interface: what it carried counts once.
             for (total, count) in self.before_attach.iter_mut().zip(interface.before_attach) {
                 *total += count;
             }
-            Veth::unannounced()
+            Veth::default()
         });
         veth.hash = hash;
         veth.gone_at = None;
-        veth.pod = pod.or(veth.pod.take());
+        let named = named.map(|pod| (pod, FoundBy::Name));
+        veth.pod = named.or(veth.pod.take());
+        let (index, namespace) = (interface.index, interface.peer_namespace);
         veth.announced.get_or_insert(interface);
-    }
-}
-
-impl Veth {
-    fn unannounced() -> Self {
-        Self {
-            announced: None,
-            pod: None,
-            hash: None,
-            gone_at: None,
+        if let Some(namespace) = namespace {
+            self.join(index, namespace);
         }
+    }
+
+    fn named(&self, hash: VethHash) -> Option<&Arc<Entry<Pod>>> {
+        let of_first = || self.pods.get(self.further_nics.get(&hash)?);
+        self.pods.get(&hash).or_else(of_first)
+    }
+
+    /// The veth leads into this namespace, maybe beside others.
+    fn join(&mut self, index: u32, namespace: i32) {
+        let together = self.together.entry(namespace).or_default();
+        together.insert(index);
+        let others = together.iter().filter(|other| **other != index);
+        let group = others
+            .filter_map(|other| self.veths.get(other)?.group)
+            .next()
+            .unwrap_or(index);
+        if let Some(veth) = self.veths.get_mut(&index) {
+            veth.group = Some(group);
+        }
+        self.share(group);
+    }
+
+    /// What is known of one veth holds for those beside it of which nothing is. Two pods in one
+    /// namespace are none: an id was given to the next one before its last veth had left.
+    fn share(&mut self, group: u32) {
+        let [pod] = self.pods_behind(group)[..] else {
+            return;
+        };
+        let pod = Arc::clone(pod);
+        let members = self.veths.values_mut();
+        for veth in members.filter(|veth| veth.group == Some(group) && veth.pod.is_none()) {
+            veth.pod = Some((Arc::clone(&pod), FoundBy::NetworkNamespace));
+        }
+    }
+
+    fn pods_behind(&self, group: u32) -> Vec<&Arc<Entry<Pod>>> {
+        let members = self.veths.values();
+        let members = members.filter(|veth| veth.group == Some(group));
+        let mut pods: Vec<_> = members
+            .filter_map(|veth| veth.pod.as_ref().map(|(pod, _)| pod))
+            .collect();
+        pods.sort_unstable_by_key(|pod| &pod.object.name);
+        pods.dedup_by_key(|pod| &pod.object.name);
+        pods
+    }
+
+    /// True where the name of the veth, or of one beside it, tells which pod it waits for.
+    fn has_hash(&self, veth: &Veth) -> bool {
+        let beside = |other: &Veth| other.group == veth.group && other.hash.is_some();
+        veth.hash.is_some() || veth.group.is_some() && self.veths.values().any(beside)
+    }
+
+    /// What leaves goes on to be its group's. Where it was another pod's than the rest, the rest
+    /// are a group of their own from now on.
+    fn leave(&mut self, index: u32) {
+        let mut left = BTreeSet::new();
+        self.together.retain(|_, together| {
+            if together.remove(&index) {
+                left.clone_from(together);
+            }
+            !together.is_empty()
+        });
+        let group = self.veths.get(&index).and_then(|veth| veth.group);
+        let mixed = group.is_some_and(|group| self.pods_behind(group).len() > 1);
+        let Some(&own_group) = left.first().filter(|_| mixed) else {
+            return;
+        };
+        for member in left {
+            if let Some(veth) = self.veths.get_mut(&member) {
+                veth.group = Some(own_group);
+            }
+        }
+        self.share(own_group);
     }
 }

@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc, time::SystemTime};
 use super::interfaces::Interfaces;
 use crate::model::{
     cluster::{Name, Workload},
-    recent::{Party, Recent, RecentInterface, ResolvedFlow},
+    recent::{FoundBy, Party, Recent, RecentInterface, ResolvedFlow},
     snapshot::Scope,
     traffic::{Count, Drain, Flow, Interface},
 };
@@ -104,11 +104,11 @@ impl Recorder {
     }
 }
 
-fn row((interface, pod): (&Interface, Option<&Name>)) -> RecentInterface {
+fn row((interface, pod): (&Interface, Option<(&Name, FoundBy)>)) -> RecentInterface {
     RecentInterface {
         index: interface.index,
         name: Arc::clone(&interface.name),
-        pod: pod.cloned(),
+        pod: pod.map(|(name, by)| (name.clone(), by)),
         seen: [Count::ZERO; 2],
         before_attach: interface.before_attach,
     }

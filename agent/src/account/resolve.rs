@@ -9,7 +9,10 @@ use super::{
     pending::{Awaited, Held},
     special::Range,
 };
-use crate::model::cluster::{Node, Pod, Service};
+use crate::model::{
+    cluster::{Node, Pod, Service},
+    recent::FoundBy,
+};
 
 /// Everything by which the agent names an address.
 #[derive(Debug)]
@@ -112,18 +115,32 @@ impl Names {
         }
     }
 
-    /// Finds the pod of a veth whose name does not tell, by the address seen behind it.
+    /// Finds the pod of a veth whose name does not tell: by an address that the node routes to it
+    /// or, where it routes none, by the address seen behind it.
     pub(crate) fn bind_by_address(&mut self, flow: &Held) {
         if !self.interfaces.may_bind_by_address(flow.interface) {
             return;
         }
-        let owner = self
-            .book
-            .owner(flow.local.to_canonical(), flow.from, flow.until);
-        if let Some(Owner::Pod(pod)) = owner
-            && pod.object.node.as_ref() == Some(&self.home)
-        {
-            self.interfaces.bind(flow.interface, Arc::clone(pod));
+        let routes = self.interfaces.routes(flow.interface);
+        let (addresses, by) = match routes {
+            [] => (std::slice::from_ref(&flow.local), FoundBy::Address),
+            _ => (routes, FoundBy::Route),
+        };
+        let pod = addresses
+            .iter()
+            .find_map(|address| self.own_pod(*address, flow))
+            .cloned();
+        if let Some(pod) = pod {
+            self.interfaces.bind(flow.interface, pod, by);
+        }
+    }
+
+    /// The pod of this node that had the address during the flow's interval.
+    fn own_pod(&self, address: IpAddr, flow: &Held) -> Option<&Arc<Entry<Pod>>> {
+        let address = address.to_canonical();
+        match self.book.owner(address, flow.from, flow.until)? {
+            Owner::Pod(pod) => (pod.object.node.as_ref() == Some(&self.home)).then_some(pod),
+            Owner::Node(_) | Owner::Service(_) => None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The account from the outside: changes, drains and times in, a snapshot out.
 
+mod beside;
 mod conservation;
 mod detail;
 mod naming;

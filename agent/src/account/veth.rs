@@ -2,7 +2,8 @@
 //!
 //! Source: amazon-vpc-cni-k8s `pkg/networkutils/names.go`. The prefix is `eni` by default, `vlan`
 //! for security groups for pods, and at most 4 characters. The name says nothing about the node,
-//! so it names a pod only among the pods of one node.
+//! so it names a pod only among the pods of one node. The veth of a pod's second NIC has the hash
+//! of `namespace.pod.1`, and so on (cmd/routed-eni-cni-plugin/cni.go there).
 
 use sha1::{Digest, Sha1};
 
@@ -10,6 +11,9 @@ use crate::model::cluster::Name;
 
 /// Hex digits of the hash in a name; 44 bits.
 const DIGITS: usize = 11;
+/// NICs beyond the first whose names are known; those of a pod with more lead into the same network
+/// namespace.
+const FURTHER_NICS: usize = 3;
 /// Longest prefix that the CNI accepts.
 const LONGEST_PREFIX: usize = 4;
 
@@ -20,7 +24,17 @@ pub(crate) struct VethHash(u64);
 impl VethHash {
     /// The hash that the CNI puts into the name of this pod's veth.
     pub(crate) fn of_pod(pod: &Name) -> Self {
-        let digest = Sha1::digest(format!("{}.{}", pod.namespace, pod.name));
+        Self::of(&format!("{}.{}", pod.namespace, pod.name))
+    }
+
+    /// The same for the veths of its second NIC, its third, and so on.
+    pub(crate) fn of_further_nics(pod: &Name) -> [Self; FURTHER_NICS] {
+        let Name { namespace, name } = pod;
+        std::array::from_fn(|index| Self::of(&format!("{namespace}.{name}.{}", index + 1)))
+    }
+
+    fn of(text: &str) -> Self {
+        let digest = Sha1::digest(text);
         let first_48_bits = digest
             .iter()
             .take(6)
@@ -59,6 +73,13 @@ mod tests {
         assert_eq!(VethHash::in_name("eni7f94ce7c295"), Some(hash));
         assert_eq!(VethHash::in_name("vlan7f94ce7c295"), Some(hash));
         assert_ne!(hash, VethHash::of_pod(&pod("default", "poda")));
+    }
+
+    /// `printf default.podA.1 | sha1sum`
+    #[test]
+    fn the_name_of_a_second_nics_veth_holds_its_index() {
+        let hashes = VethHash::of_further_nics(&pod("default", "podA"));
+        assert_eq!(VethHash::in_name("eni442eabed368"), Some(hashes[0]));
     }
 
     #[test]

@@ -38,6 +38,8 @@ impl Health {
 pub struct Part {
     /// For example `pods of this node` or `cluster file`.
     pub name: &'static str,
+    /// When the feed began.
+    pub began: SystemTime,
     /// Listed in full at least once. What was listed stays in force while the part fails.
     pub listed: bool,
     /// Set while it does not work.
@@ -45,6 +47,12 @@ pub struct Part {
 }
 
 impl Part {
+    /// Since when it does not work, or was not listed yet; `None` while it works.
+    pub fn missing_since(&self) -> Option<SystemTime> {
+        let failing = self.failing.as_ref().map(|failing| failing.since);
+        failing.or((!self.listed).then_some(self.began))
+    }
+
     fn missing(&self, now: SystemTime) -> Option<String> {
         match &self.failing {
             Some(failing) => {
@@ -88,8 +96,10 @@ pub(super) struct Reporter {
 pub(super) fn reporters<const N: usize>(
     parts: [(&'static str, Counter); N],
 ) -> ([Reporter; N], watch::Receiver<Health>) {
+    let began = SystemTime::now();
     let silent = |(name, _)| Part {
         name,
+        began,
         listed: false,
         failing: None,
     };
@@ -184,7 +194,8 @@ mod tests {
         nodes.listed();
         pods.failed(&"missing RBAC: list pods");
         pods.failed(&"missing RBAC: list pods");
-        let since = health.borrow().parts[1].failing.clone().unwrap().since;
+        let since = health.borrow().parts[1].missing_since().unwrap();
+        assert_eq!(health.borrow().parts[0].missing_since(), None);
         assert_eq!(
             health.borrow().missing(since + Duration::from_secs(61)),
             ["pods: missing RBAC: list pods (for 61 s)"]

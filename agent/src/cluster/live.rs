@@ -16,15 +16,15 @@ use super::{
     watched::Watched,
     wire::{self, Wire},
 };
-use crate::model::cluster::{Change, Kind, Name, Object};
+use crate::model::cluster::{Change, Kind, Name, Object, part};
 
 /// The parts of this feed's health, in the order of the reporters.
 pub(super) const PARTS: [(&str, Counter); 5] = [
-    ("nodes", Counter::WatchErrors(Kind::Node)),
-    ("pods of this node", Counter::WatchErrors(Kind::Pod)),
-    ("pods of other nodes", Counter::WatchErrors(Kind::Pod)),
-    ("services", Counter::WatchErrors(Kind::Service)),
-    ("endpoint slices", Counter::WatchErrors(Kind::EndpointSlice)),
+    (part::NODES, Counter::WatchErrors(Kind::Node)),
+    (part::OWN_PODS, Counter::WatchErrors(Kind::Pod)),
+    (part::OTHER_PODS, Counter::WatchErrors(Kind::Pod)),
+    (part::SERVICES, Counter::WatchErrors(Kind::Service)),
+    (part::SLICES, Counter::WatchErrors(Kind::EndpointSlice)),
 ];
 
 /// Events that may wait between a watch and the stream of changes.

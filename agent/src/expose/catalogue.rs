@@ -167,6 +167,8 @@ catalogue! {
         "Flows that the kernel's connection table was asked about";
     WATCH_ERRORS = Stable Counter "zonemeter_cluster_watch_errors_total" ["kind"]
         "Failed reads of Kubernetes objects, from the API or the cluster file";
+    CLUSTER_MISSING_SINCE = Stable Gauge "zonemeter_cluster_missing_since_timestamp_seconds" ["part"]
+        "Since when this part of the cluster cannot be read or was not read yet, as Unix time; 0 while it can";
     RELOAD_FAILURES = Stable Counter "zonemeter_config_reload_failures_total" ["file"]
         "Changed files that could not be used; the last good contents stay in force";
     STATE_WRITTEN_BYTES = Stable Counter "zonemeter_state_written_bytes_total" []

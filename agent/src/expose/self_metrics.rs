@@ -94,6 +94,7 @@ struct Numbers {
     skipped_bytes: Labelled<Counter>,
     conntrack_questions: Labelled<Counter>,
     watch_errors: Labelled<Counter>,
+    cluster_missing_since: Labelled<SecondsGauge>,
     reload_failures: Labelled<Counter>,
     state_written: Counter,
     state_write_failures: Counter,
@@ -185,6 +186,14 @@ impl SelfMetrics {
         }
     }
 
+    /// Since when this part of the cluster's feed is missing; `None` while it is there.
+    pub fn set_cluster_missing_since(&self, part: &str, since: Option<SystemTime>) {
+        let since = since.and_then(|since| since.duration_since(UNIX_EPOCH).ok());
+        if let Some(gauge) = self.numbers.cluster_missing_since.get(part) {
+            gauge.set(since.unwrap_or_default().as_secs_f64());
+        }
+    }
+
     /// The changed file could not be used.
     pub fn reload_failed(&self, file: ConfigFile) {
         if let Some(counter) = self.numbers.reload_failures.get(file.name()) {
@@ -240,6 +249,10 @@ impl Default for Numbers {
             skipped_bytes: Labelled::new(&metric::SKIPPED_BYTES, reasons),
             conntrack_questions: Labelled::new(&metric::CONNTRACK_QUESTIONS, ASKED),
             watch_errors: Labelled::new(&metric::WATCH_ERRORS, kinds),
+            cluster_missing_since: Labelled::new(
+                &metric::CLUSTER_MISSING_SINCE,
+                cluster::part::ALL,
+            ),
             reload_failures: Labelled::new(
                 &metric::RELOAD_FAILURES,
                 ConfigFile::ALL.map(ConfigFile::name),
@@ -285,6 +298,11 @@ impl Numbers {
             numbers.conntrack_questions,
         );
         register(&mut registry, &metric::WATCH_ERRORS, numbers.watch_errors);
+        register(
+            &mut registry,
+            &metric::CLUSTER_MISSING_SINCE,
+            numbers.cluster_missing_since,
+        );
         register(
             &mut registry,
             &metric::RELOAD_FAILURES,

@@ -1,22 +1,28 @@
-//! Follows the pod veths of the node as they come and go.
+//! Follows the pod veths of the node as they come and go, and the routes that lead to them.
 //!
 //! Subscribe first, then list, then act: the other way round an interface that comes in between
 //! would be missed. A list is made again every [`RELIST`], in case the kernel dropped a message.
+
+mod routes;
+mod veths;
 
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use futures::{StreamExt as _, TryStreamExt as _, channel::mpsc::UnboundedReceiver};
-use glob::Pattern;
 use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::{
     RouteNetlinkMessage,
     link::{LinkAttribute, LinkMessage, Stats64},
+    route::RouteMessage,
 };
 use netlink_sys::SocketAddr;
 use rtnetlink::{Handle, MulticastGroup, new_multicast_connection};
 use tokio::{task::JoinHandle, time::Interval};
 use zonemeter_common::{Count, Direction};
+
+use self::veths::Veths;
+pub use self::{routes::HostRoute, veths::Names};
 
 /// How often all links are listed, whatever messages came.
 const RELIST: Duration = Duration::from_secs(30);
@@ -30,6 +36,9 @@ pub struct Link {
     pub index: u32,
     /// Interface name.
     pub name: Arc<str>,
+    /// The kernel's id for the network namespace of the other end (IFLA_LINK_NETNSID): the same
+    /// for all veths of a pod. `None` where the other end is in this namespace or unknown.
+    pub peer_namespace: Option<i32>,
     /// What the interface's own counters say, by [`Direction`] code, less Ethernet headers.
     pub carried: [Count; 2],
 }
@@ -37,32 +46,21 @@ pub struct Link {
 /// What happened to the links.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkEvent {
-    /// Exactly these exist.
-    Listed(Vec<Link>),
+    /// Exactly these exist, and at least these routes lead to them.
+    Listed(Vec<Link>, Vec<HostRoute>),
     /// This one appeared or changed.
     Appeared(Link),
     /// The one with this index is gone.
     Gone(u32),
-}
-
-/// Matches the interfaces to count on.
-#[derive(Clone, Debug)]
-pub struct Names(Vec<Pattern>);
-
-impl Names {
-    /// An interface counts if it matches any of these.
-    pub fn new(patterns: Vec<Pattern>) -> Self {
-        Self(patterns)
-    }
-
-    fn matches(&self, name: &str) -> bool {
-        self.0.iter().any(|pattern| pattern.matches(name))
-    }
+    /// A route that leads to one of them was made.
+    Routed(HostRoute),
+    /// A route that led to one of them was removed.
+    Unrouted(HostRoute),
 }
 
 /// A subscription to the links of this network namespace.
 pub struct Links {
-    names: Names,
+    veths: Veths,
     handle: Handle,
     messages: UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>,
     relist: Interval,
@@ -72,11 +70,16 @@ pub struct Links {
 impl Links {
     /// Subscribes; the first [`Self::next`] lists.
     pub fn subscribe(names: Names) -> Result<Self> {
-        let (connection, handle, messages) = new_multicast_connection(&[MulticastGroup::Link])
+        let groups = [
+            MulticastGroup::Link,
+            MulticastGroup::Ipv4Route,
+            MulticastGroup::Ipv6Route,
+        ];
+        let (connection, handle, messages) = new_multicast_connection(&groups)
             .context("subscribing to link messages (rtnetlink)")?;
         let connection = tokio::spawn(connection);
         Ok(Self {
-            names,
+            veths: Veths::new(names),
             handle,
             messages,
             relist: tokio::time::interval(RELIST),
@@ -99,7 +102,7 @@ impl Links {
                         return Ok(event);
                     }
                 }
-                _ = self.relist.tick() => return self.list().await.map(LinkEvent::Listed),
+                _ = self.relist.tick() => return self.list_all().await,
             }
         }
     }
@@ -107,10 +110,17 @@ impl Links {
     fn event(&mut self, payload: NetlinkPayload<RouteNetlinkMessage>) -> Option<LinkEvent> {
         match payload {
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(message)) => {
-                self.link(&message).map(LinkEvent::Appeared)
+                self.appeared(link(&message)?).map(LinkEvent::Appeared)
             }
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(message)) => {
+                self.veths.gone(message.header.index);
                 Some(LinkEvent::Gone(message.header.index))
+            }
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewRoute(message)) => {
+                self.route(&message).map(LinkEvent::Routed)
+            }
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelRoute(message)) => {
+                self.route(&message).map(LinkEvent::Unrouted)
             }
             NetlinkPayload::Overrun(_) => {
                 tracing::warn!("the kernel dropped link messages: listing all links again");
@@ -121,8 +131,31 @@ impl Links {
         }
     }
 
-    /// All matching links, as they are now.
-    pub async fn list(&self) -> Result<Vec<Link>> {
+    fn appeared(&mut self, link: Link) -> Option<Link> {
+        let counts = self.veths.appeared(&link);
+        if self.veths.has_passed_over(&link) {
+            // Another veth of this pod came before this one told that it is a pod's.
+            self.relist.reset_immediately();
+        }
+        counts.then_some(link)
+    }
+
+    fn route(&self, message: &RouteMessage) -> Option<HostRoute> {
+        routes::host_route(message).filter(|route| self.veths.counts(route.interface))
+    }
+
+    async fn list_all(&mut self) -> Result<LinkEvent> {
+        let links = self.list().await?;
+        let mut routes = routes::list(&self.handle).await?;
+        routes.retain(|route| self.veths.counts(route.interface));
+        Ok(LinkEvent::Listed(links, routes))
+    }
+
+    /// All links that count, as they are now.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub async fn list(&mut self) -> Result<Vec<Link>> {
         let messages: Vec<LinkMessage> = self
             .handle
             .link()
@@ -131,39 +164,14 @@ impl Links {
             .try_collect()
             .await
             .context("listing links")?;
-        Ok(messages
-            .iter()
-            .filter_map(|message| self.link(message))
-            .collect())
+        Ok(self.veths.listed(messages.iter().filter_map(link)))
     }
 
     /// One link as it is now; `None` when it is gone.
     pub async fn one(&self, index: u32) -> Option<Link> {
         let request = self.handle.link().get().match_index(index);
         let message = request.execute().try_next().await.ok().flatten()?;
-        self.link(&message)
-    }
-
-    fn link(&self, message: &LinkMessage) -> Option<Link> {
-        let name = message
-            .attributes
-            .iter()
-            .find_map(|attribute| match attribute {
-                LinkAttribute::IfName(name) => Some(name.as_str()),
-                _ => None,
-            })?;
-        let carried = message
-            .attributes
-            .iter()
-            .find_map(|attribute| match attribute {
-                LinkAttribute::Stats64(stats) => Some(carried(stats)),
-                _ => None,
-            });
-        self.names.matches(name).then(|| Link {
-            index: message.header.index,
-            name: Arc::from(name),
-            carried: carried.unwrap_or_default(),
-        })
+        link(&message)
     }
 }
 
@@ -183,4 +191,25 @@ fn carried(stats: &Stats64) -> [Count; 2] {
     carried[Direction::Transmit as usize] = layer3(stats.rx_bytes, stats.rx_packets);
     carried[Direction::Receive as usize] = layer3(stats.tx_bytes, stats.tx_packets);
     carried
+}
+
+/// `None` for a message without a name, which is about something else than a link.
+fn link(message: &LinkMessage) -> Option<Link> {
+    let mut name = None;
+    let (mut peer_namespace, mut counts) = (None, [Count::ZERO; 2]);
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::IfName(text) => name = Some(Arc::from(text.as_str())),
+            // -1: the kernel has no id for it (NETNSA_NSID_NOT_ASSIGNED).
+            LinkAttribute::LinkNetNsId(id) => peer_namespace = Some(*id).filter(|id| *id >= 0),
+            LinkAttribute::Stats64(stats) => counts = carried(stats),
+            _ => {}
+        }
+    }
+    Some(Link {
+        index: message.header.index,
+        name: name?,
+        peer_namespace,
+        carried: counts,
+    })
 }

@@ -170,3 +170,21 @@ pub struct Endpoint {
     /// `nodeName` of the endpoint.
     pub node: Option<Arc<str>>,
 }
+
+/// The parts of a cluster's feed that can fail each on its own, as users read them.
+pub mod part {
+    /// `--cluster-file`
+    pub const FILE: &str = "cluster file";
+    /// The watch of Nodes.
+    pub const NODES: &str = "nodes";
+    /// The watch of this node's pods.
+    pub const OWN_PODS: &str = "pods of this node";
+    /// The watch of all other pods.
+    pub const OTHER_PODS: &str = "pods of other nodes";
+    /// The watch of Services.
+    pub const SERVICES: &str = "services";
+    /// The watch of EndpointSlices.
+    pub const SLICES: &str = "endpoint slices";
+    /// All of them; a feed has the first, or the others.
+    pub const ALL: [&str; 6] = [FILE, NODES, OWN_PODS, OTHER_PODS, SERVICES, SLICES];
+}

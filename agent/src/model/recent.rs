@@ -93,12 +93,37 @@ pub struct RecentInterface {
     pub index: u32,
     /// Name, for example `eni7f94ce7c295`.
     pub name: Arc<str>,
-    /// The pod behind it, once known.
-    pub pod: Option<Name>,
+    /// The pod behind it, once known, and how it was found.
+    pub pod: Option<(Name, FoundBy)>,
     /// Its flows of this drain, by [`Direction`] code; [`Recent::overflow`] is apart.
     pub seen: [Count; 2],
     /// What it carried before counting began, by [`Direction`] code.
     pub before_attach: [Count; 2],
+}
+
+/// What told which pod is behind an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FoundBy {
+    /// The interface's name, which holds a hash of the pod's.
+    Name,
+    /// Another interface of the pod: both lead into the same network namespace.
+    NetworkNamespace,
+    /// The node's route to the pod's address.
+    Route,
+    /// The pod's address, seen behind the interface.
+    Address,
+}
+
+impl FoundBy {
+    /// As users read it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::NetworkNamespace => "network_namespace",
+            Self::Route => "route",
+            Self::Address => "address",
+        }
+    }
 }
 
 /// Why an address gets its scope, seen from this node.

@@ -101,8 +101,14 @@ impl BackendMethod {
 /// A veth that is counted, or was: announced before its first flow, withdrawn after its last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InterfaceChange {
-    /// Counting on this interface has begun.
+    /// Counting on this interface has begun, or goes on and is described anew.
     Attached(Interface),
+    /// The node sends what is for this address to the interface, and for no other one with it.
+    Routed(u32, IpAddr),
+    /// It no longer does.
+    Unrouted(u32, IpAddr),
+    /// The interface is gone; a drain will still bring its last flows.
+    Left(u32),
     /// The interface is gone and a drain has brought its last flows.
     Gone(u32),
 }
@@ -114,6 +120,9 @@ pub struct Interface {
     pub index: u32,
     /// Name, for example `eni7f94ce7c295`: `eni` and 11 hex digits of sha1(`namespace.pod`).
     pub name: Arc<str>,
+    /// The kernel's id for the network namespace of the pod's end: the same for all veths of a
+    /// pod, and given to another one when all of them have left.
+    pub peer_namespace: Option<i32>,
     /// What it carried before counting began, by [`Direction`] code, by its own counters (so
     /// super-packets count as one, 14 bytes of Ethernet header taken off each).
     pub before_attach: [Count; 2],

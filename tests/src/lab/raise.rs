@@ -16,15 +16,18 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
-    address::{NodeAddresses, VPC_V4, VPC_V6, Zone},
+    address::{NodeAddresses, Space, VPC_V4, Zone},
+    cluster_api::ClusterApi,
     lab::Lab,
     names::{LabName, check_node},
     namespace::Namespace,
     node::{Management, Node, NodeInfo},
-    plan::{KubeProxy, NodePlan, Plan},
+    plan::{KubeProxy, NodePlan, Plan, PodPlan},
     pod::Pod,
-    sweep, tool, truth,
-    wiring::{self, aws_rules, dns_cache, kube_proxy, node, pod, vpc},
+    source::Source,
+    sweep, tool,
+    truth::{self, UPLINK_TRUTH},
+    wiring::{self, aws_rules, branch_eni, dns_cache, kube_proxy, node, pod, second_veth, vpc},
 };
 
 /// Segmentation and joining, everything that makes an skb differ from a wire packet.
@@ -66,7 +69,7 @@ impl Lab {
         namespaces.extend(plan.nodes.iter().map(|node| name.namespace(&node.name)));
         make_namespaces(&namespaces)?;
         let directory = sweep::directory(&name);
-        let nodes = make_nodes(&plan.nodes, &name)?;
+        let nodes = make_nodes(&plan.nodes, plan.space, &name)?;
         let mut lab = Self {
             family: plan.family,
             mtu: plan.mtu,
@@ -82,12 +85,15 @@ impl Lab {
             kube_proxy: plan.kube_proxy,
             outside: plan.outside,
             dns_cache_for: plan.dns_cache_for,
+            api: None,
             keep: false,
             directory,
             name,
             _lock: lock,
         };
-        match lab.furnish(plan.pods, plan.uplink_gro) {
+        fs::write(lab.networks_file(), networks_yaml(plan.space))
+            .context("write the networks file")?;
+        match lab.furnish(plan.pods, plan.uplink_gro, plan.source) {
             Ok(()) => Ok(lab),
             Err(error) => {
                 lab.keep = true;
@@ -96,7 +102,7 @@ impl Lab {
         }
     }
 
-    fn furnish(&mut self, pods: Vec<crate::PodPlan>, uplink_gro: bool) -> Result<()> {
+    fn furnish(&mut self, pods: Vec<PodPlan>, uplink_gro: bool, source: Source) -> Result<()> {
         self.lay_cables()?;
         self.configure_fabric()?;
         for node in &self.nodes {
@@ -124,8 +130,10 @@ impl Lab {
         for node in &self.nodes {
             node.namespace().wait_for_links()?;
         }
-        fs::write(self.networks_file(), networks_yaml()).context("write the networks file")?;
-        self.write_cluster_file()
+        if source == Source::Api {
+            self.api = Some(ClusterApi::start(&self.nodes)?);
+        }
+        self.publish()
     }
 
     /// Replaces a node's rules by those for the lab's Services.
@@ -187,7 +195,7 @@ impl Lab {
         offloads_off(&self.internet, "eth0")?;
         tool::feed(
             self.router.command("nft").args(["-f", "-"]),
-            &truth::script("up-*", self.mtu, true),
+            &truth::script(UPLINK_TRUTH, self.mtu, true),
         )
     }
 }
@@ -212,16 +220,18 @@ pub(super) fn make_namespaces(names: &[String]) -> Result<()> {
 
 /// Lays the pods' veths, then configures both ends: one process per namespace.
 pub(super) fn wire_pods(pods: &[Pod], mtu: u32, veth_offloads: bool) -> Result<()> {
-    let cables: Vec<String> = pods.iter().map(|pod| pod::cable(pod.info(), mtu)).collect();
+    let cables: Vec<String> = pods.iter().flat_map(|pod| cables(pod, mtu)).collect();
     tool::feed(
         Command::new("ip").args(["-batch", "-"]),
         &tool::lines(&cables),
     )?;
     let mut host_sides: BTreeMap<&str, (Namespace, Vec<String>)> = BTreeMap::new();
     for pod in pods {
-        pod.namespace().ip(&pod::inside(pod.info()))?;
+        pod.namespace().ip(&inside(pod))?;
         if !veth_offloads {
-            offloads_off(pod.node().namespace(), pod.veth())?;
+            for veth in [vec![pod.veth()], pod.second_veths()].concat() {
+                offloads_off(pod.node().namespace(), veth)?;
+            }
         }
         if !pod.info().plan.offloads {
             offloads_off(pod.namespace(), "eth0")?;
@@ -230,23 +240,49 @@ pub(super) fn wire_pods(pods: &[Pod], mtu: u32, veth_offloads: bool) -> Result<(
             .entry(pod.node().name())
             .or_insert_with(|| (pod.node().namespace().clone(), Vec::new()))
             .1
-            .extend(pod::host_side(pod.info()));
+            .extend(host_side(pod));
     }
     for (namespace, lines) in host_sides.values() {
         namespace.ip(lines)?;
         namespace.wait_for_links()?;
     }
+    for pod in pods {
+        if let Some(vlan) = pod.info().plan.vlan {
+            let settings = branch_eni::sysctls(pod.info(), vlan);
+            pod.node().namespace().sysctl(&settings)?;
+        }
+    }
     pods.iter()
         .try_for_each(|pod| pod.namespace().wait_for_links())
 }
 
-fn make_nodes(plans: &[NodePlan], lab: &LabName) -> Result<Vec<Node>> {
+fn cables(pod: &Pod, mtu: u32) -> Vec<String> {
+    let pod = pod.info();
+    let second = pod.second_veths.iter();
+    let second = second.map(|veth| second_veth::cable(pod, veth, mtu));
+    [pod::cable(pod, mtu)].into_iter().chain(second).collect()
+}
+
+fn inside(pod: &Pod) -> Vec<String> {
+    let pod = pod.info();
+    let second = pod.second_veths.iter();
+    let second = second.flat_map(|veth| second_veth::inside(pod, veth));
+    pod::inside(pod).into_iter().chain(second).collect()
+}
+
+fn host_side(pod: &Pod) -> Vec<String> {
+    let pod = pod.info();
+    let second = pod.second_veths.iter().flat_map(second_veth::host_side);
+    pod::host_side(pod).into_iter().chain(second).collect()
+}
+
+fn make_nodes(plans: &[NodePlan], space: Space, lab: &LabName) -> Result<Vec<Node>> {
     let mut per_zone: BTreeMap<Zone, usize> = BTreeMap::new();
     let mut nodes = Vec::new();
     for (number, plan) in plans.iter().enumerate() {
         check_node(&plan.name)?;
         let ordinal = per_zone.entry(plan.zone).or_default();
-        let addresses = NodeAddresses::new(plan.zone, *ordinal)?;
+        let addresses = NodeAddresses::new(plan.zone, *ordinal, space)?;
         *ordinal += 1;
         let namespace = Namespace::open(&lab.namespace(&plan.name))?;
         namespace.sysctl(&node::sysctls())?;
@@ -278,7 +314,7 @@ fn management(lab: &LabName, number: usize) -> Result<Management> {
     })
 }
 
-fn offloads_off(namespace: &Namespace, link: &str) -> Result<()> {
+pub(super) fn offloads_off(namespace: &Namespace, link: &str) -> Result<()> {
     tool::feed(
         namespace
             .command("ethtool")
@@ -288,10 +324,10 @@ fn offloads_off(namespace: &Namespace, link: &str) -> Result<()> {
     )
 }
 
-fn networks_yaml() -> String {
-    let mut text = format!("vpc: [{VPC_V4}, \"{VPC_V6}\"]\nnetworks:\n");
+fn networks_yaml(space: Space) -> String {
+    let mut text = format!("vpc: [{VPC_V4}, \"{}\"]\nnetworks:\n", space.vpc());
     for zone in Zone::ALL {
-        for subnet in [zone.subnet_v4(), zone.subnet_v6()] {
+        for subnet in [zone.subnet_v4(), zone.subnet_v6(space)] {
             let letter = &zone.name()[zone.name().len() - 1..];
             text.push_str(&format!(
                 "  - {{ cidr: \"{subnet}\", zone: {}, zoneId: {}, name: private-{letter} }}\n",

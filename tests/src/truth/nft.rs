@@ -17,9 +17,12 @@ const TABLE: &str = "inet zonemeter_truth";
 const SET_SIZE: usize = 262_144;
 
 /// Interfaces that a pod's truth watches; only what arrives there is truth.
-pub(crate) const POD_TRUTH: &str = "eth0";
+pub(crate) const POD_TRUTH: &str = r#"{ "eth0", "v4if0", "mNicIf1" }"#;
 
-/// Renders the rule set that counts on interfaces matching `links`. `delivered` asks for the
+/// Interfaces that the router's truth watches.
+pub(crate) const UPLINK_TRUTH: &str = r#""up-*""#;
+
+/// Renders the rule set that counts on `links`, names or a set of them as nft writes it. `delivered` asks for the
 /// counters of outgoing packets too: true only where those are wire packets.
 pub(crate) fn script(links: &str, mtu: u32, delivered: bool) -> String {
     let mut text = format!("add table {TABLE}\ndelete table {TABLE}\ntable {TABLE} {{\n");
@@ -38,9 +41,8 @@ fn half(way: Way, links: &str, mtu: u32) -> String {
         Way::Delivered => ("delivered", "postrouting", "300", "oifname"),
     };
     let mut text = format!("counter {name}_oversized {{ }}\n");
-    let mut rules = format!(
-        "{link} != \"{links}\" accept\nmeta length > {mtu} counter name {name}_oversized\n"
-    );
+    let mut rules =
+        format!("{link} != {links} accept\nmeta length > {mtu} counter name {name}_oversized\n");
     for (family, ip) in [("4", "ip"), ("6", "ip6")] {
         // A concatenation has room for five parts, so flows do not tell links apart.
         let addresses = format!("{ip} saddr . {ip} daddr . meta l4proto");

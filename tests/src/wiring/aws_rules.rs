@@ -5,7 +5,7 @@
 
 use std::net::Ipv4Addr;
 
-use crate::address::VPC_V4;
+use crate::{address::VPC_V4, wiring::second_veth::EGRESS_RANGE};
 
 /// Lines of the `mangle` table.
 pub(crate) fn mangle() -> String {
@@ -21,7 +21,8 @@ pub(crate) fn mangle() -> String {
 /// Chains of the `nat` table.
 pub(crate) const NAT_CHAINS: &str = ":AWS-SNAT-CHAIN-0 - [0:0]\n:AWS-CONNMARK-CHAIN-0 - [0:0]\n";
 
-/// Rules of the `nat` table that come before kube-proxy's.
+/// Rules of the `nat` table that come before kube-proxy's. The last one stands for the chain that
+/// the egress plugin makes for each pod (containernetworking `pkg/ip.SetupIPMasq`).
 pub(crate) fn nat(node: Ipv4Addr) -> String {
     format!(
         "-A PREROUTING -i eni+ -m comment --comment \"AWS, outbound connections\" \
@@ -35,6 +36,8 @@ pub(crate) fn nat(node: Ipv4Addr) -> String {
          --set-xmark 0x80/0x80\n\
          -A AWS-SNAT-CHAIN-0 -d {VPC_V4} -m comment --comment \"AWS SNAT CHAIN\" -j RETURN\n\
          -A AWS-SNAT-CHAIN-0 ! -o vlan+ -m comment --comment \"AWS, SNAT\" -m addrtype \
-         ! --dst-type LOCAL -j SNAT --to-source {node} --random-fully\n"
+         ! --dst-type LOCAL -j SNAT --to-source {node} --random-fully\n\
+         -A POSTROUTING -s {EGRESS_RANGE} ! -d 224.0.0.0/4 -m comment --comment egress \
+         -j SNAT --to-source {node} --random-fully\n"
     )
 }

@@ -6,11 +6,11 @@ use std::net::IpAddr;
 
 use crate::{
     pod::PodInfo,
-    wiring::{mac, node::SECONDARY_TABLE},
+    wiring::{branch_eni, mac, node::SECONDARY_TABLE},
 };
 
 /// Next hop of a pod in IPv4.
-const GATEWAY_V4: &str = "169.254.1.1";
+pub(crate) const GATEWAY_V4: &str = "169.254.1.1";
 /// Next hop of a pod in IPv6.
 const GATEWAY_V6: &str = "fe80::1";
 
@@ -50,6 +50,10 @@ pub(crate) fn inside(pod: &PodInfo) -> Vec<String> {
 pub(crate) fn host_side(pod: &PodInfo) -> Vec<String> {
     let mut lines = vec![format!("link set {} up", pod.veth)];
     for address in &pod.addresses {
+        if let Some(vlan) = pod.plan.vlan {
+            lines.extend(branch_eni::host_side(pod, vlan, *address));
+            continue;
+        }
         let family = if address.is_ipv4() { "" } else { "-6 " };
         lines.push(format!(
             "{family}route add {address} dev {} scope link",

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::{
     address::{
         INTERNET_HOSTS, INTERNET_V4, INTERNET_V6, NODE_LINK_LOCAL, ROUTER_LINK_LOCAL, VPC_V4,
-        VPC_V6,
+        VPC_V6, VPC_V6_GLOBAL,
     },
     node::NodeInfo,
     wiring::{forwarding_sysctls, mac},
@@ -87,9 +87,11 @@ pub(crate) fn internet() -> Vec<String> {
         lines.push(format!("addr add {network_v6}{host:x}/64 dev eth0 nodad"));
     }
     lines.push(format!("route add {VPC_V4} via {ROUTER_V4} dev eth0"));
-    lines.push(format!(
-        "-6 route add {VPC_V6} via {ROUTER_LINK_LOCAL} dev eth0"
-    ));
+    for range in [VPC_V6, VPC_V6_GLOBAL] {
+        lines.push(format!(
+            "-6 route add {range} via {ROUTER_LINK_LOCAL} dev eth0"
+        ));
+    }
     lines
 }
 

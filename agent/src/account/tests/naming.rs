@@ -311,6 +311,7 @@ fn before_attach_counts_once() {
         let interface = Interface {
             index,
             name: "veth".into(),
+            peer_namespace: None,
             before_attach,
         };
         scenario

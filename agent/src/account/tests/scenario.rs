@@ -91,14 +91,46 @@ impl Scenario {
     }
 
     pub(super) fn attach(&mut self, index: u32, name: &str) {
+        self.attach_into(index, name, None);
+    }
+
+    /// Counting begins on an interface whose other end is in this network namespace.
+    pub(super) fn attach_into(&mut self, index: u32, name: &str, peer_namespace: Option<i32>) {
         let interface = Interface {
             index,
             name: name.into(),
+            peer_namespace,
             before_attach: [Count::ZERO; 2],
         };
         let now = self.instant();
         self.account
             .interface(InterfaceChange::Attached(interface), now);
+    }
+
+    /// The node sends what is for `address` to the interface.
+    pub(super) fn route(&mut self, index: u32, address: &str) {
+        let now = self.instant();
+        let change = InterfaceChange::Routed(index, ip(address));
+        self.account.interface(change, now);
+    }
+
+    pub(super) fn unroute(&mut self, index: u32, address: &str) {
+        let now = self.instant();
+        let change = InterfaceChange::Unrouted(index, ip(address));
+        self.account.interface(change, now);
+    }
+
+    /// How the pods behind the interfaces were found, by index, as of the last drain.
+    pub(super) fn found_by(&mut self) -> Vec<(u32, &'static str)> {
+        let recent = self.account.take_recent();
+        let found = recent.interfaces.iter();
+        let found = found.filter_map(|row| Some((row.index, row.pod.as_ref()?.1.name())));
+        found.collect()
+    }
+
+    pub(super) fn leave(&mut self, index: u32) {
+        let now = self.instant();
+        self.account.interface(InterfaceChange::Left(index), now);
     }
 
     pub(super) fn detach(&mut self, index: u32) {

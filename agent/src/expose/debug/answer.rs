@@ -164,6 +164,8 @@ pub struct Interface {
     pub namespace: String,
     /// The pod behind it, empty while it is awaited.
     pub pod: String,
+    /// What told so: `name`, `network_namespace`, `route` or `address`; empty while it is awaited.
+    pub pod_found_by: String,
     /// From the pod, in the last drain.
     pub transmit: Traffic,
     /// To the pod, in the last drain.

@@ -38,7 +38,8 @@ pub(super) async fn list(
 }
 
 fn row(interface: &RecentInterface, recent: &Recent) -> Interface {
-    let pod = interface.pod.as_ref();
+    let pod = interface.pod.as_ref().map(|(name, _)| name);
+    let found_by = interface.pod.as_ref().map(|(_, by)| by.name());
     let [transmit, receive] = interface.seen.map(|count| traffic(count, recent));
     let [transmit_before_attach, receive_before_attach] = interface.before_attach.map(total);
     Interface {
@@ -46,6 +47,7 @@ fn row(interface: &RecentInterface, recent: &Recent) -> Interface {
         index: interface.index,
         namespace: pod.map_or(String::new(), |name| name.namespace.to_string()),
         pod: pod.map_or(String::new(), |name| name.name.to_string()),
+        pod_found_by: found_by.unwrap_or_default().to_owned(),
         transmit,
         receive,
         transmit_before_attach,

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::super::*;
 use crate::model::{
     cluster::{Name, Workload},
-    recent::{Evidence, Party, RecentInterface, ResolvedFlow, Source},
+    recent::{Evidence, FoundBy, Party, RecentInterface, ResolvedFlow, Source},
     snapshot::{PodLabels, PodSeries, Scope, WorkloadLabels, WorkloadSeries},
     traffic::{Count, Direction},
 };
@@ -79,13 +79,14 @@ fn recent() -> Recent {
 }
 
 fn interface(name: &str) -> RecentInterface {
+    let client = Name {
+        namespace: "shop".into(),
+        name: "client-0".into(),
+    };
     RecentInterface {
         index: 7,
         name: name.into(),
-        pod: Some(Name {
-            namespace: "shop".into(),
-            name: "client-0".into(),
-        }),
+        pod: Some((client, FoundBy::Name)),
         seen: [count(1400), count(6020)],
         before_attach: [count(100), count(0)],
     }
