@@ -24,6 +24,7 @@
 pub mod address;
 mod agent;
 mod cluster_file;
+pub mod foreign;
 mod http;
 mod interface;
 pub mod interrupt;
