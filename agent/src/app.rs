@@ -20,7 +20,7 @@ use crate::{
     config::Config,
     expose::{self, SelfMetrics, debug},
     feeds,
-    kernel::{Kernel, links::Links, object},
+    kernel::{Kernel, hooks::watch::Watch, links::Links, object},
     model::snapshot::Snapshot,
     pipeline::{Keeper, Pipeline},
     predecessor,
@@ -40,6 +40,7 @@ const QUESTIONS_WAITING: usize = 16;
 const COUNTING: Need = Need::always("counting", "the first drain is not through yet");
 const CLUSTER: Need = Need::at_start("cluster", "not read yet");
 const NETWORKS: Need = Need::at_start("networks file", "not read yet");
+const INTERFACES: Need = Need::shown("interfaces");
 
 /// An agent that holds its ports and has loaded its programs.
 pub struct App {
@@ -77,7 +78,8 @@ async fn start(config: Config) -> Result<Tasks> {
     let debug_listener = bind("--debug-listen", config.debug_listen).await?;
     let metrics = SelfMetrics::default();
     metrics.set_flow_capacity(config.kernel.max_flows.into());
-    let (readiness, [counting, cluster, networks]) = Readiness::new([COUNTING, CLUSTER, NETWORKS]);
+    let (readiness, [counting, cluster, networks, all_counted]) =
+        Readiness::new([COUNTING, CLUSTER, NETWORKS, INTERFACES]);
     let (changes_in, changes) = mpsc::channel(CHANGES_WAITING);
     let (feed, health) = Feed::new(config.cluster, changes_in);
     let (networks_in, networks_out) = watch::channel(Arc::default());
@@ -125,6 +127,7 @@ async fn start(config: Config) -> Result<Tasks> {
     };
     let keeper = Keeper::new(writer, metrics.clone());
     let (object, warnings) = object::load(&config.kernel, pins)?;
+    config.cni.log();
     let kernel = Kernel::new(object, config.kernel.methods, Instant::now())?;
     tasks.spawn_endless("program log", warnings.run());
     tasks.spawn_endless(
@@ -136,9 +139,11 @@ async fn start(config: Config) -> Result<Tasks> {
     tasks.spawn_endless("networks file", networks_feed);
     tasks.spawn_thread("pipeline", move || async move {
         let links = Links::subscribe(config.names)?;
+        let hooks = Watch::open(kernel.mode())?;
         let pipeline = Pipeline {
             kernel,
             links,
+            hooks,
             account,
             keeper,
             changes,
@@ -148,6 +153,7 @@ async fn start(config: Config) -> Result<Tasks> {
             questions,
             metrics,
             counting,
+            all_counted,
             pulse,
         };
         pipeline.run(config.interval, stop).await

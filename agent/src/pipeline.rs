@@ -2,6 +2,7 @@
 //! names come from. One loop owns the kernel room and the account room, so that every number of
 //! a scrape comes from the same drain.
 
+mod hooks;
 mod once;
 
 use std::{
@@ -21,7 +22,8 @@ use crate::{
     expose::{SelfMetrics, debug::Question, self_metrics::AttachMode},
     kernel::{
         Kernel,
-        attach::{Began, Mode},
+        attach::{Began, Counting, Mode},
+        hooks::watch::Watch,
         links::{Link, LinkEvent, Links},
     },
     model::{
@@ -42,6 +44,8 @@ pub struct Pipeline {
     pub kernel: Kernel,
     /// Says which veths there are.
     pub links: Links,
+    /// Says when somebody may have changed something on their hooks.
+    pub hooks: Watch,
     /// Names and adds up.
     pub account: Account,
     /// Keeps the totals over restarts.
@@ -60,6 +64,8 @@ pub struct Pipeline {
     pub metrics: SelfMetrics,
     /// Met once every veth that was there at the start has been tried and one drain is through.
     pub counting: Guard,
+    /// Lost while there are interfaces that are not counted, or not in both directions.
+    pub all_counted: Guard,
     /// Beats with every drain.
     pub pulse: Pulse,
 }
@@ -95,6 +101,7 @@ impl Pipeline {
             biased;
             _ = stop.changed() => return Ok(false),
             event = self.links.next() => self.follow(event?).await,
+            disturbed = self.hooks.next() => self.look(disturbed?).await,
             _ = ticks.tick() => self.drain(),
             Ok(()) = self.networks.changed() => {
                 let networks = self.networks.borrow_and_update().clone();
@@ -204,8 +211,10 @@ impl Pipeline {
                 &link,
                 [Count::ZERO; 2],
             ))),
-            Ok(Some(began)) => {
-                let interface = self.interface(&link, began).await;
+            Ok(Some(counting)) => {
+                let began = counting.began;
+                self.show_lack(&counting);
+                let interface = self.interface(&link, counting).await;
                 tracing::info!(
                     interface = &*link.name,
                     index = link.index,
@@ -217,21 +226,24 @@ impl Pipeline {
             // Gone again before it was attached to: there is nothing to count.
             Err(_) if self.links.one(link.index).await.is_none() => {}
             Err(error) => {
-                self.metrics.attach_failed();
+                self.metrics.attach_failed(1);
                 tracing::error!(interface = &*link.name, "not counted: {error:#}");
             }
         }
     }
 
     /// What it carried is read once more after attaching: it may carry traffic meanwhile.
-    async fn interface(&self, link: &Link, began: Began) -> Interface {
+    async fn interface(&self, link: &Link, counting: Counting) -> Interface {
         let fresh = self.links.one(link.index).await;
         let link = fresh.as_ref().unwrap_or(link);
-        let before_attach = match began {
+        let before_attach = match counting.began {
             Began::Before => [Count::ZERO; 2],
             Began::Now => link.carried,
         };
-        announced(link, before_attach)
+        Interface {
+            lacks: counting.lacks.map(Arc::from),
+            ..announced(link, before_attach)
+        }
     }
 
     fn show_interfaces(&self) {
@@ -241,6 +253,7 @@ impl Pipeline {
         };
         self.metrics
             .set_interfaces(mode, self.kernel.interfaces().len() as u64);
+        self.show_hooks();
     }
 
     /// A drain that an earlier process had begun and not brought to its end; the first one of
@@ -298,5 +311,6 @@ fn announced(link: &Link, before_attach: [Count; 2]) -> Interface {
         name: link.name.clone(),
         peer_namespace: link.peer_namespace,
         before_attach,
+        lacks: None,
     }
 }

@@ -26,6 +26,7 @@ mod agent;
 mod cluster_api;
 mod cluster_file;
 pub mod go_tools;
+pub mod foreign;
 mod http;
 mod interface;
 pub mod interrupt;

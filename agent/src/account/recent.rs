@@ -111,5 +111,6 @@ fn row((interface, pod): (&Interface, Option<(&Name, FoundBy)>)) -> RecentInterf
         pod: pod.map(|(name, by)| (name.clone(), by)),
         seen: [Count::ZERO; 2],
         before_attach: interface.before_attach,
+        lacks: interface.lacks.clone(),
     }
 }

@@ -26,6 +26,7 @@ static BYTES: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/zon
 pub struct Object {
     pub(super) programs: Programs,
     pub(super) mode: Mode,
+    pub(super) may_add_clsact: bool,
     pub(super) maps: Maps,
     /// Maps of earlier processes that no longer fit, to be drained once nothing writes to them.
     pub(super) leftovers: Vec<Leftover>,
@@ -82,6 +83,7 @@ fn load_bytes(
     let object = Object {
         programs,
         mode,
+        may_add_clsact: settings.may_add_clsact,
         maps,
         leftovers,
         pins,
@@ -121,6 +123,11 @@ impl Programs {
     pub(super) fn get(&mut self, direction: Direction) -> Result<&mut SchedClassifier> {
         program(&mut self.0, direction)
     }
+
+    /// The number by which the kernel lists it.
+    pub(super) fn id(&mut self, direction: Direction) -> Result<u32> {
+        Ok(self.get(direction)?.info()?.id())
+    }
 }
 
 fn name(direction: Direction) -> &'static str {
@@ -145,7 +152,12 @@ fn explain(what: &str, error: anyhow::Error) -> anyhow::Error {
     if let Some(ProgramError::LoadError { verifier_log, .. }) = error.downcast_ref()
         && let Some(reason) = verdict(&verifier_log.to_string())
     {
-        return anyhow!("{what}: this kernel's verifier refuses the program: {reason}");
+        // What the verifier holds against programs of those without CAP_PERFMON.
+        let remedy = match reason.contains("!root") {
+            true => ": run as root or with CAP_PERFMON",
+            false => "",
+        };
+        return anyhow!("{what}: this kernel's verifier refuses the program: {reason}{remedy}");
     }
     let cause = error.root_cause();
     match cause

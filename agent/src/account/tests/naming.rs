@@ -313,6 +313,7 @@ fn before_attach_counts_once() {
             name: "veth".into(),
             peer_namespace: None,
             before_attach,
+            lacks: None,
         };
         scenario
             .account

@@ -101,6 +101,7 @@ impl Scenario {
             name: name.into(),
             peer_namespace,
             before_attach: [Count::ZERO; 2],
+            lacks: None,
         };
         let now = self.instant();
         self.account

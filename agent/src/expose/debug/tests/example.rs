@@ -89,6 +89,7 @@ fn interface(name: &str) -> RecentInterface {
         pod: Some((client, FoundBy::Name)),
         seen: [count(1400), count(6020)],
         before_attach: [count(100), count(0)],
+        lacks: None,
     }
 }
 
