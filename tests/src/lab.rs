@@ -24,7 +24,7 @@ use crate::{
     plan::{KubeProxy, PodPlan, ServicePlan},
     pod::{Pod, PodInfo},
     sweep, tool,
-    truth::{self, Count, POD_TRUTH, Truth},
+    truth::{self, Count, POD_TRUTH, Truth, Watched},
     wiring,
 };
 
@@ -35,6 +35,7 @@ pub struct Lab {
     family: Family,
     mtu: u32,
     veth_offloads: bool,
+    flow_truth: bool,
     directory: PathBuf,
     router: Namespace,
     internet: Namespace,
@@ -308,7 +309,12 @@ impl Lab {
             // Before the veth, so that the first packet is counted.
             tool::feed(
                 pod.namespace().command("nft").args(["-f", "-"]),
-                &truth::script(POD_TRUTH, self.mtu, false),
+                &truth::script(&Watched {
+                    links: POD_TRUTH,
+                    mtu: self.mtu,
+                    delivered: false,
+                    flows: self.flow_truth,
+                }),
             )?;
         }
         raise::wire_pods(&made, self.mtu, self.veth_offloads)?;

@@ -23,7 +23,8 @@ use crate::{
     node::{Management, Node, NodeInfo},
     plan::{KubeProxy, NodePlan, Plan},
     pod::Pod,
-    sweep, tool, truth,
+    sweep, tool,
+    truth::{self, Watched},
     wiring::{self, aws_rules, dns_cache, kube_proxy, node, pod, vpc},
 };
 
@@ -71,6 +72,7 @@ impl Lab {
             family: plan.family,
             mtu: plan.mtu,
             veth_offloads: plan.veth_offloads,
+            flow_truth: plan.flow_truth,
             router: Namespace::open(&router)?,
             internet: Namespace::open(&internet)?,
             nodes,
@@ -187,7 +189,12 @@ impl Lab {
         offloads_off(&self.internet, "eth0")?;
         tool::feed(
             self.router.command("nft").args(["-f", "-"]),
-            &truth::script("up-*", self.mtu, true),
+            &truth::script(&Watched {
+                links: "up-*",
+                mtu: self.mtu,
+                delivered: true,
+                flows: self.flow_truth,
+            }),
         )
     }
 }
