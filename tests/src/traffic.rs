@@ -14,9 +14,7 @@ mod udp;
 
 use std::time::Duration;
 
-pub use connections::{
-    ConnectionServer, Payload, Rate, Reached, connection_server, connections,
-};
+pub use connections::{ConnectionServer, Payload, Rate, Reached, connection_server, connections};
 pub use exchange::{Exchange, udp_exchange};
 pub use flood::{Flood, tcp_flood, udp_flood};
 pub use http::{HttpServer, http_get, http_server};

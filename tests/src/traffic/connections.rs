@@ -156,9 +156,7 @@ fn ask(server: SocketAddr, payload: Payload) -> Result<()> {
         .write_all(&vec![0x5a; payload.request])
         .context("ask")?;
     let mut answer = Vec::with_capacity(payload.answer);
-    stream
-        .read_to_end(&mut answer)
-        .context("read the answer")?;
+    stream.read_to_end(&mut answer).context("read the answer")?;
     ensure!(
         answer.len() == payload.answer,
         "an answer of {} bytes",

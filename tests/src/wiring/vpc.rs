@@ -87,8 +87,9 @@ pub(crate) fn internet() -> Vec<String> {
         lines.push(format!("addr add {network_v6}{host:x}/64 dev eth0 nodad"));
     }
     lines.push(format!("route add {VPC_V4} via {ROUTER_V4} dev eth0"));
+    // In IPv4 the first address is the source by itself.
     lines.push(format!(
-        "-6 route add {VPC_V6} via {ROUTER_LINK_LOCAL} dev eth0"
+        "-6 route add {VPC_V6} via {ROUTER_LINK_LOCAL} dev eth0 src {network_v6}a"
     ));
     lines
 }

@@ -1,6 +1,10 @@
 //! Thousands of short connections per second from one node through one Service.
 
-use std::{env, net::SocketAddr, time::Duration, time::Instant};
+use std::{
+    env,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use zonemeter_lab::{
     Agent, Lab, Metrics, Namespace, NodePlan, Plan, Pod, PodPlan, ServicePlan, Transport, Zone,
@@ -190,37 +194,33 @@ impl Cost {
 
     fn text(&self, rate: Rate, reached: Reached, interval: &str) -> String {
         let percent = |bytes: u64| 100.0 * bytes as f64 / self.service_bytes as f64;
-        let Rate {
-            per_second,
-            duration,
-        } = rate;
         let rows = [
-            ("connections asked for", format!("{per_second}/s for {duration:?}")),
-            (
-                "connections made",
-                format!("{} ({:.0}/s)", reached.connections, reached.per_second()),
+            format!(
+                "connections asked for | {}/s for {:?}",
+                rate.per_second, rate.duration
             ),
-            ("bytes to and from the Service", self.service_bytes.to_string()),
-            ("named by `packet`", format!("{:.4} %", percent(self.packet))),
-            ("named by `conntrack_table`", format!("{:.4} %", percent(self.table))),
-            (
-                "named by both, at least 99.9 %",
-                format!("{:.4} %", 100.0 * self.by_conntrack()),
+            format!(
+                "connections made | {} ({:.0}/s)",
+                reached.connections,
+                reached.per_second()
             ),
-            ("bytes without a name", "0".to_owned()),
-            ("`--interval`", interval.to_owned()),
-            ("questions to the connection table", self.questions.to_string()),
-            (
-                "CPU time of the agent, from before the load until all is shown",
-                format!("{:.2} s", self.cpu_seconds),
+            format!("`--interval` | {interval}"),
+            format!("bytes to and from the Service | {}", self.service_bytes),
+            format!("named by `packet` | {:.4} %", percent(self.packet)),
+            format!("named by `conntrack_table` | {:.4} %", percent(self.table)),
+            "bytes without a name | 0".to_owned(),
+            format!("questions to the connection table | {}", self.questions),
+            format!(
+                "CPU time of the agent ({} build) | {:.2} s",
+                build(),
+                self.cpu_seconds
             ),
-            (
-                "mean drain, from the flip of the maps to the new snapshot",
-                format!("{:.1} ms", 1000.0 * self.drain_seconds / self.drains),
+            format!(
+                "mean drain | {:.1} ms",
+                1000.0 * self.drain_seconds / self.drains
             ),
-            ("build of the agent", build()),
         ];
-        let rows = rows.map(|(what, figure)| format!("| {what} | {figure} |\n"));
+        let rows = rows.map(|row| format!("| {row} |\n"));
         format!("| what | figure |\n|---|---|\n{}", rows.concat())
     }
 }

@@ -194,15 +194,10 @@ fn by_node(cluster: &Cluster) -> Vec<Path> {
 
 fn from_outside(cluster: &Cluster) -> Vec<Path> {
     let port = |node, number| SocketAddr::new(cluster.address(Party::Node(node)), number);
-    // Without a source of its own a TCP socket takes the first host's address, in IPv4 only.
-    let what = if cluster.family.has_v4() {
-        What::Both
-    } else {
-        What::Udp
-    };
+    // A socket that binds no address takes the first host's.
     let client = Party::Outside(internet(cluster, 0));
     let (near, far) = (Party::Pod("near"), Party::Pod("far"));
-    let from = |title, asked, server| path(title, client, asked, server).carries(what);
+    let from = |title, asked, server| path(title, client, asked, server);
     let relayed = |path: Path, node| path.names(Named::Internet, Named::Node(node));
     let (asked, _) = pod_at(cluster, "near");
     let balancer = Party::Outside(outside(cluster.family)[1]);

@@ -43,10 +43,10 @@ pub(crate) struct Row {
     pub(crate) at_server: String,
 }
 
-impl Table {
-    /// Adds what `path` has shown.
-    pub(crate) fn add_path(&mut self, mode: Mode, path: &Path, shown: &Shown) {
-        let row = Row {
+impl Row {
+    /// What `path` has shown.
+    pub(crate) fn of(path: &Path, shown: &Shown) -> Self {
+        Self {
             title: path.title,
             carries: match path.what {
                 What::Both => "UDP, TCP",
@@ -57,10 +57,11 @@ impl Table {
             },
             at_client: end(path.client, shown.at_client.as_ref()),
             at_server: end(path.server, shown.at_server.as_ref()),
-        };
-        self.add(mode, row, &shown.methods);
+        }
     }
+}
 
+impl Table {
     /// Adds a row of equal bytes, or the result of one more mode to it.
     pub(crate) fn add(&mut self, mode: Mode, row: Row, methods: &Methods) {
         let most = methods.iter().max_by_key(|(_, bytes)| **bytes);
