@@ -37,6 +37,7 @@ pub struct Lab {
     family: Family,
     mtu: u32,
     veth_offloads: bool,
+    flow_truth: bool,
     directory: PathBuf,
     router: Namespace,
     internet: Namespace,

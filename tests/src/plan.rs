@@ -21,6 +21,7 @@ pub struct Plan {
     pub(crate) mtu: u32,
     pub(crate) uplink_gro: bool,
     pub(crate) veth_offloads: bool,
+    pub(crate) flow_truth: bool,
     pub(crate) nodes: Vec<NodePlan>,
     pub(crate) pods: Vec<PodPlan>,
     pub(crate) host_pods: Vec<PodPlan>,
@@ -64,6 +65,7 @@ impl Plan {
             mtu: 1500,
             uplink_gro: false,
             veth_offloads: false,
+            flow_truth: true,
             nodes: Vec::new(),
             pods: Vec::new(),
             host_pods: Vec::new(),
@@ -111,6 +113,13 @@ impl Plan {
     /// pod's own counters are wire truth ([`crate::Truth`]).
     pub fn veth_offloads(mut self, on: bool) -> Self {
         self.veth_offloads = on;
+        self
+    }
+
+    /// Counts wire truth by addresses only and not once more by ports: for more connections than
+    /// the sets have room for.
+    pub fn without_flow_truth(mut self) -> Self {
+        self.flow_truth = false;
         self
     }
 

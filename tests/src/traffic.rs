@@ -2,16 +2,19 @@
 //!
 //! Servers are threads with deadlines: a test that fails leaves none behind.
 
+mod connections;
 mod exchange;
 mod flood;
 mod http;
 mod iperf3;
+mod option;
 mod ping;
 mod tcp;
 mod udp;
 
 use std::time::Duration;
 
+pub use connections::{ConnectionServer, Payload, Rate, Reached, connection_server, connections};
 pub use exchange::{Exchange, udp_exchange};
 pub use flood::{Flood, tcp_flood, udp_flood};
 pub use http::{HttpServer, http_get, http_server};

@@ -9,7 +9,7 @@ mod nft;
 
 use std::net::IpAddr;
 
-pub(crate) use nft::{POD_TRUTH, UPLINK_TRUTH, read, script};
+pub(crate) use nft::{POD_TRUTH, UPLINK_TRUTH, Watched, read, script};
 
 /// Layer-3 bytes and packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,6 +82,7 @@ pub struct Truth {
     /// Every IP packet once, by addresses and protocol.
     pub pairs: Vec<Record>,
     /// TCP and UDP once more, by ports; fragments after the first have none and are left out.
+    /// Empty where the plan says [`crate::Plan::without_flow_truth`].
     pub flows: Vec<Record>,
 }
 

@@ -194,7 +194,7 @@ fn carried(stats: &Stats64) -> [Count; 2] {
 }
 
 /// `None` for a message without a name, which is about something else than a link.
-fn link(message: &LinkMessage) -> Option<Link> {
+pub(super) fn link(message: &LinkMessage) -> Option<Link> {
     let mut name = None;
     let (mut peer_namespace, mut counts) = (None, [Count::ZERO; 2]);
     for attribute in &message.attributes {

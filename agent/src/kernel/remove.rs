@@ -1,13 +1,8 @@
 //! Takes filters of clsact away that no process owns any more. Those of others stay, and so does
 //! the qdisc, on which others' filters hang.
 
-use std::sync::Arc;
-
 use anyhow::{Context as _, Result, bail};
-use netlink_packet_route::{
-    RouteNetlinkMessage,
-    link::{LinkAttribute, LinkMessage},
-};
+use netlink_packet_route::{RouteNetlinkMessage, link::LinkMessage};
 
 use super::{
     attach::{hook, tc},
@@ -16,7 +11,7 @@ use super::{
         netlink::Route,
         qdisc::{self, Qdisc},
     },
-    links::Link,
+    links::{self, Link},
 };
 use crate::model::traffic::Direction;
 
@@ -65,18 +60,8 @@ fn links(route: &mut Route) -> Result<Vec<Link>> {
 }
 
 fn read(message: &RouteNetlinkMessage) -> Option<Link> {
-    let RouteNetlinkMessage::NewLink(message) = message else {
-        return None;
-    };
-    let name = message.attributes.iter().find_map(|attribute| {
-        let LinkAttribute::IfName(name) = attribute else {
-            return None;
-        };
-        Some(Arc::from(name.as_str()))
-    })?;
-    Some(Link {
-        index: message.header.index,
-        name,
-        carried: Default::default(),
-    })
+    match message {
+        RouteNetlinkMessage::NewLink(message) => links::link(message),
+        _ => None,
+    }
 }

@@ -80,20 +80,17 @@ impl Translator {
         for question in &questions {
             let carried = noted.get(question);
             let named = carried.and_then(|carried| self.named(carried, question));
-            match named.or_else(|| self.last.get(question).copied()) {
+            let last = || self.last.get(question).filter(|_| question.has_ports());
+            match named.or_else(|| last().copied()) {
                 Some(peer) => drop(known.insert(*question, peer)),
                 None if question.has_ports() => unknown.push(*question),
                 None => {}
             }
         }
         known.extend(self.ask(&unknown));
-        let pairs = pairs(&questions, &known);
+        name_fragments(&questions, &mut known, &self.last);
         for flow in &mut drain.flows {
-            let question = question(flow);
-            flow.real_peer = known
-                .get(&question)
-                .or_else(|| pairs.get(&pair(&question))?.as_ref())
-                .copied();
+            flow.real_peer = known.get(&question(flow)).copied();
         }
         self.last = known;
     }
@@ -163,8 +160,23 @@ fn pair(question: &Question) -> Question {
     }
 }
 
-/// The other ends of fragments: a fragment belongs to one of the flows between the same addresses,
-/// which is known where all these have the same other end; `None` where they differ.
+/// Names fragments after the first: one belongs to a flow between the same addresses, which is
+/// known where all these have the same other end. Where the drain has no such flow, the first
+/// fragment came with the last one, which had the same to say.
+fn name_fragments(questions: &BTreeSet<Question>, known: &mut Known, last: &Known) {
+    let pairs = pairs(questions, known);
+    for fragment in questions.iter().filter(|question| !question.has_ports()) {
+        let end = match pairs.get(fragment) {
+            Some(common) => common.as_ref(),
+            None => last.get(fragment),
+        };
+        if let Some(end) = end {
+            known.entry(*fragment).or_insert(*end);
+        }
+    }
+}
+
+/// The other ends by addresses and protocol alone; `None` where flows differ.
 fn pairs(questions: &BTreeSet<Question>, known: &Known) -> HashMap<Question, Option<RealPeer>> {
     let mut pairs = HashMap::new();
     for question in questions.iter().filter(|question| question.has_ports()) {
@@ -182,5 +194,56 @@ fn real_peer(end: SocketAddr, method: BackendMethod) -> RealPeer {
         address: end.ip(),
         port: end.port(),
         method,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question(ports: [u16; 2]) -> Question {
+        Question {
+            protocol: 17,
+            local: SocketAddr::from(([192, 168, 7, 62], ports[0])),
+            peer: SocketAddr::from(([10, 100, 0, 10], ports[1])),
+        }
+    }
+
+    fn end(host: u8) -> RealPeer {
+        real_peer(
+            SocketAddr::from(([192, 168, 79, host], 8080)),
+            BackendMethod::Packet,
+        )
+    }
+
+    /// What a fragment is named after flows from these client ports to these ends.
+    fn fragment(flows: &[(u16, Option<u8>)], last: Option<u8>) -> Option<RealPeer> {
+        let fragment = question([0, 0]);
+        let mut questions = BTreeSet::from([fragment]);
+        let mut known = Known::new();
+        for (port, host) in flows {
+            questions.insert(question([*port, 80]));
+            known.extend(host.map(|host| (question([*port, 80]), end(host))));
+        }
+        let last = last.map(|host| (fragment, end(host)));
+        name_fragments(&questions, &mut known, &last.into_iter().collect());
+        known.get(&fragment).copied()
+    }
+
+    #[test]
+    fn a_fragment_goes_where_all_flows_of_its_addresses_go() {
+        assert_eq!(
+            fragment(&[(4000, Some(1)), (4001, Some(1))], None),
+            Some(end(1))
+        );
+        assert_eq!(fragment(&[(4000, Some(1)), (4001, Some(2))], None), None);
+        assert_eq!(fragment(&[(4000, Some(1)), (4001, None)], None), None);
+    }
+
+    #[test]
+    fn a_fragment_whose_first_part_came_with_the_last_drain_keeps_its_name() {
+        assert_eq!(fragment(&[], Some(1)), Some(end(1)));
+        assert_eq!(fragment(&[(4000, Some(1)), (4001, Some(2))], Some(1)), None);
+        assert_eq!(fragment(&[], None), None);
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     plan::PodPlan,
     pod::{Pod, PodInfo, SecondVeth},
     tool,
-    truth::{self, POD_TRUTH},
+    truth::{self, POD_TRUTH, Watched},
     wiring::{branch_eni, second_veth},
 };
 
@@ -41,7 +41,12 @@ impl Lab {
             // Before the veth, so that the first packet is counted.
             tool::feed(
                 pod.namespace().command("nft").args(["-f", "-"]),
-                &truth::script(POD_TRUTH, self.mtu, false),
+                &truth::script(&Watched {
+                    links: POD_TRUTH,
+                    mtu: self.mtu,
+                    delivered: false,
+                    flows: self.flow_truth,
+                }),
             )?;
         }
         for pod in &made {

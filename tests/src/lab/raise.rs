@@ -26,7 +26,7 @@ use crate::{
     pod::Pod,
     source::Source,
     sweep, tool,
-    truth::{self, UPLINK_TRUTH},
+    truth::{self, UPLINK_TRUTH, Watched},
     wiring::{self, aws_rules, branch_eni, dns_cache, kube_proxy, node, pod, second_veth, vpc},
 };
 
@@ -74,6 +74,7 @@ impl Lab {
             family: plan.family,
             mtu: plan.mtu,
             veth_offloads: plan.veth_offloads,
+            flow_truth: plan.flow_truth,
             router: Namespace::open(&router)?,
             internet: Namespace::open(&internet)?,
             nodes,
@@ -195,7 +196,12 @@ impl Lab {
         offloads_off(&self.internet, "eth0")?;
         tool::feed(
             self.router.command("nft").args(["-f", "-"]),
-            &truth::script(UPLINK_TRUTH, self.mtu, true),
+            &truth::script(&Watched {
+                links: UPLINK_TRUTH,
+                mtu: self.mtu,
+                delivered: true,
+                flows: self.flow_truth,
+            }),
         )
     }
 }

@@ -3,14 +3,16 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
-    os::fd::AsRawFd,
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{namespace::Namespace, traffic::PATIENCE};
+use crate::{
+    namespace::Namespace,
+    traffic::{PATIENCE, option},
+};
 
 /// How many datagrams of which size.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +50,7 @@ pub fn udp_sink(
     expected: u32,
 ) -> Result<JoinHandle<Result<Vec<SocketAddr>>>> {
     let socket = bind(on, SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))?;
-    enlarge(&socket)?;
+    option::enlarge(&socket)?;
     socket.set_read_timeout(Some(Duration::from_millis(200)))?;
     Ok(std::thread::spawn(move || receive(&socket, expected)))
 }
@@ -102,12 +104,7 @@ fn send(server: SocketAddr, what: Datagrams) -> Result<()> {
             what.count.is_multiple_of(what.batch),
             "the count is no multiple of the batch"
         );
-        set_option(
-            &socket,
-            libc::SOL_UDP,
-            libc::UDP_SEGMENT,
-            what.size as libc::c_int,
-        )?;
+        option::segment(&socket, what.size)?;
     }
     let payload = vec![0x5a; what.size * what.batch as usize];
     for index in 0..what.count / what.batch {
@@ -169,28 +166,4 @@ pub(super) fn any(like: IpAddr, port: u16) -> SocketAddr {
         IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, port).into(),
         IpAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, port).into(),
     }
-}
-
-/// Room for a burst: 8 MB, past the system's limit as root may ask.
-fn enlarge(socket: &UdpSocket) -> Result<()> {
-    set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, 8 << 20)
-}
-
-fn set_option(socket: &UdpSocket, level: i32, name: i32, value: libc::c_int) -> Result<()> {
-    // SAFETY: the pointer and the length describe `value`, which lives through the call.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            level,
-            name,
-            (&raw const value).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
-        )
-    };
-    ensure!(
-        result == 0,
-        "setsockopt {level}/{name}: {}",
-        io::Error::last_os_error()
-    );
-    Ok(())
 }

@@ -22,20 +22,31 @@ pub(crate) const POD_TRUTH: &str = r#"{ "eth0", "v4if0", "mNicIf1" }"#;
 /// Interfaces that the router's truth watches.
 pub(crate) const UPLINK_TRUTH: &str = r#""up-*""#;
 
-/// Renders the rule set that counts on `links`, names or a set of them as nft writes it. `delivered` asks for the
-/// counters of outgoing packets too: true only where those are wire packets.
-pub(crate) fn script(links: &str, mtu: u32, delivered: bool) -> String {
+/// What a rule set counts.
+pub(crate) struct Watched<'a> {
+    /// Names or patterns of interfaces, or a set of them, as nft writes it.
+    pub(crate) links: &'a str,
+    pub(crate) mtu: u32,
+    /// Outgoing packets too: true only where those are wire packets.
+    pub(crate) delivered: bool,
+    /// TCP and UDP once more, by ports.
+    pub(crate) flows: bool,
+}
+
+/// Renders the rule set.
+pub(crate) fn script(watched: &Watched<'_>) -> String {
     let mut text = format!("add table {TABLE}\ndelete table {TABLE}\ntable {TABLE} {{\n");
-    text.push_str(&half(Way::Arrived, links, mtu));
-    if delivered {
-        text.push_str(&half(Way::Delivered, links, mtu));
+    text.push_str(&half(Way::Arrived, watched));
+    if watched.delivered {
+        text.push_str(&half(Way::Delivered, watched));
     }
     text.push_str("}\n");
     text
 }
 
 /// Before defragmentation (priority -400) on the way in, after everything on the way out.
-fn half(way: Way, links: &str, mtu: u32) -> String {
+fn half(way: Way, watched: &Watched<'_>) -> String {
+    let Watched { links, mtu, .. } = watched;
     let (name, hook, priority, link) = match way {
         Way::Arrived => ("arrived", "prerouting", "-450", "iifname"),
         Way::Delivered => ("delivered", "postrouting", "300", "oifname"),
@@ -57,10 +68,14 @@ fn half(way: Way, links: &str, mtu: u32) -> String {
             ));
         }
         rules.push_str(&format!(
-            "meta nfproto ipv{family} update @{name}_pairs{family} {{ {pair} counter }}\n\
-             meta nfproto ipv{family} meta l4proto {{ tcp, udp }} \
-             update @{name}_flows{family} {{ {flow} counter }}\n"
+            "meta nfproto ipv{family} update @{name}_pairs{family} {{ {pair} counter }}\n"
         ));
+        if watched.flows {
+            rules.push_str(&format!(
+                "meta nfproto ipv{family} meta l4proto {{ tcp, udp }} \
+                 update @{name}_flows{family} {{ {flow} counter }}\n"
+            ));
+        }
     }
     format!(
         "{text}chain {name} {{ type filter hook {hook} priority {priority}; policy accept;\n\

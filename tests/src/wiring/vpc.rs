@@ -87,9 +87,10 @@ pub(crate) fn internet() -> Vec<String> {
         lines.push(format!("addr add {network_v6}{host:x}/64 dev eth0 nodad"));
     }
     lines.push(format!("route add {VPC_V4} via {ROUTER_V4} dev eth0"));
+    // In IPv4 the first address is the source by itself.
     for range in [VPC_V6, VPC_V6_GLOBAL] {
         lines.push(format!(
-            "-6 route add {range} via {ROUTER_LINK_LOCAL} dev eth0"
+            "-6 route add {range} via {ROUTER_LINK_LOCAL} dev eth0 src {network_v6}a"
         ));
     }
     lines

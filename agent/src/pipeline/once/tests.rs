@@ -232,7 +232,9 @@ fn introduce(account: &mut Account) {
     let interface = Interface {
         index: 7,
         name: "veth7".into(),
+        peer_namespace: None,
         before_attach: [Count::ZERO; 2],
+        lacks: None,
     };
     account.interface(InterfaceChange::Attached(interface), now);
 }

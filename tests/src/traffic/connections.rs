@@ -1,0 +1,175 @@
+//! Short TCP connections at a steady rate, as many clients of a Service make them: each asks
+//! once, is answered once and is closed by the server.
+
+use std::{
+    io::{self, Read, Write},
+    net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{
+    namespace::Namespace,
+    traffic::{PATIENCE, option},
+};
+
+/// Threads for each client: one waits for an answer while another asks.
+const THREADS: u32 = 4;
+/// How soon a server notices that it is to stop.
+const STOP_PATIENCE: Duration = Duration::from_millis(200);
+
+/// Payload of one connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Payload {
+    /// Bytes from the client.
+    pub request: usize,
+    /// Bytes from the server.
+    pub answer: usize,
+}
+
+/// How many connections for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    /// Connections per second of all clients together; never more.
+    pub per_second: u32,
+    /// For how long connections are begun.
+    pub duration: Duration,
+}
+
+/// What became of a [`Rate`].
+#[derive(Clone, Copy, Debug)]
+pub struct Reached {
+    /// Connections, each asked and answered in full.
+    pub connections: u64,
+    /// From the first connection to the end of the last.
+    pub elapsed: Duration,
+}
+
+impl Reached {
+    /// Connections per second.
+    pub fn per_second(&self) -> f64 {
+        self.connections as f64 / self.elapsed.as_secs_f64()
+    }
+}
+
+/// A running server; it stops when the value is dropped.
+#[derive(Debug)]
+pub struct ConnectionServer {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Result<()>>>,
+}
+
+impl Drop for ConnectionServer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // Its clients have failed too, where it did.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Serves connections of this payload on `port` of both families, one at a time.
+pub fn connection_server(on: &Namespace, port: u16, payload: Payload) -> Result<ConnectionServer> {
+    let listener = on
+        .run(|| TcpListener::bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))))?
+        .with_context(|| format!("listen on TCP port {port}"))?;
+    option::receive_timeout(&listener, STOP_PATIENCE)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stop);
+    let thread = thread::spawn(move || {
+        while !told.load(Ordering::Relaxed) {
+            match listener.accept() {
+                Ok((stream, _)) => answer(stream, payload)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error).context("accept"),
+            }
+        }
+        Ok(())
+    });
+    Ok(ConnectionServer {
+        stop,
+        thread: Some(thread),
+    })
+}
+
+/// Connects from all of `clients` to `server` at `rate`. A thread that is late makes up for it,
+/// until the time is over.
+pub fn connections(
+    clients: &[Namespace],
+    server: SocketAddr,
+    payload: Payload,
+    rate: Rate,
+) -> Result<Reached> {
+    let threads = clients.len() as u32 * THREADS;
+    let every = Duration::from_secs(1) * threads / rate.per_second;
+    let start = Instant::now();
+    let asking: Vec<_> = (0..threads)
+        .map(|number| {
+            let client = &clients[number as usize % clients.len()];
+            let first = start + every * number / threads;
+            let end = start + rate.duration;
+            client.spawn(move || ask_until(server, payload, first, every, end))
+        })
+        .collect();
+    let mut connections = 0;
+    for thread in asking {
+        connections += match thread.join() {
+            Ok(done) => done?,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+    }
+    Ok(Reached {
+        connections,
+        elapsed: start.elapsed(),
+    })
+}
+
+fn ask_until(
+    server: SocketAddr,
+    payload: Payload,
+    first: Instant,
+    every: Duration,
+    end: Instant,
+) -> Result<u64> {
+    let mut done = 0;
+    let mut due = first;
+    while due < end && Instant::now() < end {
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        ask(server, payload).with_context(|| format!("connection number {done} to {server}"))?;
+        done += 1;
+        due += every;
+    }
+    Ok(done)
+}
+
+fn ask(server: SocketAddr, payload: Payload) -> Result<()> {
+    let mut stream = TcpStream::connect_timeout(&server, PATIENCE).context("connect")?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream
+        .write_all(&vec![0x5a; payload.request])
+        .context("ask")?;
+    let mut answer = Vec::with_capacity(payload.answer);
+    stream.read_to_end(&mut answer).context("read the answer")?;
+    ensure!(
+        answer.len() == payload.answer,
+        "an answer of {} bytes",
+        answer.len()
+    );
+    Ok(())
+}
+
+fn answer(mut stream: TcpStream, payload: Payload) -> Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut request = vec![0; payload.request];
+    stream.read_exact(&mut request).context("read a request")?;
+    stream
+        .write_all(&vec![0x5a; payload.answer])
+        .context("answer")
+}

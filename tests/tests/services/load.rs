@@ -1,0 +1,233 @@
+//! Thousands of short connections per second from one node through one Service.
+
+use std::{
+    env,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use zonemeter_lab::{
+    Agent, Lab, Metrics, Namespace, NodePlan, Plan, Pod, PodPlan, ServicePlan, Transport, Zone,
+    agent_binary,
+    traffic::{self, Payload, Rate, Reached},
+};
+
+use crate::document;
+
+const CLIENTS: usize = 10;
+const BACKENDS: usize = 20;
+const NODES: [(&str, Zone); 4] = [
+    ("a1", Zone::A),
+    ("a2", Zone::A),
+    ("b1", Zone::B),
+    ("c1", Zone::C),
+];
+const PER_SECOND: u32 = 5000;
+/// Seconds of load; `docs/services.md` is written from a run of 60.
+const SECONDS: &str = "ZONEMETER_LOAD_SECONDS";
+const ASKED: ([u8; 4], u16) = ([10, 100, 0, 40], 80);
+const TARGET: u16 = 8080;
+const PAYLOAD: Payload = Payload {
+    request: 200,
+    answer: 1000,
+};
+
+/// Nothing is lost and nothing is guessed: every byte is named by the backend that got it, at
+/// least 99.9 % of them by what conntrack says.
+#[test]
+fn short_connections_through_a_service_are_all_named_by_conntrack() {
+    let seconds: Option<u64> = env::var(SECONDS).ok().map(|text| text.parse().unwrap());
+    let rate = Rate {
+        per_second: PER_SECOND,
+        duration: Duration::from_secs(seconds.unwrap_or(10)),
+    };
+    // A short run drains as often as its few seconds allow, a long one as an agent does by itself.
+    let interval = if seconds.is_some() { "5s" } else { "1s" };
+    let lab = raise();
+    let [clients, backends] = ["c", "s"].map(|kind| pods(&lab, kind));
+    let agent = lab.agent("a1").unwrap().flag("--interval", interval);
+    let mut agent = agent.start_ready().unwrap();
+    let before = agent.scrape().unwrap();
+    let reached = load(&clients, &backends, rate);
+    let metrics = stand_still(&mut agent, &lab, &clients, &backends);
+    assert_eq!(
+        metrics.sum("zonemeter_unattributed_bytes_total", &[]),
+        before.sum("zonemeter_unattributed_bytes_total", &[]),
+        "nothing is without a name"
+    );
+    let cost = Cost::of(&before, &metrics);
+    assert_eq!(cost.service_bytes, wire_total(&lab, &clients, &backends));
+    let text = cost.text(rate, reached, interval);
+    assert!(cost.by_conntrack() >= 0.999, "{text}");
+    document::update("load", &text);
+}
+
+fn raise() -> Lab {
+    // More connections than the sets of the truth by ports have room for.
+    let mut plan = Plan::empty("services-load").without_flow_truth();
+    for (name, zone) in NODES {
+        plan = plan.node(NodePlan::new(name, zone));
+    }
+    for number in 0..CLIENTS {
+        plan = plan.pod(PodPlan::new("default", &format!("c{number}"), "a1"));
+    }
+    for number in 0..BACKENDS {
+        let (node, _) = NODES[1 + number % 3];
+        plan = plan.pod(PodPlan::new("default", &format!("s{number}"), node));
+    }
+    let mut lab = Lab::raise(plan).unwrap();
+    let (address, port) = ASKED;
+    let service = ServicePlan::new("default", "busy", address.into());
+    let service = service.port(Transport::Tcp, port, TARGET);
+    let backends = pods(&lab, "s").into_iter().map(|pod| pod.address());
+    let service = backends.fold(service, ServicePlan::backend);
+    lab.add_service(service).unwrap();
+    lab
+}
+
+/// The pods whose names begin so, in the order of their numbers.
+fn pods(lab: &Lab, kind: &str) -> Vec<Pod> {
+    let all = lab.pods().iter();
+    all.filter(|pod| pod.name().starts_with(kind))
+        .cloned()
+        .collect()
+}
+
+fn load(clients: &[Pod], backends: &[Pod], rate: Rate) -> Reached {
+    let serve = |pod: &Pod| traffic::connection_server(pod.namespace(), TARGET, PAYLOAD).unwrap();
+    let _servers: Vec<_> = backends.iter().map(serve).collect();
+    let clients: Vec<Namespace> = clients.iter().map(|pod| pod.namespace().clone()).collect();
+    traffic::connections(&clients, SocketAddr::from(ASKED), PAYLOAD, rate).unwrap()
+}
+
+/// Waits until the agent shows for every backend what went over the wire, twice in a row.
+fn stand_still(agent: &mut Agent, lab: &Lab, clients: &[Pod], backends: &[Pod]) -> Metrics {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut fitted = None;
+    loop {
+        let wire = wire(lab, clients, backends);
+        let metrics = agent.settled().unwrap();
+        let shown: Vec<_> = backends.iter().map(|pod| shown(&metrics, pod)).collect();
+        if shown == wire && fitted.as_ref() == Some(&wire) {
+            assert!(wire.iter().all(|[up, down]| *up > 0 && *down > 0));
+            return metrics;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "wire {wire:?}, metrics {shown:?}"
+        );
+        fitted = (shown == wire).then_some(wire);
+    }
+}
+
+/// Bytes of all clients with each backend: there, and back, as they left the sender's node.
+fn wire(lab: &Lab, clients: &[Pod], backends: &[Pod]) -> Vec<[u64; 2]> {
+    let truth = lab.uplink_truth().unwrap();
+    let with = |backend: &Pod| {
+        let [mut up, mut down] = [0, 0];
+        for client in clients {
+            up += truth.arrived(client.address(), backend.address()).bytes;
+            down += truth.arrived(backend.address(), client.address()).bytes;
+        }
+        [up, down]
+    };
+    backends.iter().map(with).collect()
+}
+
+fn wire_total(lab: &Lab, clients: &[Pod], backends: &[Pod]) -> u64 {
+    wire(lab, clients, backends).as_flattened().iter().sum()
+}
+
+fn shown(metrics: &Metrics, backend: &Pod) -> [u64; 2] {
+    let zone = backend.node().zone();
+    let scope = match zone {
+        Zone::A => "intra_zone",
+        Zone::B | Zone::C => "cross_zone",
+    };
+    ["transmit", "receive"].map(|direction| {
+        let labels = [
+            ("direction", direction),
+            ("scope", scope),
+            ("peer_zone", zone.name()),
+            ("peer_workload", backend.name()),
+        ];
+        metrics.sum("zonemeter_workload_bytes_total", &labels)
+    })
+}
+
+/// What naming took.
+struct Cost {
+    service_bytes: u64,
+    packet: u64,
+    table: u64,
+    questions: u64,
+    cpu_seconds: f64,
+    drains: f64,
+    drain_seconds: f64,
+}
+
+impl Cost {
+    fn of(before: &Metrics, after: &Metrics) -> Self {
+        let more = |name: &str, labels: &[(&str, &str)]| {
+            after.sum(name, labels) - before.sum(name, labels)
+        };
+        let exact = |name: &str| {
+            let value = |metrics: &Metrics| metrics.value(name, &[]).unwrap();
+            value(after) - value(before)
+        };
+        let by = |method| more("zonemeter_service_bytes_total", &[("method", method)]);
+        Self {
+            service_bytes: more("zonemeter_service_bytes_total", &[]),
+            packet: by("packet"),
+            table: by("conntrack_table"),
+            questions: more("zonemeter_conntrack_questions_total", &[]),
+            cpu_seconds: exact("process_cpu_seconds_total"),
+            drains: exact("zonemeter_drain_duration_seconds_count"),
+            drain_seconds: exact("zonemeter_drain_duration_seconds_sum"),
+        }
+    }
+
+    /// The share of bytes that conntrack named.
+    fn by_conntrack(&self) -> f64 {
+        (self.packet + self.table) as f64 / self.service_bytes as f64
+    }
+
+    fn text(&self, rate: Rate, reached: Reached, interval: &str) -> String {
+        let percent = |bytes: u64| 100.0 * bytes as f64 / self.service_bytes as f64;
+        let rows = [
+            format!(
+                "connections asked for | {}/s for {:?}",
+                rate.per_second, rate.duration
+            ),
+            format!(
+                "connections made | {} ({:.0}/s)",
+                reached.connections,
+                reached.per_second()
+            ),
+            format!("`--interval` | {interval}"),
+            format!("bytes to and from the Service | {}", self.service_bytes),
+            format!("named by `packet` | {:.4} %", percent(self.packet)),
+            format!("named by `conntrack_table` | {:.4} %", percent(self.table)),
+            "bytes without a name | 0".to_owned(),
+            format!("questions to the connection table | {}", self.questions),
+            format!(
+                "CPU time of the agent ({} build) | {:.2} s",
+                build(),
+                self.cpu_seconds
+            ),
+            format!(
+                "mean drain | {:.1} ms",
+                1000.0 * self.drain_seconds / self.drains
+            ),
+        ];
+        let rows = rows.map(|row| format!("| {row} |\n"));
+        format!("| what | figure |\n|---|---|\n{}", rows.concat())
+    }
+}
+
+/// `debug` or `release`, by the folder that the binary is in.
+fn build() -> String {
+    let binary = agent_binary().unwrap();
+    let folder = binary.parent().and_then(std::path::Path::file_name);
+    folder.unwrap().to_string_lossy().into_owned()
+}
