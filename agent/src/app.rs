@@ -23,6 +23,7 @@ use crate::{
     feeds,
     kernel::{
         Kernel,
+        hooks::watch::Watch,
         links::Links,
         object,
         pins::{InUse, Pins},
@@ -46,6 +47,7 @@ const QUESTIONS_WAITING: usize = 16;
 const COUNTING: Need = Need::always("counting", "the first drain is not through yet");
 const CLUSTER: Need = Need::at_start("cluster", "not read yet");
 const NETWORKS: Need = Need::at_start("networks file", "not read yet");
+const INTERFACES: Need = Need::shown("interfaces");
 
 /// An agent that holds its ports and has loaded its programs.
 pub struct App {
@@ -84,7 +86,8 @@ async fn start(config: Config) -> Result<Tasks> {
     let debug_listener = bind("--debug-listen", config.debug_listen).await?;
     let metrics = SelfMetrics::default();
     metrics.set_flow_capacity(config.kernel.max_flows.into());
-    let (readiness, [counting, cluster, networks]) = Readiness::new([COUNTING, CLUSTER, NETWORKS]);
+    let (readiness, [counting, cluster, networks, all_counted]) =
+        Readiness::new([COUNTING, CLUSTER, NETWORKS, INTERFACES]);
     let (changes_in, changes) = mpsc::channel(CHANGES_WAITING);
     let (feed, health) = Feed::new(config.cluster, changes_in);
     let (networks_in, networks_out) = watch::channel(Arc::default());
@@ -118,6 +121,7 @@ async fn start(config: Config) -> Result<Tasks> {
     tasks.spawn("debug page", debug);
     let pins = pins(config.kernel.pin_dir.as_deref(), &counting).await?;
     let (object, warnings) = object::load(&config.kernel, pins)?;
+    config.cni.log();
     let kernel = Kernel::new(object, config.kernel.methods, Instant::now())?;
     tasks.spawn_endless("program log", warnings.run());
     tasks.spawn_endless(
@@ -129,9 +133,11 @@ async fn start(config: Config) -> Result<Tasks> {
     tasks.spawn_endless("networks file", networks_feed);
     tasks.spawn_thread("pipeline", move || async move {
         let links = Links::subscribe(config.names)?;
+        let hooks = Watch::open(kernel.mode())?;
         let pipeline = Pipeline {
             kernel,
             links,
+            hooks,
             account,
             changes,
             networks: networks_out,
@@ -140,6 +146,7 @@ async fn start(config: Config) -> Result<Tasks> {
             questions,
             metrics,
             counting,
+            all_counted,
             pulse,
         };
         pipeline.run(config.interval, stop).await

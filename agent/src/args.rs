@@ -9,7 +9,7 @@ use clap::{
 };
 use glob::Pattern;
 
-use crate::{explain::ExplainArgs, networks::NetworksArgs, top::TopArgs};
+use crate::{explain::ExplainArgs, networks::NetworksArgs, remove::RemoveArgs, top::TopArgs};
 
 pub mod complaint;
 pub mod in_force;
@@ -37,6 +37,8 @@ pub enum Command {
     Networks(NetworksArgs),
     /// Say whether the agent would work on this node, and what it lacks
     Check(Box<CheckArgs>),
+    /// Take off this node what an agent that ended left counting
+    Remove(RemoveArgs),
 }
 
 /// Flags of `zonemeter check`: those of the agent, because they decide what it needs.
@@ -108,6 +110,17 @@ pub struct AgentArgs {
         value_parser = OsStringValueParser::new().map(PathBuf::from)
     )]
     pub pin_dir: PathBuf,
+
+    /// Where the CNI's chain is configured: clsact is added to no interface while the bandwidth
+    /// plugin is in it
+    #[arg(
+        long,
+        env = "ZONEMETER_CNI_DIR",
+        value_name = "PATH",
+        default_value = "/etc/cni/net.d",
+        value_parser = OsStringValueParser::new().map(PathBuf::from)
+    )]
+    pub cni_dir: PathBuf,
 
     /// Where totals are kept over restarts [default: none, counters start at 0]
     #[arg(long, env = "ZONEMETER_STATE_DIR", value_name = "PATH")]

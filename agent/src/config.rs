@@ -15,6 +15,7 @@ use crate::{
     account::Detail,
     args::{self, AgentArgs, Attach, FlowPorts, NameBackendsBy, in_force},
     cluster::Source,
+    cni::Chain,
     kernel::{self, attach::Mode, links::Names, translate::Methods},
 };
 
@@ -55,6 +56,8 @@ pub struct Config {
     pub detail: Detail,
     /// Take a Service's zone from its endpoints where its backend is not known.
     pub place_services: bool,
+    /// What `--cni-dir` says of the bandwidth plugin.
+    pub cni: Chain,
     /// What the kernel room is loaded with.
     pub kernel: kernel::Settings,
     /// All of it by flag, as `/api/config` shows it.
@@ -68,6 +71,7 @@ impl Config {
     /// One line that names the flag, the value and what is accepted.
     pub fn new(args: AgentArgs) -> Result<Self> {
         let node_name = node_name(args.node_name.as_deref())?;
+        let cni = Chain::read(&args.cni_dir);
         Ok(Self {
             by_flag: in_force::by_flag(&args, &node_name),
             cluster: cluster_source(args.cluster_file, args.kubeconfig, &node_name)?,
@@ -98,8 +102,10 @@ impl Config {
                     Attach::Tcx => Some(Mode::Tcx),
                     Attach::Tc => Some(Mode::Tc),
                 },
+                may_add_clsact: cni.may_add_clsact(),
                 pin_dir: Some(args.pin_dir).filter(|path| !path.as_os_str().is_empty()),
             },
+            cni,
         })
     }
 }

@@ -2,7 +2,7 @@
 //! they counted. The only room that talks to bpf and netlink, and the only one with `unsafe`.
 //!
 //! In the order of the data: [`object`] loads, [`links`] follows the veths as they come and go,
-//! [`attach`] puts the programs on them, [`sets`] drains the maps by [`batch`] calls after a
+//! [`attach`] puts the programs on them and keeps them in front of others on their [`hooks`], [`sets`] drains the maps by [`batch`] calls after a
 //! [`grace`] period, [`skipped`] tells what was not counted, [`warnings`] carries the programs'
 //! own log lines. [`preflight`] answers `zonemeter check`.
 
@@ -11,13 +11,16 @@ mod batch;
 mod btf;
 mod conntrack;
 mod grace;
+pub mod hooks;
 pub mod links;
 mod maps;
 pub mod object;
 pub mod pins;
 pub mod preflight;
+pub mod remove;
 pub mod sets;
 pub mod skipped;
+mod syscall;
 #[cfg(test)]
 mod tests;
 pub mod translate;
@@ -28,8 +31,9 @@ use std::{path::PathBuf, time::Instant};
 use anyhow::{Context as _, Result};
 
 use self::{
-    attach::{Attachments, Began, Mode},
+    attach::{Attachments, Counting, Mode, front::Looked},
     conntrack::table::Table,
+    hooks::watch::Disturbed,
     links::Link,
     maps::Written,
     object::Object,
@@ -52,6 +56,9 @@ pub struct Settings {
     pub methods: Methods,
     /// How to attach; `None` takes TCX where the kernel has it.
     pub mode: Option<Mode>,
+    /// False where clsact on a pod's veth keeps the pod from starting: a filter then takes what
+    /// is there.
+    pub may_add_clsact: bool,
     /// Where links and maps are pinned; `None` pins nothing.
     pub pin_dir: Option<PathBuf>,
 }
@@ -71,13 +78,14 @@ impl Kernel {
         let Object {
             programs,
             mode,
+            may_add_clsact,
             maps,
             leftover,
             pins,
         } = object;
         let table = methods.table.then(Table::open).transpose()?;
         Ok(Self {
-            attachments: Attachments::new(programs, mode, pins),
+            attachments: Attachments::new(programs, mode, may_add_clsact, pins)?,
             sets: Sets::new(maps.written, now).context("reading the control map")?,
             leftover,
             skipped: Skipped::new(maps.skipped),
@@ -89,12 +97,27 @@ impl Kernel {
     ///
     /// # Errors
     /// When the interface is gone, or the kernel refuses; the message names both.
-    pub fn attach(&mut self, link: &Link) -> Result<Option<Began>> {
+    pub fn attach(&mut self, link: &Link) -> Result<Option<Counting>> {
         if self.attachments.contains(link.index) {
             return Ok(None);
         }
-        let began = self.attachments.attach(link)?;
-        Ok(Some(began))
+        self.attachments.attach(link).map(Some)
+    }
+
+    /// Looks whether the programs still come first where somebody changed something, and puts
+    /// them in front again.
+    pub fn look(&mut self, disturbed: Disturbed, now: Instant) -> Looked {
+        self.attachments.look(disturbed, now)
+    }
+
+    /// Interfaces on which somebody else came first at the last look.
+    pub fn shadowed(&self) -> u64 {
+        self.attachments.shadowed()
+    }
+
+    /// One line for each interface that is not counted, or not in both directions.
+    pub fn uncounted(&self) -> Vec<String> {
+        self.attachments.uncounted()
     }
 
     /// Stops counting on an interface that is gone. Its last flows come with the next drain,
@@ -114,7 +137,7 @@ impl Kernel {
     ///
     /// # Errors
     /// When pinned links cannot be removed.
-    pub fn forget_all_but(&self, present: &[u32]) -> Result<()> {
+    pub fn forget_all_but(&mut self, present: &[u32]) -> Result<()> {
         self.attachments.forget_all_but(present)
     }
 

@@ -8,7 +8,7 @@ use zonemeter::{
     args::{AgentArgs, Cli, Command, complaint},
     check, client,
     config::Config,
-    explain, logging, networks, top,
+    explain, logging, networks, remove, top,
 };
 
 fn main() -> ExitCode {
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Command::Top(args) => complaint::ended(client::run(top::run(&args))),
         Command::Explain(args) => complaint::ended(client::run(explain::run(&args))),
         Command::Check(args) => check::run(*args),
+        Command::Remove(args) => complaint::input(remove::run(&args)),
         Command::Networks(args) => complaint::input(networks::run(&args)),
     }
 }

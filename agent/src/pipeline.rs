@@ -13,12 +13,15 @@ use tokio::{
     time::{Interval, MissedTickBehavior},
 };
 
+mod hooks;
+
 use crate::{
     account::{Account, Networks},
     expose::{SelfMetrics, debug::Question, self_metrics::AttachMode},
     kernel::{
         Kernel,
-        attach::{Began, Mode},
+        attach::{Began, Counting, Mode},
+        hooks::watch::Watch,
         links::{Link, LinkEvent, Links},
     },
     model::{
@@ -39,6 +42,8 @@ pub struct Pipeline {
     pub kernel: Kernel,
     /// Says which veths there are.
     pub links: Links,
+    /// Says when somebody may have changed something on their hooks.
+    pub hooks: Watch,
     /// Names and adds up.
     pub account: Account,
     /// What the cluster feed says.
@@ -55,6 +60,8 @@ pub struct Pipeline {
     pub metrics: SelfMetrics,
     /// Met once every veth that was there at the start has been tried and one drain is through.
     pub counting: Guard,
+    /// Lost while there are interfaces that are not counted, or not in both directions.
+    pub all_counted: Guard,
     /// Beats with every drain.
     pub pulse: Pulse,
 }
@@ -90,6 +97,7 @@ impl Pipeline {
             biased;
             _ = stop.changed() => return Ok(false),
             event = self.links.next() => self.follow(event?).await,
+            disturbed = self.hooks.next() => self.look(disturbed?),
             _ = ticks.tick() => self.drain(),
             Ok(()) = self.networks.changed() => {
                 let networks = self.networks.borrow_and_update().clone();
@@ -163,8 +171,10 @@ impl Pipeline {
     async fn attach(&mut self, link: Link) {
         match self.kernel.attach(&link) {
             Ok(None) => {}
-            Ok(Some(began)) => {
-                let interface = self.interface(&link, began).await;
+            Ok(Some(counting)) => {
+                let began = counting.began;
+                self.show_lack(&counting);
+                let interface = self.interface(&link, counting).await;
                 tracing::info!(
                     interface = &*link.name,
                     index = link.index,
@@ -177,15 +187,15 @@ impl Pipeline {
             // Gone again before it was attached to: there is nothing to count.
             Err(_) if self.links.one(link.index).await.is_none() => {}
             Err(error) => {
-                self.metrics.attach_failed();
+                self.metrics.attach_failed(1);
                 tracing::error!(interface = &*link.name, "not counted: {error:#}");
             }
         }
     }
 
     /// What it carried is read once more after attaching: it may carry traffic meanwhile.
-    async fn interface(&self, link: &Link, began: Began) -> Interface {
-        let before_attach = match began {
+    async fn interface(&self, link: &Link, counting: Counting) -> Interface {
+        let before_attach = match counting.began {
             Began::Before => [Count::ZERO; 2],
             Began::Now => {
                 let fresh = self.links.one(link.index).await;
@@ -196,6 +206,7 @@ impl Pipeline {
             index: link.index,
             name: link.name.clone(),
             before_attach,
+            lacks: counting.lacks.map(Arc::from),
         }
     }
 
@@ -206,6 +217,7 @@ impl Pipeline {
         };
         self.metrics
             .set_interfaces(mode, self.kernel.interfaces().len() as u64);
+        self.show_hooks();
     }
 
     /// A drain that an earlier process had begun and not brought to its end; the first one of

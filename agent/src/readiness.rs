@@ -27,9 +27,10 @@ use crate::expose::{Health, Verdict};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Need {
     name: &'static str,
-    /// What to say until something is known.
+    /// What to say until something is known; empty where it is there from the start.
     missing: &'static str,
     always: bool,
+    decides: bool,
 }
 
 impl Need {
@@ -39,6 +40,7 @@ impl Need {
             name,
             missing,
             always: false,
+            decides: true,
         }
     }
 
@@ -48,6 +50,18 @@ impl Need {
             name,
             missing,
             always: true,
+            decides: true,
+        }
+    }
+
+    /// There from the start. Its loss is shown and never makes the agent unready: what it stands
+    /// for lacks in part, and another process in this one's place would lack it too.
+    pub const fn shown(name: &'static str) -> Self {
+        Self {
+            name,
+            missing: "",
+            always: false,
+            decides: false,
         }
     }
 }
@@ -153,18 +167,19 @@ impl Board {
     fn new(needs: &[Need], now: Instant) -> Self {
         let entry = |need: &Need| Entry {
             need: *need,
-            missing: Some((need.missing.to_owned(), now)),
+            missing: need.decides.then(|| (need.missing.to_owned(), now)),
         };
         Self {
             guards: needs.iter().map(entry).collect(),
-            started: needs.is_empty(),
+            started: needs.iter().all(|need| !need.decides),
             loops: BTreeMap::new(),
         }
     }
 
     fn met(&mut self, index: usize) {
         self.guards[index].missing = None;
-        self.started |= self.guards.iter().all(|entry| entry.missing.is_none());
+        let there = |entry: &Entry| entry.missing.is_none() || !entry.need.decides;
+        self.started |= self.guards.iter().all(there);
     }
 
     /// A new reason does not change since when it is missing.
@@ -188,7 +203,7 @@ impl Board {
         let mut lines = String::new();
         let mut ok = true;
         for (need, why, since) in self.guards.iter().filter_map(Entry::absence) {
-            ok &= self.started && !need.always;
+            ok &= !need.decides || self.started && !need.always;
             let seconds = now.saturating_duration_since(since).as_secs();
             // Writing to a String cannot fail.
             let _ = writeln!(lines, "{}: {} (for {seconds} s)", need.name, one_line(why));
@@ -320,6 +335,21 @@ mod tests {
         assert!(!board.ready(start).ok);
         board.met(COUNTING);
         assert!(board.ready(start).ok);
+    }
+
+    #[test]
+    fn what_is_only_shown_keeps_nobody_from_being_ready() {
+        let start = Instant::now();
+        let mut board = Board::new(&[NEEDS[0], Need::shown("interfaces")], start);
+        board.missing(1, "eni1: barred".to_owned(), start);
+        board.met(CLUSTER);
+        let ready = Verdict {
+            ok: true,
+            text: "ready\ninterfaces: eni1: barred (for 0 s)\n".to_owned(),
+        };
+        assert_eq!(board.ready(start), ready);
+        board.met(1);
+        assert_eq!(board.ready(start).text, "ready\n");
     }
 
     #[test]

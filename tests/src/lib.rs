@@ -25,6 +25,7 @@ pub mod address;
 mod agent;
 mod cluster_file;
 pub mod go_tools;
+pub mod foreign;
 mod http;
 mod interface;
 pub mod interrupt;

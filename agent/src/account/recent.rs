@@ -111,5 +111,6 @@ fn row((interface, pod): (&Interface, Option<&Name>)) -> RecentInterface {
         pod: pod.cloned(),
         seen: [Count::ZERO; 2],
         before_attach: interface.before_attach,
+        lacks: interface.lacks.clone(),
     }
 }

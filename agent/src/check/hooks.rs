@@ -34,27 +34,27 @@ pub(super) async fn on_interfaces(names: Names, mode: Option<Mode>) -> Vec<Requi
         ),
         false => found,
     };
-    vec![found, others(&links, mode.unwrap_or(Mode::Tc)).await]
+    vec![found, others(&links, mode.unwrap_or(Mode::Tc))]
 }
 
 async fn list(names: Names) -> Result<Vec<Link>> {
     Links::subscribe(names)?.list().await
 }
 
-async fn others(links: &[Link], mode: Mode) -> Requirement {
+fn others(links: &[Link], mode: Mode) -> Requirement {
     let needed = "nobody who decides over packets before they are counted";
-    match survey(links, mode).await {
+    match survey(links, mode) {
         Ok(hooks) => judge(&hooks, mode, needed),
         Err(error) => Requirement::ok("others on the hooks", format!("{error:#}"), needed)
             .but("try again: an interface may have gone meanwhile"),
     }
 }
 
-async fn survey(links: &[Link], mode: Mode) -> Result<Vec<Hooks>> {
-    let surveyor = Surveyor::new(mode)?;
+fn survey(links: &[Link], mode: Mode) -> Result<Vec<Hooks>> {
+    let mut surveyor = Surveyor::new(mode)?;
     let mut all = Vec::with_capacity(links.len());
     for link in links {
-        all.push(surveyor.hooks(link.index, &link.name).await?);
+        all.push(surveyor.hooks(link.index, &link.name)?);
     }
     Ok(all)
 }
@@ -69,12 +69,15 @@ fn judge(hooks: &[Hooks], mode: Mode, needed: &str) -> Requirement {
     let found = Requirement::ok("others on the hooks", described(hooks), needed);
     if mode == Mode::Tc && barred > 0 {
         return found.but(format!(
-            "{barred} interfaces have an ingress qdisc, beside which clsact cannot be: they are \
-             not counted without TCX (Linux 6.6)"
+            "{barred} interfaces have an ingress qdisc, beside which clsact cannot be: what goes \
+             to their pods is not counted without TCX (Linux 6.6)"
         ));
     }
     if ahead {
-        return found.but("a filter of a lower priority number runs first and may hide packets");
+        return found.but(
+            "a TCX program, or a filter of a lower priority number, runs first and may hide \
+             packets: give --attach auto where the kernel has TCX (Linux 6.6)",
+        );
     }
     match unknown {
         Some(unknown) => found.but(format!("{unknown}: what is there is not all shown")),

@@ -157,6 +157,8 @@ catalogue! {
         "Interfaces of pods that are counted now, by the way the programs are attached";
     SHADOWED = Stable Gauge "zonemeter_shadowed_interfaces" []
         "Interfaces of pods where another program may take packets before they are counted";
+    MOVES = Stable Counter "zonemeter_moves_to_front_total" []
+        "Times that a program was put in front again after another one had come first, or after it had been taken away";
     ATTACH_FAILURES = Stable Counter "zonemeter_attach_failures_total" []
         "Failed attempts to attach to an interface of a pod";
     SKIPPED_PACKETS = Stable Counter "zonemeter_skipped_packets_total" ["reason"]

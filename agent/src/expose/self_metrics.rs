@@ -89,6 +89,7 @@ struct Numbers {
     last_drain: SecondsGauge,
     interfaces: Labelled<Gauge>,
     shadowed: Gauge,
+    moves: Counter,
     attach_failures: Counter,
     skipped_packets: Labelled<Counter>,
     skipped_bytes: Labelled<Counter>,
@@ -144,9 +145,14 @@ impl SelfMetrics {
         self.numbers.shadowed.set(interfaces);
     }
 
-    /// An attempt to attach failed.
-    pub fn attach_failed(&self) {
-        self.numbers.attach_failures.inc();
+    /// Programs were put in front again.
+    pub fn moved_to_front(&self, programs: u64) {
+        self.numbers.moves.inc_by(programs);
+    }
+
+    /// Attempts to attach failed.
+    pub fn attach_failed(&self, attempts: u64) {
+        self.numbers.attach_failures.inc_by(attempts);
     }
 
     /// What the kernel has skipped for this reason so far: a total, not a difference. Bytes are
@@ -217,6 +223,7 @@ impl Default for Numbers {
             last_drain: SecondsGauge::default(),
             interfaces: Labelled::new(&metric::INTERFACES, AttachMode::ALL.map(AttachMode::name)),
             shadowed: Gauge::default(),
+            moves: Counter::default(),
             attach_failures: Counter::default(),
             skipped_packets: Labelled::new(&metric::SKIPPED_PACKETS, reasons),
             skipped_bytes: Labelled::new(&metric::SKIPPED_BYTES, reasons),
@@ -247,6 +254,7 @@ impl Numbers {
         register(&mut registry, &metric::LAST_DRAIN, numbers.last_drain);
         register(&mut registry, &metric::INTERFACES, numbers.interfaces);
         register(&mut registry, &metric::SHADOWED, numbers.shadowed);
+        register(&mut registry, &metric::MOVES, numbers.moves);
         register(
             &mut registry,
             &metric::ATTACH_FAILURES,

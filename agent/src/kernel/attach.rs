@@ -1,12 +1,14 @@
 //! Puts the programs on the host-side veths.
 //!
 //! With TCX, at the head of the chain ([`tcx`]); with clsact, at the priority and protocol of the
-//! AWS network policy agent but under another handle ([`tc`]).
+//! AWS network policy agent but under another handle ([`tc`]). [`front`] keeps them there.
 
+pub mod front;
 pub(super) mod tc;
 mod tcx;
+mod tries;
 
-use std::{collections::BTreeMap, mem, sync::Arc};
+use std::{collections::BTreeMap, mem, sync::Arc, time::Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya::{
@@ -14,7 +16,13 @@ use aya::{
     util::KernelVersion,
 };
 
-use super::{links::Link, object::Programs, pins::Pins};
+use self::tries::Tries;
+use super::{
+    hooks::{netlink::Route, qdisc::Qdisc},
+    links::Link,
+    object::Programs,
+    pins::Pins,
+};
 use crate::model::traffic::Direction;
 
 /// First kernel with TCX links.
@@ -69,8 +77,31 @@ impl Mode {
 pub(super) struct Attachments {
     programs: Programs,
     mode: Mode,
+    has_tcx: bool,
+    may_add_clsact: bool,
     pins: Option<Arc<Pins>>,
-    links: BTreeMap<u32, [SchedClassifierLink; 2]>,
+    route: Route,
+    attached: BTreeMap<u32, Attached>,
+    /// Interfaces that are not counted at all, and why.
+    failed: BTreeMap<u32, String>,
+}
+
+/// An interface with our programs on it.
+struct Attached {
+    link: Link,
+    /// By [`Direction`] code.
+    hooks: [Hook; 2],
+}
+
+/// Our program on one hook.
+struct Hook {
+    /// `None` where the hook is barred, and for the moment in which it moves.
+    program: Option<SchedClassifierLink>,
+    /// Our program cannot be there.
+    barred: bool,
+    /// Who runs first, as it was when last looked at.
+    ahead: Option<String>,
+    tries: Tries,
 }
 
 /// How counting on an interface began.
@@ -82,14 +113,47 @@ pub enum Began {
     Before,
 }
 
+/// What came of attaching.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counting {
+    /// Since when.
+    pub began: Began,
+    /// One line for a direction that cannot be counted.
+    pub lacks: Option<String>,
+}
+
+/// What filters can hang on, on an interface as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    Both,
+    FromPod,
+}
+
+impl Room {
+    fn bars(self, direction: Direction) -> bool {
+        self == Self::FromPod && direction == Direction::Receive
+    }
+}
+
 impl Attachments {
-    pub(super) fn new(programs: Programs, mode: Mode, pins: Option<Arc<Pins>>) -> Self {
-        Self {
+    /// # Errors
+    /// When there is no netlink socket, or the kernel does not tell its version.
+    pub(super) fn new(
+        programs: Programs,
+        mode: Mode,
+        may_add_clsact: bool,
+        pins: Option<Arc<Pins>>,
+    ) -> Result<Self> {
+        Ok(Self {
             programs,
             mode,
+            has_tcx: Mode::best()? == Mode::Tcx,
+            may_add_clsact,
             pins,
-            links: BTreeMap::new(),
-        }
+            route: Route::open().context("asking for filters (rtnetlink)")?,
+            attached: BTreeMap::new(),
+            failed: BTreeMap::new(),
+        })
     }
 
     pub(super) fn mode(&self) -> Mode {
@@ -97,11 +161,17 @@ impl Attachments {
     }
 
     pub(super) fn contains(&self, index: u32) -> bool {
-        self.links.contains_key(&index)
+        self.attached.contains_key(&index)
     }
 
     pub(super) fn indices(&self) -> Vec<u32> {
-        self.links.keys().copied().collect()
+        self.attached.keys().copied().collect()
+    }
+
+    /// One line for each interface that is not counted, or not in both directions.
+    pub(super) fn uncounted(&self) -> Vec<String> {
+        let in_part = self.attached.values().filter_map(Attached::lacks);
+        self.failed.values().cloned().chain(in_part).collect()
     }
 
     /// Runs a program once on a crafted frame and returns its verdict.
@@ -125,16 +195,57 @@ impl Attachments {
             .return_value as i32)
     }
 
-    /// Attaches both programs, or none.
-    pub(super) fn attach(&mut self, link: &Link) -> Result<Began> {
+    /// Attaches both programs, or none; the one from the pod where the other is barred.
+    pub(super) fn attach(&mut self, link: &Link) -> Result<Counting> {
+        let attached = self.try_attach(link);
+        match &attached {
+            Ok(_) => self.failed.remove(&link.index),
+            Err(error) => self.failed.insert(link.index, format!("{error:#}")),
+        };
+        attached
+    }
+
+    fn try_attach(&mut self, link: &Link) -> Result<Counting> {
         self.clear_other_mode(link)?;
-        if self.mode == Mode::Tc {
-            tc::add_clsact(&link.name)?;
+        let room = self.prepare(link)?;
+        let mut began = Began::Now;
+        let mut on = |direction| -> Result<Hook> {
+            let barred = room.bars(direction);
+            let program = match barred {
+                true => None,
+                false => {
+                    let (program, adopted) = self.attach_one(link, direction)?;
+                    if adopted {
+                        began = Began::Before;
+                    }
+                    Some(program)
+                }
+            };
+            Ok(Hook {
+                program,
+                barred,
+                ahead: None,
+                tries: Tries::new(Instant::now()),
+            })
+        };
+        let attached = Attached {
+            hooks: [on(Direction::ALL[0])?, on(Direction::ALL[1])?],
+            link: link.clone(),
+        };
+        let lacks = attached.lacks();
+        self.attached.insert(link.index, attached);
+        Ok(Counting { began, lacks })
+    }
+
+    /// Gives filters something to hang on.
+    fn prepare(&mut self, link: &Link) -> Result<Room> {
+        match self.mode {
+            Mode::Tcx => Ok(Room::Both),
+            Mode::Tc => match tc::prepare(&mut self.route, link, self.may_add_clsact)? {
+                Qdisc::Clsact => Ok(Room::Both),
+                Qdisc::Ingress => Ok(Room::FromPod),
+            },
         }
-        let (transmit, adopted) = self.attach_one(link, Direction::Transmit)?;
-        let (receive, _) = self.attach_one(link, Direction::Receive)?;
-        self.links.insert(link.index, [transmit, receive]);
-        Ok(if adopted { Began::Before } else { Began::Now })
     }
 
     /// An earlier process may have counted here in the other mode: both at once would count
@@ -174,7 +285,8 @@ impl Attachments {
     /// False when nothing was attached there. The kernel has dropped the programs together with
     /// the interface, so that letting go of them cannot fail in a way that matters.
     pub(super) fn detach(&mut self, index: u32) -> Result<bool> {
-        let attached = self.links.remove(&index).is_some();
+        self.failed.remove(&index);
+        let attached = self.attached.remove(&index).is_some();
         if let Some(pins) = self.pins.as_ref().filter(|_| attached) {
             pins.unlink(index)?;
         }
@@ -182,7 +294,8 @@ impl Attachments {
     }
 
     /// Removes pinned links of interfaces that went while no agent ran.
-    pub(super) fn forget_all_but(&self, present: &[u32]) -> Result<()> {
+    pub(super) fn forget_all_but(&mut self, present: &[u32]) -> Result<()> {
+        self.failed.retain(|index, _| present.contains(index));
         let Some(pins) = &self.pins else {
             return Ok(());
         };
@@ -192,19 +305,43 @@ impl Attachments {
     }
 }
 
+impl Attached {
+    /// The direction that is not counted, and why.
+    fn lacks(&self) -> Option<String> {
+        let without = |direction: &Direction| self.hooks[*direction as usize].program.is_none();
+        let direction = Direction::ALL.into_iter().find(without)?;
+        let place = hook(direction);
+        Some(match self.hooks[direction as usize].barred {
+            true => barred_by_ingress(&self.link, place),
+            false => format!(
+                "{} ({place:?}): the program was taken away and could not be put there again",
+                self.link.name
+            ),
+        })
+    }
+}
+
+fn barred_by_ingress(link: &Link, hook: TcAttachType) -> String {
+    format!(
+        "{} ({hook:?}): its ingress qdisc bars clsact: to be counted there it takes TCX (Linux 6.6)",
+        link.name
+    )
+}
+
 /// With a pin directory, counting goes on without a process; otherwise dropping removes it.
 impl Drop for Attachments {
     fn drop(&mut self) {
         if self.pins.is_some() {
-            mem::take(&mut self.links)
+            mem::take(&mut self.attached)
                 .into_values()
-                .flatten()
+                .flat_map(|attached| attached.hooks)
+                .filter_map(|hook| hook.program)
                 .for_each(mem::forget);
         }
     }
 }
 
-fn hook(direction: Direction) -> TcAttachType {
+pub(super) fn hook(direction: Direction) -> TcAttachType {
     match direction {
         Direction::Transmit => TcAttachType::Ingress,
         Direction::Receive => TcAttachType::Egress,

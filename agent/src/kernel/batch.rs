@@ -4,12 +4,14 @@
 use std::{
     io,
     marker::PhantomData,
-    mem::{size_of, zeroed},
+    mem::size_of,
     os::fd::{AsFd as _, AsRawFd as _},
 };
 
 use aya::{Pod, maps::MapData};
 use aya_obj::generated::{bpf_attr, bpf_cmd};
+
+use super::syscall;
 
 /// Bytes of values asked for in one call, so that a node with many CPUs needs no large buffer.
 const VALUE_BYTES: usize = 1 << 20;
@@ -83,8 +85,7 @@ impl<K: Pod, V: Pod> BatchMap<K, V> {
     }
 
     fn attr(&self, count: usize) -> bpf_attr {
-        // SAFETY: `bpf_attr` is a union of integers; all zeroes is a value of every member.
-        let mut attr: bpf_attr = unsafe { zeroed() };
+        let mut attr = syscall::attr();
         attr.batch.map_fd = self.data.fd().as_fd().as_raw_fd() as u32;
         attr.batch.count = count as u32;
         attr
@@ -125,22 +126,9 @@ impl<K: Pod, V: Pod> Chunk<K, V> {
 
 /// One bpf call; returns how many entries it handled even where it failed.
 fn call(command: bpf_cmd, attr: &mut bpf_attr) -> (usize, io::Result<()>) {
-    let pointer: *mut bpf_attr = attr;
-    // SAFETY: `attr` lives through the call and its pointers lead to buffers that are as long as
-    // `count` says.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            command as libc::c_long,
-            pointer,
-            size_of::<bpf_attr>(),
-        )
-    };
-    let error = io::Error::last_os_error();
+    // SAFETY: the pointers lead to buffers that are as long as `count` says.
+    let result = unsafe { syscall::bpf(command, attr) };
     // SAFETY: the member that the command was given and answered in.
     let count = unsafe { attr.batch.count } as usize;
-    match result {
-        0 => (count, Ok(())),
-        _ => (count, Err(error)),
-    }
+    (count, result.map(|_| ()))
 }

@@ -26,6 +26,7 @@ static BYTES: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/zon
 pub struct Object {
     pub(super) programs: Programs,
     pub(super) mode: Mode,
+    pub(super) may_add_clsact: bool,
     pub(super) maps: Maps,
     /// Maps of an earlier process that no longer fit, to be drained once nothing writes to them.
     pub(super) leftover: Option<Written>,
@@ -80,6 +81,7 @@ fn load_bytes(
     let object = Object {
         programs,
         mode,
+        may_add_clsact: settings.may_add_clsact,
         maps,
         leftover,
         pins,
@@ -118,6 +120,11 @@ impl Programs {
     /// The program that counts in this direction.
     pub(super) fn get(&mut self, direction: Direction) -> Result<&mut SchedClassifier> {
         program(&mut self.0, direction)
+    }
+
+    /// The number by which the kernel lists it.
+    pub(super) fn id(&mut self, direction: Direction) -> Result<u32> {
+        Ok(self.get(direction)?.info()?.id())
     }
 }
 

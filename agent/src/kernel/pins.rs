@@ -32,6 +32,15 @@ pub struct Pins {
     _lock: File,
 }
 
+/// What was pinned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pinned {
+    /// Links of programs.
+    pub links: usize,
+    /// Maps.
+    pub maps: usize,
+}
+
 /// The directory is in use.
 #[derive(Debug)]
 pub struct InUse;
@@ -128,31 +137,55 @@ impl Pins {
     /// Links that programs of another layout left. They count into maps that this agent cannot
     /// read, so it takes their place; what they counted and nobody drained is lost, and said.
     pub(super) fn remove_other_layouts(&self) -> Result<()> {
-        let own = layout_folder();
-        for entry in fs::read_dir(&self.root).with_context(|| refusal(&self.root))? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if name
-                .to_str()
-                .is_some_and(|name| name != own && name.starts_with('v'))
-            {
-                tracing::warn!(
-                    layout = ?name,
-                    "removing the programs of another version: what they counted since their \
-                     agent's last drain is lost"
-                );
-                fs::remove_dir_all(entry.path()).with_context(|| refusal(&entry.path()))?;
-            }
+        let others = self.layouts()?.into_iter();
+        for (folder, layout) in others.filter(|(_, layout)| *layout != names::LAYOUT) {
+            let version = match layout > names::LAYOUT {
+                true => "a newer version (this is a downgrade)",
+                false => "an older version",
+            };
+            tracing::warn!(
+                layout,
+                own = names::LAYOUT,
+                "removing the programs of {version}: what they counted since their agent's last \
+                 drain is lost"
+            );
+            fs::remove_dir_all(&folder).with_context(|| refusal(&folder))?;
         }
         Ok(())
     }
 
-    /// Removes everything: programs stop running, and what was not drained is gone.
+    /// Removes everything that agents pinned, of every layout: programs of links stop running,
+    /// and what was not drained is gone. The directory itself goes unless somebody else keeps
+    /// something there.
     ///
     /// # Errors
     /// When a file cannot be removed.
-    pub fn remove(self) -> Result<()> {
-        fs::remove_dir_all(&self.root).with_context(|| refusal(&self.root))
+    pub fn remove(self) -> Result<Pinned> {
+        let mut pinned = Pinned::default();
+        for (folder, _) in self.layouts()? {
+            pinned.links += entries(&folder.join("links"));
+            pinned.maps += entries(&folder.join("maps"));
+            fs::remove_dir_all(&folder).with_context(|| refusal(&folder))?;
+        }
+        match fs::remove_dir(&self.root) {
+            Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => {
+                Err(error).with_context(|| refusal(&self.root))
+            }
+            Ok(()) | Err(_) => Ok(pinned),
+        }
+    }
+
+    /// The folders of layouts, and their numbers.
+    fn layouts(&self) -> Result<Vec<(PathBuf, u32)>> {
+        let mut layouts = Vec::new();
+        for entry in fs::read_dir(&self.root).with_context(|| refusal(&self.root))? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let layout = name.to_str().and_then(|name| name.strip_prefix('v'));
+            let layout: Option<u32> = layout.and_then(|number| number.parse().ok());
+            layouts.extend(layout.map(|layout| (entry.path(), layout)));
+        }
+        Ok(layouts)
     }
 
     fn folder(&self, name: &str) -> PathBuf {
@@ -185,6 +218,10 @@ pub(super) fn is_flow_map(name: &str) -> bool {
         names::MAP_TRACKED6,
     ];
     flows.as_flattened().contains(&name)
+}
+
+fn entries(folder: &Path) -> usize {
+    fs::read_dir(folder).map_or(0, Iterator::count)
 }
 
 fn refusal(path: &Path) -> String {

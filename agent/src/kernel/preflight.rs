@@ -4,19 +4,16 @@ use std::{io, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use aya::programs::{ProgramError, SchedClassifier, TcAttachType};
-use futures::TryStreamExt as _;
-use netlink_packet_route::tc::{
-    TcAttribute, TcFilterBpfOption, TcHandle, TcHeader, TcMessage, TcOption,
-};
-use rtnetlink::Handle;
 
 use super::{
-    attach::{
-        Mode,
-        tc::{HANDLE, PRIORITY},
-    },
+    attach::{Mode, tc::PRIORITY},
     conntrack::offsets,
     grace,
+    hooks::{
+        filter::{self, Filter},
+        netlink::Route,
+        qdisc::{self, Qdisc},
+    },
 };
 use crate::model::traffic::Direction;
 
@@ -61,25 +58,21 @@ pub struct Hooks {
 
 /// Asks for the hooks of one interface after another.
 pub struct Surveyor {
-    handle: Handle,
+    route: Route,
     mode: Mode,
     has_tcx: bool,
-    connection: tokio::task::JoinHandle<()>,
 }
 
 impl Surveyor {
-    /// Opens a netlink socket. Needs a tokio runtime.
+    /// Opens a netlink socket.
     ///
     /// # Errors
     /// When there is no socket, or the kernel does not tell its version.
     pub fn new(mode: Mode) -> Result<Self> {
-        let (connection, handle, _) =
-            rtnetlink::new_connection().context("asking for filters (rtnetlink)")?;
         Ok(Self {
-            handle,
+            route: Route::open().context("asking for filters (rtnetlink)")?,
             mode,
             has_tcx: Mode::best()? == Mode::Tcx,
-            connection: tokio::spawn(connection),
         })
     }
 
@@ -87,59 +80,45 @@ impl Surveyor {
     ///
     /// # Errors
     /// When the kernel does not answer, for an interface that is gone.
-    pub async fn hooks(&self, index: u32, name: &Arc<str>) -> Result<Hooks> {
+    pub fn hooks(&mut self, index: u32, name: &Arc<str>) -> Result<Hooks> {
+        let qdisc = qdisc::of(&mut self.route, index);
+        let qdisc = qdisc.with_context(|| format!("reading the qdisc of {name}"))?;
         let mut hooks = Hooks {
-            ingress_qdisc: self.has_ingress_qdisc(index).await?,
+            ingress_qdisc: qdisc == Some(Qdisc::Ingress),
             ..Hooks::default()
         };
         for direction in Direction::ALL {
             if self.has_tcx {
-                tcx(name, direction, &mut hooks)?;
+                tcx(name, direction, self.mode, &mut hooks)?;
             }
-            let filters = self.filters(index, direction).await;
+            // The kernel would list those from the pod once more.
+            if direction == Direction::Receive && hooks.ingress_qdisc {
+                continue;
+            }
+            let filters = filter::list(&mut self.route, index, direction);
             let filters = filters.with_context(|| format!("reading the filters of {name}"))?;
-            let own = |filter: &&Filter| {
-                filter.priority == PRIORITY && filter.handle == u32::from(HANDLE)
-            };
-            hooks.neighbours.extend(
-                filters
-                    .iter()
-                    .filter(|filter| !own(filter))
-                    .map(|filter| filter.neighbour(direction, self.mode)),
-            );
+            let others = filters.iter().filter(|filter| !filter.own);
+            hooks
+                .neighbours
+                .extend(others.map(|filter| neighbour(filter, direction, self.mode)));
         }
         hooks.neighbours.sort();
         Ok(hooks)
     }
+}
 
-    async fn has_ingress_qdisc(&self, index: u32) -> Result<bool> {
-        let request = self.handle.qdisc().get().index(index as i32).ingress();
-        let all: Vec<TcMessage> = request.execute().try_collect().await?;
-        let is = |message: &TcMessage| {
-            message.header.index == index as i32 && kind(message) == Some("ingress")
-        };
-        Ok(all.iter().any(is))
-    }
-
-    async fn filters(&self, index: u32, direction: Direction) -> Result<Vec<Filter>> {
-        let request = self.handle.traffic_filter(index as i32).get();
-        let request = match direction {
-            Direction::Transmit => request.ingress(),
-            Direction::Receive => request.egress(),
-        };
-        let all: Vec<TcMessage> = request.execute().try_collect().await?;
-        Ok(all.iter().filter_map(Filter::read).collect())
+/// In its own priority this agent's filter is put in front; one of a lower number is before.
+fn neighbour(filter: &Filter, direction: Direction, mode: Mode) -> Neighbour {
+    Neighbour {
+        direction,
+        what: filter.what.clone(),
+        ahead: mode == Mode::Tc && filter.priority < PRIORITY,
     }
 }
 
-impl Drop for Surveyor {
-    fn drop(&mut self) {
-        self.connection.abort();
-    }
-}
-
-/// TCX programs run in the order of the list; this agent puts itself first.
-fn tcx(name: &str, direction: Direction, hooks: &mut Hooks) -> Result<()> {
+/// TCX programs run in the order of the list, in which this agent puts itself first, and before
+/// every filter of clsact.
+fn tcx(name: &str, direction: Direction, mode: Mode, hooks: &mut Hooks) -> Result<()> {
     let hook = match direction {
         Direction::Transmit => TcAttachType::Ingress,
         Direction::Receive => TcAttachType::Egress,
@@ -153,7 +132,7 @@ fn tcx(name: &str, direction: Direction, hooks: &mut Hooks) -> Result<()> {
             hooks.neighbours.extend(others.map(|name| Neighbour {
                 direction,
                 what: format!("tcx {name}"),
-                ahead: false,
+                ahead: mode == Mode::Tc,
             }));
             Ok(())
         }
@@ -174,67 +153,4 @@ fn is_not_permitted(error: &ProgramError) -> bool {
         cause = error.source();
     }
     false
-}
-
-/// A filter of clsact.
-struct Filter {
-    priority: u16,
-    handle: u32,
-    what: String,
-}
-
-impl Filter {
-    /// `None` for the head of a list of filters, which has no handle.
-    fn read(message: &TcMessage) -> Option<Self> {
-        let TcHeader {
-            handle: TcHandle { major, minor },
-            info,
-            ..
-        } = message.header;
-        let handle = u32::from(major) << 16 | u32::from(minor);
-        // TC_H_MAJ of tcm_info is the priority (include/uapi/linux/rtnetlink.h, struct tcmsg).
-        let priority = (info >> 16) as u16;
-        let named = program(message)
-            .map(|name| format!(" {name}"))
-            .unwrap_or_default();
-        let kind = kind(message).unwrap_or("?");
-        (handle != 0).then(|| Self {
-            priority,
-            handle,
-            what: format!("tc {kind}{named}, priority {priority}, handle {handle:#x}"),
-        })
-    }
-
-    /// In its own priority this agent's filter is put in front; one of a lower number is before.
-    fn neighbour(&self, direction: Direction, mode: Mode) -> Neighbour {
-        Neighbour {
-            direction,
-            what: self.what.clone(),
-            ahead: mode == Mode::Tc && self.priority < PRIORITY,
-        }
-    }
-}
-
-fn kind(message: &TcMessage) -> Option<&str> {
-    message.attributes.iter().find_map(|attribute| {
-        let TcAttribute::Kind(kind) = attribute else {
-            return None;
-        };
-        Some(kind.as_str())
-    })
-}
-
-fn program(message: &TcMessage) -> Option<&str> {
-    let options = message.attributes.iter().filter_map(|attribute| {
-        let TcAttribute::Options(options) = attribute else {
-            return None;
-        };
-        Some(options)
-    });
-    options.flatten().find_map(|option| {
-        let TcOption::Bpf(TcFilterBpfOption::ProgName(name)) = option else {
-            return None;
-        };
-        Some(name.as_str())
-    })
 }

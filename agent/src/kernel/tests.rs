@@ -43,6 +43,7 @@ impl Bench {
                 table: true,
             },
             mode: None,
+            may_add_clsact: true,
             pin_dir: None,
         };
         adjust(&mut settings);

@@ -99,6 +99,8 @@ pub struct RecentInterface {
     pub seen: [Count; 2],
     /// What it carried before counting began, by [`Direction`] code.
     pub before_attach: [Count; 2],
+    /// One line for a direction that cannot be counted.
+    pub lacks: Option<Arc<str>>,
 }
 
 /// Why an address gets its scope, seen from this node.

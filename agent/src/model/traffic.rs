@@ -117,4 +117,6 @@ pub struct Interface {
     /// What it carried before counting began, by [`Direction`] code, by its own counters (so
     /// super-packets count as one, 14 bytes of Ethernet header taken off each).
     pub before_attach: [Count; 2],
+    /// One line for a direction that cannot be counted.
+    pub lacks: Option<Arc<str>>,
 }

@@ -312,6 +312,7 @@ fn before_attach_counts_once() {
             index,
             name: "veth".into(),
             before_attach,
+            lacks: None,
         };
         scenario
             .account

@@ -84,6 +84,7 @@ impl Scenario {
             index,
             name: name.into(),
             before_attach: [Count::ZERO; 2],
+            lacks: None,
         };
         let now = self.instant();
         self.account

@@ -172,6 +172,8 @@ pub struct Interface {
     pub transmit_before_attach: Total,
     /// To the pod, before counting began.
     pub receive_before_attach: Total,
+    /// The direction that cannot be counted, and why; null where both are.
+    pub lacks: Option<String>,
 }
 
 /// `/api/explain`

@@ -50,5 +50,6 @@ fn row(interface: &RecentInterface, recent: &Recent) -> Interface {
         receive,
         transmit_before_attach,
         receive_before_attach,
+        lacks: interface.lacks.as_deref().map(str::to_owned),
     }
 }

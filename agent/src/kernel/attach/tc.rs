@@ -3,13 +3,17 @@
 //! They outlive the process by themselves. A filter that an earlier process left is replaced in
 //! place, never doubled.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use aya::programs::{
     ProgramError, SchedClassifier, TcAttachType,
     tc::{NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle, qdisc_add_clsact},
 };
 
 use super::Link;
+use crate::kernel::hooks::{
+    netlink::Route,
+    qdisc::{self, Qdisc},
+};
 
 /// The AWS network policy agent's own priority: a filter before or after it would hide one of
 /// the two from the other.
@@ -39,7 +43,7 @@ pub(super) fn attach(
 }
 
 /// Removes a filter that a process in the other mode must not leave behind.
-pub(super) fn remove(link: &Link, hook: TcAttachType) -> Result<()> {
+pub(in crate::kernel) fn remove(link: &Link, hook: TcAttachType) -> Result<()> {
     drop(ours(link, hook)?);
     Ok(())
 }
@@ -51,8 +55,29 @@ fn ours(link: &Link, hook: TcAttachType) -> Result<SchedClassifierLink> {
     )?)
 }
 
+/// What the interface's filters hang on: what is there, or else clsact, where it may be added.
+pub(super) fn prepare(route: &mut Route, link: &Link, may_add_clsact: bool) -> Result<Qdisc> {
+    let name = &link.name;
+    let mut found = || {
+        let found = qdisc::of(route, link.index);
+        found.with_context(|| format!("asking for the qdisc of {name}"))
+    };
+    if let Some(found) = found()? {
+        return Ok(found);
+    }
+    if !may_add_clsact {
+        bail!(
+            "{name}: not counted: the CNI chains the bandwidth plugin, and once clsact is there \
+             the plugin and the pod fail: TCX (Linux 6.6) keeps out of its way"
+        );
+    }
+    add_clsact(name)?;
+    // Somebody may have been faster.
+    found()?.with_context(|| format!("{name}: the clsact qdisc went away"))
+}
+
 /// The qdisc may be there already, by the policy agent or by an earlier process of ours.
-pub(super) fn add_clsact(name: &str) -> Result<()> {
+fn add_clsact(name: &str) -> Result<()> {
     match qdisc_add_clsact(name) {
         Ok(()) | Err(TcError::AlreadyAttached) => Ok(()),
         Err(TcError::NetlinkError(error)) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),

@@ -1,7 +1,7 @@
 //! TCX links (Linux 6.6 and newer): at the head of the chain, pinned so that they outlive the
 //! process, and adopted by the next one without missing a packet.
 
-use std::io;
+use std::{io, path::Path};
 
 use anyhow::{Context as _, Result, anyhow};
 use aya::{
@@ -14,7 +14,10 @@ use aya::{
 };
 
 use super::Link;
-use crate::{kernel::pins::Pins, model::traffic::Direction};
+use crate::{
+    kernel::{hooks::chain, pins::Pins},
+    model::traffic::Direction,
+};
 
 /// Puts `program` where its pinned predecessor is, or at the head of the chain.
 pub(super) fn attach(
@@ -52,7 +55,7 @@ fn create(
 /// pinned, or what is pinned belonged to an interface that is gone.
 fn adopt(
     program: &mut SchedClassifier,
-    path: &std::path::Path,
+    path: &Path,
 ) -> Result<Option<SchedClassifierLink>> {
     let pinned = match PinnedLink::from_pin(path) {
         Ok(pinned) => FdLink::from(pinned),
@@ -69,6 +72,20 @@ fn adopt(
             std::fs::remove_file(path).with_context(|| path.display().to_string())?;
             Ok(None)
         }
+    }
+}
+
+/// Takes the program of a pinned link off its hook, so that it can be put on again.
+pub(super) fn take_off(path: &Path) -> Result<()> {
+    // What is left of a link whose program was taken off is a file.
+    if let Err(error) = chain::detach(path) {
+        tracing::debug!("{}: {error}", path.display());
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| path.display().to_string())
+        }
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

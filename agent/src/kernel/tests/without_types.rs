@@ -15,6 +15,7 @@ async fn the_programs_load_and_walk_extension_headers_without_type_information()
         ephemeral_ports: [32768, 60999],
         methods,
         mode: None,
+        may_add_clsact: true,
         pin_dir: None,
     };
     let (object, _warnings) =

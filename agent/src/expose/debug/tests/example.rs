@@ -88,6 +88,7 @@ fn interface(name: &str) -> RecentInterface {
         }),
         seen: [count(1400), count(6020)],
         before_attach: [count(100), count(0)],
+        lacks: None,
     }
 }
 

@@ -1,0 +1,82 @@
+//! Takes filters of clsact away that no process owns any more. Those of others stay, and so does
+//! the qdisc, on which others' filters hang.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use netlink_packet_route::{
+    RouteNetlinkMessage,
+    link::{LinkAttribute, LinkMessage},
+};
+
+use super::{
+    attach::{hook, tc},
+    hooks::{
+        filter,
+        netlink::Route,
+        qdisc::{self, Qdisc},
+    },
+    links::Link,
+};
+use crate::model::traffic::Direction;
+
+/// Removes this agent's filters from every interface of this network namespace and returns how
+/// many there were. Needs CAP_NET_ADMIN.
+///
+/// # Errors
+/// When the kernel does not answer, or one stays.
+pub fn filters() -> Result<usize> {
+    let mut route = Route::open().context("asking for filters (rtnetlink)")?;
+    let qdiscs = qdisc::all(&mut route).context("listing qdiscs")?;
+    let mut removed = 0;
+    for link in links(&mut route).context("listing links")? {
+        let directions: &[Direction] = match qdiscs.get(&link.index) {
+            Some(Qdisc::Clsact) => &Direction::ALL,
+            Some(Qdisc::Ingress) => &[Direction::Transmit],
+            None => &[],
+        };
+        for direction in directions {
+            removed += usize::from(remove(&mut route, &link, *direction)?);
+        }
+    }
+    Ok(removed)
+}
+
+/// True where there was one.
+fn remove(route: &mut Route, link: &Link, direction: Direction) -> Result<bool> {
+    let mut is_there = || -> Result<bool> {
+        let filters = filter::list(route, link.index, direction);
+        let filters = filters.with_context(|| format!("listing the filters of {}", link.name))?;
+        Ok(filters.iter().any(|filter| filter.own))
+    };
+    if !is_there()? {
+        return Ok(false);
+    }
+    tc::remove(link, hook(direction))?;
+    if is_there()? {
+        bail!("{}: the filter could not be removed", link.name);
+    }
+    Ok(true)
+}
+
+fn links(route: &mut Route) -> Result<Vec<Link>> {
+    let all = route.list(RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
+    Ok(all.iter().filter_map(read).collect())
+}
+
+fn read(message: &RouteNetlinkMessage) -> Option<Link> {
+    let RouteNetlinkMessage::NewLink(message) = message else {
+        return None;
+    };
+    let name = message.attributes.iter().find_map(|attribute| {
+        let LinkAttribute::IfName(name) = attribute else {
+            return None;
+        };
+        Some(Arc::from(name.as_str()))
+    })?;
+    Some(Link {
+        index: message.header.index,
+        name,
+        carried: Default::default(),
+    })
+}

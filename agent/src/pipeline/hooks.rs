@@ -1,0 +1,32 @@
+//! Others on the hooks: stays in front of them, and shows where it cannot.
+
+use std::time::Instant;
+
+use super::Pipeline;
+use crate::kernel::{attach::Counting, hooks::watch::Disturbed};
+
+impl Pipeline {
+    /// Somebody may have come first.
+    pub(super) fn look(&mut self, disturbed: Disturbed) {
+        let looked = self.kernel.look(disturbed, Instant::now());
+        self.metrics.moved_to_front(looked.moved);
+        self.metrics.attach_failed(looked.failed);
+        self.show_hooks();
+    }
+
+    /// An interface that is counted in one direction only.
+    pub(super) fn show_lack(&self, counting: &Counting) {
+        if let Some(lacks) = &counting.lacks {
+            self.metrics.attach_failed(1);
+            tracing::error!("not counted: {lacks}");
+        }
+    }
+
+    pub(super) fn show_hooks(&self) {
+        self.metrics.set_shadowed_interfaces(self.kernel.shadowed());
+        match self.kernel.uncounted() {
+            none if none.is_empty() => self.all_counted.met(),
+            some => self.all_counted.missing(some.join("; ")),
+        }
+    }
+}

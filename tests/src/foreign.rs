@@ -1,0 +1,48 @@
+//! Others on the hooks of pods' veths: programs that decide over packets beside the agent.
+//!
+//! Programs are written out as instructions and loaded by the system call itself, so that nothing
+//! here shares code with the agent's way to the kernel.
+
+mod frame;
+mod policy_agent;
+mod program;
+mod tcx;
+
+pub use frame::{send_frame, udp_frame};
+pub use policy_agent::PolicyAgent;
+pub use program::{Program, Verdict};
+pub use tcx::{Tcx, index, tcx_programs};
+
+use crate::{pod::Pod, tool};
+
+/// A hook of a host-side veth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// Packets from the pod.
+    Ingress,
+    /// Packets to the pod.
+    Egress,
+}
+
+impl Hook {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Ingress, Self::Egress];
+
+    /// As `tc filter` calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
+        }
+    }
+}
+
+/// Runs `tc` on the node of `pod` and returns what it printed; words are separated by spaces, and
+/// `VETH` stands for the pod's.
+pub fn tc(pod: &Pod, line: &str) -> anyhow::Result<String> {
+    let words = line.split(' ').map(|word| match word {
+        "VETH" => pod.veth(),
+        word => word,
+    });
+    tool::output(pod.node().namespace().command("tc").args(words))
+}
