@@ -115,6 +115,11 @@ impl Kernel {
         self.attachments.shadowed()
     }
 
+    /// True where attaching failed.
+    pub fn has_failed(&self, index: u32) -> bool {
+        self.attachments.has_failed(index)
+    }
+
     /// One line for each interface that is not counted, or not in both directions.
     pub fn uncounted(&self) -> Vec<String> {
         self.attachments.uncounted()

@@ -97,7 +97,7 @@ impl Pipeline {
             biased;
             _ = stop.changed() => return Ok(false),
             event = self.links.next() => self.follow(event?).await,
-            disturbed = self.hooks.next() => self.look(disturbed?),
+            disturbed = self.hooks.next() => self.look(disturbed?).await,
             _ = ticks.tick() => self.drain(),
             Ok(()) = self.networks.changed() => {
                 let networks = self.networks.borrow_and_update().clone();

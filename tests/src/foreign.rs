@@ -13,7 +13,11 @@ pub use policy_agent::PolicyAgent;
 pub use program::{Program, Verdict};
 pub use tcx::{Tcx, index, tcx_programs};
 
-use crate::{pod::Pod, tool};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::{node::Node, pod::Pod, tool};
 
 /// A hook of a host-side veth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,4 +49,24 @@ pub fn tc(pod: &Pod, line: &str) -> anyhow::Result<String> {
         word => word,
     });
     tool::output(pod.node().namespace().command("tc").args(words))
+}
+
+/// Gives `program` the name `name`, unique in the lab, on the bpf file system; it goes with the
+/// lab.
+pub fn pin(program: &Program, node: &Node, name: &str) -> anyhow::Result<PathBuf> {
+    let folder = node.pin_directory().with_file_name("foreign");
+    std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+    let path = folder.join(name);
+    program.pin(&path)?;
+    Ok(path)
+}
+
+/// Adds a pinned program as a filter of priority 1, for all protocols and with direct action.
+pub fn add_filter(pod: &Pod, hook: Hook, handle: u32, pinned: &Path) -> anyhow::Result<()> {
+    let line = format!(
+        "filter add dev VETH {} prio 1 handle {handle:#x} protocol all bpf da object-pinned {}",
+        hook.name(),
+        pinned.display()
+    );
+    tc(pod, &line).map(|_| ())
 }

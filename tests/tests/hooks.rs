@@ -16,7 +16,7 @@ use std::{
 use zonemeter_lab::{
     Agent, Count, Lab, Metrics, NodePlan, Plan, Pod, PodPlan,
     address::Zone,
-    foreign::{Hook, PolicyAgent, Program, Tcx, Verdict, tc},
+    foreign::{Hook, PolicyAgent, Program, Tcx, Verdict, add_filter, pin, tc},
     traffic::{self, Datagrams},
 };
 
@@ -269,11 +269,11 @@ fn a_tcx_program_that_passes_packets_on_costs_no_more_than_a_moment() {
 fn a_chained_filter_in_the_same_priority_is_not_left_in_front() {
     let scene = Scene::raise("chained-tc");
     let mut agent = scene.agent("tc");
-    // The kernel's own kind of filter without a program; it continues with the next one.
-    let add = "filter add dev VETH ingress prio 1 handle 0x2 protocol all bpf da bytecode";
-    for verdict in ["4294967295", "0"] {
-        let missed = scene.during(&mut agent, &format!("a filter that says {verdict}"), || {
-            tc(&scene.client, &format!("{add} 1,6 0 0 {verdict},")).unwrap();
+    for verdict in [Verdict::Next, Verdict::Pass] {
+        let program = Program::always(verdict).unwrap();
+        let pinned = pin(&program, scene.client.node(), &format!("{verdict:?}")).unwrap();
+        let missed = scene.during(&mut agent, &format!("a filter that says {verdict:?}"), || {
+            add_filter(&scene.client, Hook::Ingress, 2, &pinned).unwrap();
         });
         scene.is_exact(&mut agent, false);
         let moves = agent.scrape().unwrap();

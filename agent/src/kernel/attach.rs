@@ -168,6 +168,11 @@ impl Attachments {
         self.attached.keys().copied().collect()
     }
 
+    /// True where attaching failed.
+    pub(super) fn has_failed(&self, index: u32) -> bool {
+        self.failed.contains_key(&index)
+    }
+
     /// One line for each interface that is not counted, or not in both directions.
     pub(super) fn uncounted(&self) -> Vec<String> {
         let in_part = self.attached.values().filter_map(Attached::lacks);

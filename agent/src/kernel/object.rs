@@ -150,7 +150,12 @@ fn explain(what: &str, error: anyhow::Error) -> anyhow::Error {
     if let Some(ProgramError::LoadError { verifier_log, .. }) = error.downcast_ref()
         && let Some(reason) = verdict(&verifier_log.to_string())
     {
-        return anyhow!("{what}: this kernel's verifier refuses the program: {reason}");
+        // What the verifier holds against programs of those without CAP_PERFMON.
+        let remedy = match reason.contains("!root") {
+            true => ": run as root or with CAP_PERFMON",
+            false => "",
+        };
+        return anyhow!("{what}: this kernel's verifier refuses the program: {reason}{remedy}");
     }
     let cause = error.root_cause();
     match cause

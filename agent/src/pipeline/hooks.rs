@@ -3,11 +3,17 @@
 use std::time::Instant;
 
 use super::Pipeline;
-use crate::kernel::{attach::Counting, hooks::watch::Disturbed};
+use crate::kernel::{attach::Counting, hooks::watch::Disturbed, links::LinkEvent};
 
 impl Pipeline {
-    /// Somebody may have come first.
-    pub(super) fn look(&mut self, disturbed: Disturbed) {
+    /// Somebody may have come first, or have made room.
+    pub(super) async fn look(&mut self, disturbed: Disturbed) {
+        if let Disturbed::Qdisc(index) = disturbed
+            && self.kernel.has_failed(index)
+            && let Some(link) = self.links.one(index).await
+        {
+            self.follow(LinkEvent::Appeared(link)).await;
+        }
         let looked = self.kernel.look(disturbed, Instant::now());
         self.metrics.moved_to_front(looked.moved);
         self.metrics.attach_failed(looked.failed);

@@ -6,11 +6,11 @@
 //! 1, whatever its priority and whoever put it there; where its own place is taken, it does that
 //! and tries again. It never removes the qdisc.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
-use super::{Hook, Program, Verdict, tc};
+use super::{Hook, Program, Verdict, add_filter, pin, tc};
 use crate::{node::Node, pod::Pod};
 
 /// One node's policy agent with one policy for all pods: a UDP port that nobody may reach, neither
@@ -23,11 +23,10 @@ pub struct PolicyAgent {
 impl PolicyAgent {
     /// Loads its programs; `name` is unique in the lab.
     pub fn start(node: &Node, name: &str, dropped: u16) -> Result<Self> {
-        let folder = node.pin_directory().with_file_name("policy-agent");
-        fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
-        let pinned = folder.join(name);
-        Program::drops_udp(dropped, Verdict::Pass)?.pin(&pinned)?;
-        Ok(Self { pinned })
+        let program = Program::drops_udp(dropped, Verdict::Pass)?;
+        Ok(Self {
+            pinned: pin(&program, node, name)?,
+        })
     }
 
     /// When a pod comes (called by the CNI), and by its reconciler.
@@ -77,12 +76,7 @@ impl PolicyAgent {
     }
 
     fn add(&self, pod: &Pod, hook: Hook) -> Result<()> {
-        let line = format!(
-            "filter add dev VETH {} prio 1 handle 0x1 protocol all bpf da object-pinned {}",
-            hook.name(),
-            self.pinned.display()
-        );
-        tc(pod, &line).map(|_| ())
+        add_filter(pod, hook, 1, &self.pinned)
     }
 }
 

@@ -31,7 +31,7 @@ impl Attachments {
     /// Looks at the hooks that may have changed.
     pub(in crate::kernel) fn look(&mut self, disturbed: Disturbed, now: Instant) -> Looked {
         let indices = match disturbed {
-            Disturbed::One(index) => vec![index],
+            Disturbed::Filters(index) | Disturbed::Qdisc(index) => vec![index],
             Disturbed::All => self.indices(),
         };
         let mut looked = Looked::default();

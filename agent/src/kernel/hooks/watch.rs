@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use futures::{StreamExt as _, channel::mpsc::UnboundedReceiver};
 use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
-use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::{RouteNetlinkMessage, tc::TcMessage};
 use netlink_sys::SocketAddr;
 use rtnetlink::{MulticastGroup, new_multicast_connection};
 use tokio::{
@@ -28,8 +28,10 @@ const RARELY: Duration = Duration::from_secs(10);
 /// Where somebody may have changed something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disturbed {
-    /// On this interface.
-    One(u32),
+    /// Among the filters of this interface.
+    Filters(u32),
+    /// What the filters of this interface hang on.
+    Qdisc(u32),
     /// Anywhere.
     All,
 }
@@ -109,13 +111,18 @@ fn disturbed(payload: &NetlinkPayload<RouteNetlinkMessage>) -> Option<Disturbed>
         DelQueueDiscipline, DelTrafficFilter, NewQueueDiscipline, NewTrafficFilter,
     };
     match payload {
-        NetlinkPayload::InnerMessage(
-            NewTrafficFilter(message)
-            | DelTrafficFilter(message)
-            | NewQueueDiscipline(message)
-            | DelQueueDiscipline(message),
-        ) => u32::try_from(message.header.index).ok().map(Disturbed::One),
+        NetlinkPayload::InnerMessage(NewTrafficFilter(message) | DelTrafficFilter(message)) => {
+            interface(message).map(Disturbed::Filters)
+        }
+        NetlinkPayload::InnerMessage(NewQueueDiscipline(message) | DelQueueDiscipline(message)) => {
+            interface(message).map(Disturbed::Qdisc)
+        }
         NetlinkPayload::Overrun(_) => Some(Disturbed::All),
         _ => None,
     }
+}
+
+/// `None` for blocks of filters, which belong to no interface.
+fn interface(message: &TcMessage) -> Option<u32> {
+    u32::try_from(message.header.index).ok()
 }
