@@ -52,7 +52,10 @@ fn pins(directory: &Path) -> Result<Option<Pins>> {
     if directory.as_os_str().is_empty() {
         return Ok(None);
     }
-    if !directory.try_exists().with_context(|| format!("--pin-dir: {shown}"))? {
+    if !directory
+        .try_exists()
+        .with_context(|| format!("--pin-dir: {shown}"))?
+    {
         return Ok(None);
     }
     match Pins::lock(directory)? {

@@ -57,7 +57,10 @@ fn interfaces(metrics: &Metrics) -> u64 {
 #[test]
 fn beside_an_ingress_qdisc_clsact_counts_what_comes_from_the_pod_and_names_the_rest() {
     let lab = raise("ingress-tc");
-    let (limited, free) = (lab.pod("default/limited").unwrap(), lab.pod("default/free").unwrap());
+    let (limited, free) = (
+        lab.pod("default/limited").unwrap(),
+        lab.pod("default/free").unwrap(),
+    );
     limit(&limited);
     let plan = lab.agent("a1").unwrap().flag("--interval", "200ms");
     let mut agent = plan.flag("--attach", "tc").start_ready().unwrap();
@@ -65,10 +68,22 @@ fn beside_an_ingress_qdisc_clsact_counts_what_comes_from_the_pod_and_names_the_r
     assert_eq!(counted(&lab, &mut agent, &free), [102_800; 2]);
     let metrics = agent.scrape().unwrap();
     assert_eq!(metrics.sum("zonemeter_attach_failures_total", &[]), 1);
-    assert_eq!((interfaces(&metrics), metrics.sum("zonemeter_shadowed_interfaces", &[])), (2, 0));
+    assert_eq!(
+        (
+            interfaces(&metrics),
+            metrics.sum("zonemeter_shadowed_interfaces", &[])
+        ),
+        (2, 0)
+    );
     let ready = agent.get("/readyz").unwrap();
-    let named = format!("interfaces: {} (Egress): its ingress qdisc bars clsact", limited.veth());
-    assert!(ready.status == 200 && ready.body.contains(&named), "{ready:?}");
+    let named = format!(
+        "interfaces: {} (Egress): its ingress qdisc bars clsact",
+        limited.veth()
+    );
+    assert!(
+        ready.status == 200 && ready.body.contains(&named),
+        "{ready:?}"
+    );
     let listed = agent.debug("/api/interfaces").unwrap().body;
     let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
     let lacks = |pod: &Pod| {
@@ -78,7 +93,10 @@ fn beside_an_ingress_qdisc_clsact_counts_what_comes_from_the_pod_and_names_the_r
     assert!(lacks(&limited).as_str().unwrap().contains("ingress qdisc"));
     assert!(lacks(&free).is_null());
     let qdiscs = tc(&limited, "qdisc show dev VETH").unwrap();
-    assert!(qdiscs.contains("ingress") && !qdiscs.contains("clsact"), "{qdiscs}");
+    assert!(
+        qdiscs.contains("ingress") && !qdiscs.contains("clsact"),
+        "{qdiscs}"
+    );
 }
 
 #[test]
@@ -100,7 +118,10 @@ fn with_the_plugin_in_the_chain_clsact_is_added_nowhere() {
     fs::create_dir_all(&chain).unwrap();
     let text = r#"{"name":"aws-cni","plugins":[{"type":"aws-cni"},{"type":"bandwidth"}]}"#;
     fs::write(chain.join("10-aws.conflist"), text).unwrap();
-    let (limited, free) = (lab.pod("default/limited").unwrap(), lab.pod("default/free").unwrap());
+    let (limited, free) = (
+        lab.pod("default/limited").unwrap(),
+        lab.pod("default/free").unwrap(),
+    );
     let plan = lab.agent("a1").unwrap().flag("--interval", "200ms");
     let plan = plan.flag("--attach", "tc").flag("--cni-dir", &chain);
     let mut agent = plan.start_ready().unwrap();

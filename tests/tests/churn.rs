@@ -7,6 +7,10 @@
     clippy::unwrap_used,
     reason = "a test fails by panicking, its helpers too"
 )]
+#![expect(
+    clippy::print_stdout,
+    reason = "what was measured stands in docs/hooks.md"
+)]
 
 use std::{
     collections::BTreeMap,
@@ -80,7 +84,10 @@ fn every_datagram_is_counted(agent: &mut Agent, veths: usize) {
     let bytes = sum("zonemeter_pending_bytes") + sum("zonemeter_unattributed_bytes_total");
     let packets = sum("zonemeter_pending_packets") + sum("zonemeter_unattributed_packets_total");
     let wanted = veths as u64;
-    assert_eq!((bytes, packets), (wanted * (28 + u64::from(PAYLOAD)), wanted));
+    assert_eq!(
+        (bytes, packets),
+        (wanted * (28 + u64::from(PAYLOAD)), wanted)
+    );
 }
 
 fn raise(name: &str) -> Lab {
@@ -125,7 +132,8 @@ impl Coming {
         ip(&["netns", "add", &name]);
         let pods = Namespace::open(&name).unwrap();
         // Else each new interface says hello by multicast.
-        let silent = ["all", "default"].map(|which| (format!("ipv6/conf/{which}/disable_ipv6"), "1"));
+        let silent =
+            ["all", "default"].map(|which| (format!("ipv6/conf/{which}/disable_ipv6"), "1"));
         pods.sysctl(&silent).unwrap();
         Self {
             node: lab.node("a1").unwrap(),
@@ -143,8 +151,8 @@ impl Coming {
             let looking = scope.spawn(|| self.attached(agent, &veth));
             let (node, pods) = (node.name(), self.pods.name());
             ip(&[
-                "link", "add", &veth, "netns", node, "type", "veth", "peer", "name", "eth0", "netns",
-                pods,
+                "link", "add", &veth, "netns", node, "type", "veth", "peer", "name", "eth0",
+                "netns", pods,
             ]);
             looking.join().unwrap()
         });
@@ -161,7 +169,8 @@ impl Coming {
         let began = Instant::now();
         match self.mode.as_str() {
             "tcx" => until(|| {
-                let there = |hook| tcx_programs(node, interface, hook).is_ok_and(|all| !all.is_empty());
+                let there =
+                    |hook| tcx_programs(node, interface, hook).is_ok_and(|all| !all.is_empty());
                 Hook::ALL.into_iter().all(there).then_some(())
             }),
             // The kernel is asked for filters by a program; the agent is nearer.
@@ -176,7 +185,11 @@ impl Coming {
     /// A link drops what is sent before its queue opens; the other end's counter tells.
     fn send_one(&self, veth: &str) {
         let pod = index(&self.pods, "eth0").unwrap();
-        let frame = udp_frame(Ipv4Addr::new(10, 99, 0, 1), Ipv4Addr::new(10, 99, 0, 2), PAYLOAD);
+        let frame = udp_frame(
+            Ipv4Addr::new(10, 99, 0, 1),
+            Ipv4Addr::new(10, 99, 0, 2),
+            PAYLOAD,
+        );
         until(|| {
             // ENETDOWN until it is up.
             let _ = self.pods.run(|| send_frame(pod, &frame)).unwrap();
@@ -215,7 +228,10 @@ fn held(agent: &mut Agent, lab: &Lab) -> Held {
     for folder in ["links", "maps"] {
         let folder = node.pin_directory().join("v1").join(folder);
         let pinned = fs::read_dir(&folder).unwrap().count();
-        objects.insert(format!("pinned {}", folder.file_name().unwrap().display()), pinned);
+        objects.insert(
+            format!("pinned {}", folder.file_name().unwrap().display()),
+            pinned,
+        );
     }
     let resident = metrics.value("process_resident_memory_bytes", &[]).unwrap() as u64;
     Held { objects, resident }

@@ -5,6 +5,10 @@
     clippy::unwrap_used,
     reason = "a test fails by panicking, its helpers too"
 )]
+#![expect(
+    clippy::print_stdout,
+    reason = "what was measured stands in docs/hooks.md"
+)]
 
 use std::{
     net::{SocketAddr, UdpSocket},
@@ -98,7 +102,11 @@ impl Scene {
         let before = counted(&agent.settled().unwrap())[0].packets;
         let carried = self.client.interface_count().unwrap().received.packets;
         let server = SocketAddr::new(self.far.address(), PASSED + 1);
-        let _sink = self.far.namespace().run(|| UdpSocket::bind(server)).unwrap();
+        let _sink = self
+            .far
+            .namespace()
+            .run(|| UdpSocket::bind(server))
+            .unwrap();
         let (sent, done) = (AtomicU64::new(0), AtomicBool::new(false));
         let at_risk = thread::scope(|scope| {
             scope.spawn(|| self.stream(server, &sent, &done));
@@ -118,10 +126,16 @@ impl Scene {
         let counted = counted(&agent.settled().unwrap())[0].packets - before;
         let carried = self.client.interface_count().unwrap().received.packets - carried;
         let sent = sent.load(Ordering::Relaxed);
-        assert!(carried >= sent, "{carried} of {sent} by the interface's own counter");
+        assert!(
+            carried >= sent,
+            "{carried} of {sent} by the interface's own counter"
+        );
         let missed = sent.checked_sub(counted).unwrap();
         println!("{what}: {missed} of {sent} packets were not counted");
-        assert!(missed <= at_risk, "{what}: packets were missed after one second");
+        assert!(
+            missed <= at_risk,
+            "{what}: packets were missed after one second"
+        );
         missed
     }
 
@@ -216,7 +230,10 @@ fn beside_the_policy_agent(name: &str, mode: &str) -> u64 {
     });
     scene.is_exact(&mut agent, true);
     for pod in scene.pods_of_the_node() {
-        assert!(next.is_attached(pod).unwrap(), "its filters are its own business");
+        assert!(
+            next.is_attached(pod).unwrap(),
+            "its filters are its own business"
+        );
     }
     let metrics = agent.scrape().unwrap();
     assert_eq!(shadowed(&metrics), 0);
@@ -272,9 +289,13 @@ fn a_chained_filter_in_the_same_priority_is_not_left_in_front() {
     for verdict in [Verdict::Next, Verdict::Pass] {
         let program = Program::always(verdict).unwrap();
         let pinned = pin(&program, scene.client.node(), &format!("{verdict:?}")).unwrap();
-        let missed = scene.during(&mut agent, &format!("a filter that says {verdict:?}"), || {
-            add_filter(&scene.client, Hook::Ingress, 2, &pinned).unwrap();
-        });
+        let missed = scene.during(
+            &mut agent,
+            &format!("a filter that says {verdict:?}"),
+            || {
+                add_filter(&scene.client, Hook::Ingress, 2, &pinned).unwrap();
+            },
+        );
         scene.is_exact(&mut agent, false);
         let moves = agent.scrape().unwrap();
         let moves = moves.sum("zonemeter_moves_to_front_total", &[]);

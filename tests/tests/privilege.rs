@@ -81,7 +81,11 @@ fn three_capabilities_are_enough_to_count_exactly() {
         assert_eq!(line("Uid:"), ["65534"; 4]);
         assert_eq!(line("NoNewPrivs:"), ["1"]);
         for set in ["CapEff:", "CapPrm:", "CapBnd:"] {
-            assert_eq!(u64::from_str_radix(line(set)[0], 16).unwrap(), EFFECTIVE, "{set}");
+            assert_eq!(
+                u64::from_str_radix(line(set)[0], 16).unwrap(),
+                EFFECTIVE,
+                "{set}"
+            );
         }
         let sent = |metrics: &zonemeter_lab::Metrics| {
             let labels = [("pod", "a"), ("direction", "transmit")];
@@ -104,7 +108,10 @@ fn a_missing_capability_is_named_by_check_and_ends_the_agent_with_one_line() {
     let node = lab.node("a1").unwrap();
     let binary = binary(&lab);
     for missing in CAPABILITIES {
-        let rest: Vec<&str> = CAPABILITIES.into_iter().filter(|one| *one != missing).collect();
+        let rest: Vec<&str> = CAPABILITIES
+            .into_iter()
+            .filter(|one| *one != missing)
+            .collect();
         let wrapper = wrapper(&rest);
         let mut command = node.namespace().command(&wrapper[0]);
         command.args(&wrapper[1..]).arg(&binary);
@@ -113,7 +120,10 @@ fn a_missing_capability_is_named_by_check_and_ends_the_agent_with_one_line() {
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         let all = report["requirements"].as_array().unwrap();
-        let capabilities = all.iter().find(|one| one["name"] == "capabilities").unwrap();
+        let capabilities = all
+            .iter()
+            .find(|one| one["name"] == "capabilities")
+            .unwrap();
         let name = format!("CAP_{}", missing.to_uppercase());
         assert_eq!(capabilities["status"], "failed");
         assert_eq!(capabilities["found"], format!("without {name}"));
@@ -122,6 +132,9 @@ fn a_missing_capability_is_named_by_check_and_ends_the_agent_with_one_line() {
         println!("without {name}: {said}");
         assert_eq!(status.code(), Some(2), "without {name}: {said}");
         let last = said.lines().last().unwrap();
-        assert!(last.starts_with("zonemeter: ") && last.contains(&name), "{said}");
+        assert!(
+            last.starts_with("zonemeter: ") && last.contains(&name),
+            "{said}"
+        );
     }
 }

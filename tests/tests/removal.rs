@@ -80,7 +80,10 @@ fn links_and_maps_go_and_programs_of_others_stay() {
 
     let (code, said, why) = remove(node);
     assert_eq!((code, why.as_str()), (0, ""));
-    assert!(said.starts_with("removed 4 links, ") && said.ends_with(" 0 filters\n"), "{said}");
+    assert!(
+        said.starts_with("removed 4 links, ") && said.ends_with(" 0 filters\n"),
+        "{said}"
+    );
     // The kernel lets go of a link that nobody holds a moment later.
     wait_until(|| chain(&pod, Hook::Egress).is_empty());
     wait_until(|| chain(&pod, Hook::Ingress).len() == 1);
@@ -99,11 +102,17 @@ fn filters_go_and_the_qdisc_and_filters_of_others_stay() {
     let plan = lab.agent("a1").unwrap().flag("--attach", "tc");
     plan.start_ready().unwrap().kill().unwrap();
     let filters = || -> String {
-        let shown = Hook::ALL.map(|hook| tc(&pod, &format!("filter show dev VETH {}", hook.name())));
+        let shown =
+            Hook::ALL.map(|hook| tc(&pod, &format!("filter show dev VETH {}", hook.name())));
         shown.map(Result::unwrap).concat()
     };
     // On each line of ours the name of the filter, and that of its program.
-    assert_eq!(filters().matches(" name zonemeter_").count(), 2, "{}", filters());
+    assert_eq!(
+        filters().matches(" name zonemeter_").count(),
+        2,
+        "{}",
+        filters()
+    );
 
     let (code, said, why) = remove(node);
     assert_eq!((code, why.as_str()), (0, ""));
@@ -128,9 +137,15 @@ fn a_downgrade_says_what_it_takes_away() {
     fs::rename(pinned, newer.join("program")).unwrap();
     let mut agent = lab.agent("a1").unwrap().start_ready().unwrap();
     let log = agent.log().unwrap();
-    let said: Vec<&str> = log.lines().filter(|line| line.contains("is lost")).collect();
+    let said: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("is lost"))
+        .collect();
     assert_eq!(said.len(), 1, "{log}");
-    assert!(said[0].contains("layout=999") && said[0].contains("a downgrade"), "{log}");
+    assert!(
+        said[0].contains("layout=999") && said[0].contains("a downgrade"),
+        "{log}"
+    );
     assert!(!newer.exists());
     agent.stop().unwrap();
     assert_eq!(remove(pod.node()).0, 0);

@@ -202,7 +202,7 @@ async fn reported_numbers_appear() {
     );
     metrics.set_interfaces(self_metrics::AttachMode::Tcx, 11);
     metrics.set_shadowed_interfaces(2);
-    metrics.attach_failed();
+    metrics.attach_failed(1);
     metrics.set_skipped(SkipReason::Arp, count(4200, 100));
     metrics.set_skipped(SkipReason::Arp, count(4242, 101));
     metrics.set_watch_errors(crate::model::cluster::Kind::Pod, 1);

@@ -53,10 +53,7 @@ fn create(
 
 /// Replaces the program of a pinned link in one step (`BPF_LINK_UPDATE`). `None` where nothing is
 /// pinned, or what is pinned belonged to an interface that is gone.
-fn adopt(
-    program: &mut SchedClassifier,
-    path: &Path,
-) -> Result<Option<SchedClassifierLink>> {
+fn adopt(program: &mut SchedClassifier, path: &Path) -> Result<Option<SchedClassifierLink>> {
     let pinned = match PinnedLink::from_pin(path) {
         Ok(pinned) => FdLink::from(pinned),
         Err(error) if is_not_found(&error) => return Ok(None),

@@ -84,7 +84,9 @@ fn read(piece: &[u8], number: u32, answers: &mut Vec<RouteNetlinkMessage>) -> io
             Err(error) => tracing::debug!("left out of a list: {error}"),
         }
         // Messages begin at multiples of four bytes; the last one need not fill its own.
-        rest = after.get(length.next_multiple_of(4) - length..).unwrap_or(&[]);
+        rest = after
+            .get(length.next_multiple_of(4) - length..)
+            .unwrap_or(&[]);
     }
     Ok(false)
 }
