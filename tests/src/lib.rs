@@ -24,8 +24,8 @@
 pub mod address;
 mod agent;
 mod cluster_file;
-pub mod go_tools;
 pub mod foreign;
+pub mod go_tools;
 mod http;
 mod interface;
 pub mod interrupt;
