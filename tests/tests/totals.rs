@@ -5,36 +5,32 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#[path = "totals/shown.rs"]
+mod shown;
+#[path = "totals/small_disk.rs"]
+mod small_disk;
+
 use std::{
     env, fs,
     net::SocketAddr,
-    path::Path,
-    process::Command,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use zonemeter_lab::{
-    Agent, AgentPlan, Count, Lab, Metrics, Plan, Pod, PodPlan, Sample,
+    Agent, AgentPlan, Count, Lab, Metrics, Plan, Pod, PodPlan,
     traffic::{self, Datagrams},
+};
+
+use self::{
+    shown::{never_back, of_pods, of_workloads, scrape, seen, shown_after},
+    small_disk::SmallDisk,
 };
 
 /// Graceful restarts, and as many kills, in each mode; `ZONEMETER_RESTARTS` names another number.
 const RESTARTS: u32 = 6;
 const PATIENCE: Duration = Duration::from_secs(30);
-/// What `/metrics` shows of a drain; all of it is kept.
-const FAMILIES: [&str; 8] = [
-    "zonemeter_pod_",
-    "zonemeter_workload_",
-    "zonemeter_interface_",
-    "zonemeter_unattributed_",
-    "zonemeter_retired_",
-    "zonemeter_before_attach_",
-    "zonemeter_service_",
-    "zonemeter_series_folded_",
-];
-
 #[test]
 fn restarts_and_kills_lose_and_double_nothing_with_tcx() {
     restarts_and_kills("totals-tcx", "tcx");
@@ -104,17 +100,49 @@ impl Scene {
     }
 }
 
+/// Maps of another size take the place of those that are written to, and are drained once nothing
+/// writes to them: an agent that is killed amid that leaves them to the next one.
+#[test]
+fn another_size_of_maps_at_each_kill_loses_and_doubles_nothing() {
+    under_traffic("totals-sizes", "tcx", |scene, mut last| {
+        let plan = |life: u64| {
+            let flows = ["1024", "2048"][(life % 2) as usize];
+            scene.agent().flag("--max-flows", flows)
+        };
+        for life in 0..2 * u64::from(restarts()) {
+            let mut agent = plan(life).start().unwrap();
+            // An agent is ready after some 300 ms: most of these are not.
+            thread::sleep(Duration::from_millis(60 + life * 67 % 350));
+            agent.kill().unwrap();
+            if life % 4 == 3 {
+                let agent = plan(life / 4).start_ready().unwrap();
+                last = shown_after(&agent, &last);
+            }
+        }
+        last
+    });
+}
+
 fn restarts_and_kills(name: &str, mode: &str) {
+    under_traffic(name, mode, |scene, last| {
+        let plan = scene.agent().flag("--attach", mode);
+        lives(&plan, last)
+    });
+}
+
+/// Agents come and go by `lives`, which gets the last scrape before it and returns its own.
+fn under_traffic(name: &str, mode: &str, lives: impl FnOnce(&Scene, Metrics) -> Metrics) {
     let scene = Scene::raise(name);
     let plan = scene.agent().flag("--attach", mode);
     let mut agent = plan.start_ready().unwrap();
     let base = scene.silent(&mut agent);
     assert_eq!(scene.wire(), [Count::default(); 2]);
+    agent.kill().unwrap();
     let (over, began) = (AtomicBool::new(false), Instant::now());
     let last = thread::scope(|scope| {
         scope.spawn(|| scene.traffic_until(&over));
         let _at_the_end = SetAtTheEnd(&over);
-        lives(&plan, agent, base.clone())
+        lives(&scene, base.clone())
     });
     let took = began.elapsed();
     // The traffic has ended; one more life drains the rest.
@@ -127,20 +155,20 @@ fn restarts_and_kills(name: &str, mode: &str) {
     assert_eq!(grown, wire, "all IP traffic, and the wire");
     assert_eq!(of_pods(&end), wire, "pod series, and the wire");
     assert_eq!(of_workloads(&end), wire.map(|count| count.bytes));
-    report(mode, wire, took);
+    report(name, wire, took);
 }
 
 #[expect(
     clippy::print_stdout,
     reason = "what was measured, for docs/restarts.md"
 )]
-fn report(mode: &str, wire: [Count; 2], took: Duration) {
+fn report(name: &str, wire: [Count; 2], took: Duration) {
     let bytes = wire[0].bytes + wire[1].bytes;
     let rate = bytes as f64 * 8.0 / took.as_secs_f64() / 1e6;
     println!(
-        "{mode}: {} graceful restarts and as many kills in {took:.0?} under {rate:.0} Mbit/s, \
-         {bytes} bytes: none lost, none doubled",
-        restarts()
+        "{name}: {} lives in {took:.0?} under {rate:.0} Mbit/s, {bytes} bytes: none lost, none \
+         doubled",
+        2 * restarts()
     );
     assert!(rate > 50.0, "too little traffic: {rate:.0} Mbit/s");
 }
@@ -152,109 +180,19 @@ fn restarts() -> u32 {
 
 /// Every agent goes on where the last one stopped; graceful ends and kills take turns, after
 /// 20 to 220 ms, so that kills fall anywhere between two drains. Returns the last scrape.
-fn lives(plan: &AgentPlan, mut agent: Agent, mut last: Metrics) -> Metrics {
+fn lives(plan: &AgentPlan, mut last: Metrics) -> Metrics {
     for life in 0..2 * restarts() {
+        let mut agent = plan.start().unwrap();
+        last = shown_after(&agent, &last);
+        agent.wait_ready(PATIENCE).unwrap();
         thread::sleep(Duration::from_millis(20 + u64::from(life * 67 % 200)));
         last = shown_after(&agent, &last);
         match life % 2 {
             0 => assert!(agent.stop().unwrap().success()),
             _ => agent.kill().unwrap(),
         }
-        agent = plan.start().unwrap();
-        last = shown_after(&agent, &last);
-        agent.wait_ready(PATIENCE).unwrap();
     }
-    let last = shown_after(&agent, &last);
-    agent.kill().unwrap();
     last
-}
-
-/// The first scrape that shows traffic; compared with the one before it.
-fn shown_after(agent: &Agent, last: &Metrics) -> Metrics {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        // Not listening yet is an error; listening and still reading shows no traffic.
-        if let Ok(now) = scrape(agent)
-            && now
-                .select("zonemeter_interface_bytes_total", &[])
-                .next()
-                .is_some()
-        {
-            never_back(last, &now);
-            return now;
-        }
-        assert!(Instant::now() < deadline, "{}", agent.log().unwrap());
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// In OpenMetrics, with the times since when series count.
-fn scrape(agent: &Agent) -> anyhow::Result<Metrics> {
-    let accept = ("accept", "application/openmetrics-text; version=1.0.0");
-    let answer = agent.get_with("/metrics", &[accept])?;
-    let metrics = Metrics::parse(&answer.body)?;
-    // An imbalance is no reason to try again.
-    metrics.check_conservation().unwrap();
-    Ok(metrics)
-}
-
-/// Each counter of the first scrape is in the second, counts since the same time, and is no lower.
-fn never_back(before: &Metrics, after: &Metrics) {
-    let key = |sample: &Sample| format!("{}{:?}", sample.name, sample.labels);
-    let kept = |sample: &&Sample| {
-        FAMILIES
-            .iter()
-            .any(|family| sample.name.starts_with(family))
-    };
-    let values: std::collections::BTreeMap<String, f64> = after
-        .samples()
-        .iter()
-        .map(|sample| (key(sample), sample.value))
-        .collect();
-    for sample in before.samples().iter().filter(kept) {
-        let now = values.get(&key(sample)).copied();
-        let goes_on = match sample.name.ends_with("_created") {
-            true => now == Some(sample.value),
-            false => now >= Some(sample.value),
-        };
-        assert!(goes_on, "{sample}, then {now:?}");
-    }
-}
-
-fn directions(of: impl Fn(&str, &str) -> u64) -> [Count; 2] {
-    ["transmit", "receive"].map(|direction| Count {
-        bytes: of("bytes", direction),
-        packets: of("packets", direction),
-    })
-}
-
-/// All IP traffic, from the pods and to them.
-fn seen(metrics: &Metrics) -> [Count; 2] {
-    directions(|unit, direction| {
-        let name = format!("zonemeter_interface_{unit}_total");
-        metrics.sum(&name, &[("direction", direction)])
-    })
-}
-
-/// The client's traffic with another zone, which is that with the server.
-fn of_pods(metrics: &Metrics) -> [Count; 2] {
-    directions(|unit, direction| {
-        let name = format!("zonemeter_pod_{unit}_total");
-        let labels = [
-            ("direction", direction),
-            ("scope", "cross_zone"),
-            ("pod", "client"),
-        ];
-        metrics.sum(&name, &labels)
-    })
-}
-
-/// Bytes between the two workloads.
-fn of_workloads(metrics: &Metrics) -> [u64; 2] {
-    ["transmit", "receive"].map(|direction| {
-        let labels = [("direction", direction), ("scope", "cross_zone")];
-        metrics.sum("zonemeter_workload_bytes_total", &labels)
-    })
 }
 
 /// Ends the traffic, also when a check fails: its thread is waited for.
@@ -263,42 +201,6 @@ struct SetAtTheEnd<'a>(&'a AtomicBool);
 impl Drop for SetAtTheEnd<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// A file system that is full as soon as somebody wants.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount() -> Self {
-        let disk = Self(tempfile::tempdir().unwrap());
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=1m", "zonemeter-test"]);
-        assert!(mount.arg(disk.path()).status().unwrap().success());
-        disk
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn fill(&self) {
-        // It takes what there is room for, and then fails.
-        let _ = fs::write(self.path().join("filler"), vec![0; 2 << 20]);
-    }
-
-    fn make_room(&self) {
-        fs::remove_file(self.path().join("filler")).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let umount = Command::new("umount")
-            .arg("--lazy")
-            .arg(self.path())
-            .status();
-        assert!(umount.unwrap().success() || thread::panicking());
     }
 }
 

@@ -61,10 +61,12 @@ impl Written {
 }
 
 impl Leftover {
-    /// Takes them from where they are pinned.
-    pub(super) fn new((folder, pinned): (PathBuf, Vec<(String, MapData)>)) -> Result<Self> {
+    /// Opens the maps that are pinned in `folder`.
+    pub(super) fn open(folder: PathBuf) -> Result<Self> {
         let mut maps = BTreeMap::new();
-        for (name, data) in pinned {
+        for name in super::pins::map_names() {
+            let path = folder.join(name);
+            let data = MapData::from_pin(&path).with_context(|| path.display().to_string())?;
             maps.insert(name, Map::from_map_data(data)?);
         }
         let mut take = |name: &str| maps.remove(name).with_context(|| format!("no map {name}"));

@@ -65,7 +65,7 @@ fn load_bytes(
     pins: Option<Arc<Pins>>,
 ) -> Result<(Object, Warnings)> {
     let mode = Mode::choose(settings.mode)?;
-    let misfits = match &pins {
+    let set_aside = match &pins {
         Some(pins) => {
             pins.remove_other_layouts()?;
             pins.set_misfits_aside(settings.max_flows)?;
@@ -77,7 +77,7 @@ fn load_bytes(
         .map_err(|error| explain("creating the maps", error.into()))?;
     let warnings = Warnings::new(&mut ebpf)?;
     let maps = Maps::take(&mut ebpf)?;
-    let leftovers = misfits.into_iter().map(Leftover::new);
+    let leftovers = set_aside.into_iter().map(Leftover::open);
     let leftovers = leftovers.collect::<Result<_>>()?;
     let programs = Programs::load(ebpf)?;
     let object = Object {

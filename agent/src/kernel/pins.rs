@@ -18,7 +18,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use aya::maps::{MapData, MapInfo};
+use aya::maps::MapInfo;
 use zonemeter_common::names;
 
 use crate::model::traffic::Direction;
@@ -130,20 +130,23 @@ impl Pins {
         Ok(())
     }
 
-    /// Maps that were set aside, by this process or by one that did not get to drain them.
-    pub(super) fn leftovers(&self) -> Result<Vec<(PathBuf, Vec<(String, MapData)>)>> {
+    /// Folders with maps that were set aside, by this process or by one that did not get to drain
+    /// them.
+    pub(super) fn leftovers(&self) -> Result<Vec<PathBuf>> {
         let layout = self.root.join(layout_folder());
-        let mut leftovers = Vec::new();
+        let mut folders = Vec::new();
         for entry in fs::read_dir(&layout).with_context(|| refusal(&layout))? {
             let folder = entry?.path();
-            if is_leftover(&folder) {
-                let map = |name| Ok((String::from(name), MapData::from_pin(folder.join(name))?));
-                let maps = map_names().map(map).collect::<Result<Vec<_>>>();
-                let maps = maps.with_context(|| refusal(&folder))?;
-                leftovers.push((folder, maps));
+            if !is_leftover(&folder) {
+                continue;
+            }
+            match map_names().all(|name| folder.join(name).exists()) {
+                true => folders.push(folder),
+                // Its numbers are safe: a process died while it removed it.
+                false => remove_leftover(&folder)?,
             }
         }
-        Ok(leftovers)
+        Ok(folders)
     }
 
     fn unused_leftover(&self) -> PathBuf {
