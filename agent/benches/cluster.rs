@@ -1,19 +1,22 @@
-//! What a large cluster costs the feed: time until it is listed, bytes from the API server,
-//! memory. Against a real API server, with pods of the size that they have in production.
+//! What a large cluster costs: the feed by itself, then the whole agent. Time until it is listed,
+//! bytes from the API server, memory. Against a real API server, with pods of the size that they have in production.
 //!
-//! `cargo bench --package zonemeter-agent --bench cluster [-- PODS/NODES ...]`
+//! `cargo bench --package zonemeter-agent --bench cluster [-- PODS/NODES ...] [--write]`, as root.
+//! `--write` records the agent's figures in `docs/live-cluster.md`.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by a panic")]
 #![expect(clippy::print_stdout, reason = "its result is what it prints")]
 
 use std::{
     io::{BufRead, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use zonemeter_lab::control_plane::ControlPlane;
 
+#[path = "cluster/agent.rs"]
+mod agent;
 #[path = "cluster/feed.rs"]
 mod feed;
 #[path = "cluster/populate.rs"]
@@ -21,12 +24,16 @@ mod populate;
 #[path = "../tests/live_cluster/relay.rs"]
 #[expect(dead_code, reason = "tests cut and stall, the benchmark counts")]
 mod relay;
+#[path = "cluster/report.rs"]
+mod report;
 
 use populate::Size;
 use relay::Relay;
 
 /// Says to the same executable that it is the one to be measured.
 const FEED: &str = "--feed";
+/// Records the result.
+const WRITE: &str = "--write";
 
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
@@ -50,16 +57,23 @@ fn compare(arguments: &[String]) {
         sizes.extend(SIZES);
     }
     let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut rows = Vec::new();
     for size in sizes {
         let (pods, nodes) = size.split_once('/').expect("PODS/NODES");
-        runtime.block_on(one(Size {
+        rows.push(runtime.block_on(one(Size {
             pods: pods.parse().unwrap(),
             nodes: nodes.parse().unwrap(),
-        }));
+        })));
+    }
+    let table = report::table(&rows);
+    println!("\n{table}");
+    if arguments.iter().any(|argument| argument == WRITE) {
+        report::write(&table);
     }
 }
 
-async fn one(size: Size) {
+/// Both measurements of one cluster; the agent's line of the table.
+async fn one(size: Size) -> String {
     let plane = tokio::task::spawn_blocking(|| ControlPlane::start(&[]).unwrap())
         .await
         .unwrap();
@@ -71,9 +85,15 @@ async fn one(size: Size) {
         size.nodes,
         started.elapsed()
     );
-    let relay = Relay::start(plane.address()).await;
-    let token = plane.folder().join("admin.token");
-    let kubeconfig = plane.kubeconfig("relay", relay.address(), &token).unwrap();
+    feed(&plane).await;
+    let (relay, kubeconfig) = way_to(&plane).await;
+    let measured = tokio::task::block_in_place(|| agent::measure(&kubeconfig, &relay, size));
+    report::row(size, pod_bytes, &measured)
+}
+
+/// The feed by itself, in a process of its own.
+async fn feed(plane: &ControlPlane) {
+    let (relay, kubeconfig) = way_to(plane).await;
     let mut child = Command::new(std::env::current_exe().unwrap())
         .arg(FEED)
         .arg(kubeconfig)
@@ -87,4 +107,12 @@ async fn one(size: Size) {
         "  received from the API server: {:.1} MB",
         relay.received() as f64 / 1e6
     );
+}
+
+/// A relay that has counted nothing yet, and a kubeconfig that leads through it.
+async fn way_to(plane: &ControlPlane) -> (Relay, PathBuf) {
+    let relay = Relay::start(plane.address()).await;
+    let token = plane.folder().join("admin.token");
+    let kubeconfig = plane.kubeconfig("relay", relay.address(), &token).unwrap();
+    (relay, kubeconfig)
 }
