@@ -2,6 +2,7 @@
 //! once, is answered once and is closed by the server.
 
 use std::{
+    collections::BTreeSet,
     io::{self, Read, Write},
     net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream},
     sync::{
@@ -47,6 +48,8 @@ pub struct Rate {
 pub struct Reached {
     /// Connections, each asked and answered in full.
     pub connections: u64,
+    /// Those of them that had a port which their client had used before.
+    pub reused: u64,
     /// From the first connection to the end of the last.
     pub elapsed: Duration,
 }
@@ -118,38 +121,43 @@ pub fn connections(
             client.spawn(move || ask_until(server, payload, first, every, end))
         })
         .collect();
-    let mut connections = 0;
-    for thread in asking {
-        connections += match thread.join() {
-            Ok(done) => done?,
+    let (mut connections, mut used) = (0, BTreeSet::new());
+    for (number, thread) in asking.into_iter().enumerate() {
+        let ports = match thread.join() {
+            Ok(ports) => ports?,
             Err(panic) => std::panic::resume_unwind(panic),
         };
+        connections += ports.len() as u64;
+        used.extend(ports.iter().map(|port| (number % clients.len(), *port)));
     }
     Ok(Reached {
         connections,
+        reused: connections - used.len() as u64,
         elapsed: start.elapsed(),
     })
 }
 
+/// Returns the client's port of each connection.
 fn ask_until(
     server: SocketAddr,
     payload: Payload,
     first: Instant,
     every: Duration,
     end: Instant,
-) -> Result<u64> {
-    let mut done = 0;
+) -> Result<Vec<u16>> {
+    let mut ports = Vec::new();
     let mut due = first;
     while due < end && Instant::now() < end {
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        ask(server, payload).with_context(|| format!("connection number {done} to {server}"))?;
-        done += 1;
+        let done = ports.len();
+        let asked = ask(server, payload);
+        ports.push(asked.with_context(|| format!("connection number {done} to {server}"))?);
         due += every;
     }
-    Ok(done)
+    Ok(ports)
 }
 
-fn ask(server: SocketAddr, payload: Payload) -> Result<()> {
+fn ask(server: SocketAddr, payload: Payload) -> Result<u16> {
     let mut stream = TcpStream::connect_timeout(&server, PATIENCE).context("connect")?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream
@@ -162,7 +170,7 @@ fn ask(server: SocketAddr, payload: Payload) -> Result<()> {
         "an answer of {} bytes",
         answer.len()
     );
-    Ok(())
+    Ok(stream.local_addr()?.port())
 }
 
 fn answer(mut stream: TcpStream, payload: Payload) -> Result<()> {
