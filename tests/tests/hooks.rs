@@ -330,3 +330,28 @@ fn what_shadows_clsact_from_above_is_shown_for_as_long_as_it_is_there() {
     assert_eq!(lines(&agent, "no longer shadowed"), 1);
     scene.is_exact(&mut agent, false);
 }
+
+/// Two programs that both insist on being first would take turns without an end.
+#[test]
+fn nobody_is_fought_without_an_end() {
+    let scene = Scene::raise("insist-tc");
+    let mut agent = scene.agent("tc");
+    let program = Program::always(Verdict::Next).unwrap();
+    let pinned = pin(&program, scene.client.node(), "insists").unwrap();
+    let moves = |metrics: &Metrics| metrics.sum("zonemeter_moves_to_front_total", &[]);
+    let comes_first = || add_filter(&scene.client, Hook::Ingress, 2, &pinned).unwrap();
+    let del = "filter del dev VETH ingress prio 1 handle 0x2 bpf";
+    for round in 1..=10 {
+        comes_first();
+        agent
+            .wait_until(ONE_SECOND, |metrics| moves(metrics) == round)
+            .unwrap();
+        tc(&scene.client, del).unwrap();
+    }
+    comes_first();
+    wait_for_shadowed(&mut agent, 1);
+    assert_eq!(moves(&agent.scrape().unwrap()), 10);
+    wait_for_shadowed(&mut agent, 0);
+    assert_eq!(moves(&agent.scrape().unwrap()), 11);
+    scene.is_exact(&mut agent, false);
+}
