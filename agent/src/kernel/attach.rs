@@ -255,13 +255,13 @@ impl Attachments {
 
     /// An earlier process may have counted here in the other mode: both at once would count
     /// every byte twice.
-    fn clear_other_mode(&self, link: &Link) -> Result<()> {
+    fn clear_other_mode(&mut self, link: &Link) -> Result<()> {
         match (self.mode, &self.pins) {
             (Mode::Tc, Some(pins)) => pins.unlink(link.index),
             (Mode::Tc, None) => Ok(()),
             (Mode::Tcx, _) => Direction::ALL
                 .into_iter()
-                .try_for_each(|direction| tc::remove(link, hook(direction))),
+                .try_for_each(|direction| tc::remove(&mut self.route, link, direction).map(drop)),
         }
     }
 
@@ -274,7 +274,7 @@ impl Attachments {
         let hook = hook(direction);
         let attached = match self.mode {
             Mode::Tcx => tcx::attach(program, link, direction, hook, self.pins.as_deref()),
-            Mode::Tc => tc::attach(program, link, hook),
+            Mode::Tc => tc::attach(program, &mut self.route, link, direction),
         };
         let attached = attached.map_err(|error| {
             let (name, mode) = (&link.name, self.mode.name());
@@ -346,7 +346,7 @@ impl Drop for Attachments {
     }
 }
 
-pub(super) fn hook(direction: Direction) -> TcAttachType {
+fn hook(direction: Direction) -> TcAttachType {
     match direction {
         Direction::Transmit => TcAttachType::Ingress,
         Direction::Receive => TcAttachType::Egress,

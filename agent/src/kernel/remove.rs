@@ -1,13 +1,12 @@
 //! Takes filters of clsact away that no process owns any more. Those of others stay, and so does
 //! the qdisc, on which others' filters hang.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use netlink_packet_route::{RouteNetlinkMessage, link::LinkMessage};
 
 use super::{
-    attach::{hook, tc},
+    attach::tc,
     hooks::{
-        filter,
         netlink::Route,
         qdisc::{self, Qdisc},
     },
@@ -31,27 +30,10 @@ pub fn filters() -> Result<usize> {
             None => &[],
         };
         for direction in directions {
-            removed += usize::from(remove(&mut route, &link, *direction)?);
+            removed += usize::from(tc::remove(&mut route, &link, *direction)?);
         }
     }
     Ok(removed)
-}
-
-/// True where there was one.
-fn remove(route: &mut Route, link: &Link, direction: Direction) -> Result<bool> {
-    let mut is_there = || -> Result<bool> {
-        let filters = filter::list(route, link.index, direction);
-        let filters = filters.with_context(|| format!("listing the filters of {}", link.name))?;
-        Ok(filters.iter().any(|filter| filter.own))
-    };
-    if !is_there()? {
-        return Ok(false);
-    }
-    tc::remove(link, hook(direction))?;
-    if is_there()? {
-        bail!("{}: the filter could not be removed", link.name);
-    }
-    Ok(true)
 }
 
 fn links(route: &mut Route) -> Result<Vec<Link>> {

@@ -77,7 +77,6 @@ impl Attachments {
         now: Instant,
     ) -> Result<bool> {
         let place = self.place(attached.link.index, direction)?;
-        let interface = &*attached.link.name;
         let hook = &mut attached.hooks[direction as usize];
         let (ahead, why) = match place {
             Place::First => (None, None),
@@ -85,27 +84,16 @@ impl Attachments {
             Place::Behind(who) if hook.tries.take(now) => (None, Some(format!("{who} came first"))),
             Place::Missing if hook.tries.take(now) => (None, Some("it was taken away".to_owned())),
             Place::Behind(who) => (Some(who), None),
-            Place::Missing => (Some("nobody: it was taken away".to_owned()), None),
+            Place::Missing => (Some("whoever takes ours away".to_owned()), None),
         };
         let before = mem::replace(&mut hook.ahead, ahead);
-        match (&hook.ahead, before) {
-            (Some(who), None) => tracing::warn!(
-                interface,
-                ?direction,
-                "shadowed: {who} runs first, and what it decides for good is not counted"
-            ),
-            (None, Some(_)) => tracing::info!(interface, ?direction, "no longer shadowed"),
-            _ => {}
-        }
+        attached.say_change(direction, before.is_some());
         let Some(why) = why else {
             return Ok(false);
         };
         self.put_in_front(attached, direction)?;
-        tracing::warn!(
-            interface = &*attached.link.name,
-            ?direction,
-            "put in front again: {why}"
-        );
+        let interface = &*attached.link.name;
+        tracing::warn!(interface, ?direction, "put in front again: {why}");
         Ok(true)
     }
 
@@ -141,5 +129,21 @@ impl Attachments {
         let (program, _) = self.attach_one(link, direction)?;
         hooks[direction as usize].program = Some(program);
         Ok(())
+    }
+}
+
+impl Attached {
+    /// One line when somebody begins to run first, and one when that is over.
+    fn say_change(&self, direction: Direction, before: bool) {
+        let interface = &*self.link.name;
+        match (&self.hooks[direction as usize].ahead, before) {
+            (Some(who), false) => tracing::warn!(
+                interface,
+                ?direction,
+                "shadowed: {who} runs first, and what it decides for good is not counted"
+            ),
+            (None, true) => tracing::info!(interface, ?direction, "no longer shadowed"),
+            (Some(_), true) | (None, false) => {}
+        }
     }
 }

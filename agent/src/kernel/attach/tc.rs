@@ -9,10 +9,14 @@ use aya::programs::{
     tc::{NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle, qdisc_add_clsact},
 };
 
-use super::Link;
-use crate::kernel::hooks::{
-    netlink::Route,
-    qdisc::{self, Qdisc},
+use super::{Link, hook};
+use crate::{
+    kernel::hooks::{
+        filter,
+        netlink::Route,
+        qdisc::{self, Qdisc},
+    },
+    model::traffic::Direction,
 };
 
 /// The AWS network policy agent's own priority: a filter before or after it would hide one of
@@ -24,9 +28,11 @@ pub(in crate::kernel) const HANDLE: TcHandle = TcHandle::new(0, 0x5a);
 /// Adds our filter; true where it replaced one that was there.
 pub(super) fn attach(
     program: &mut SchedClassifier,
+    route: &mut Route,
     link: &Link,
-    hook: TcAttachType,
+    direction: Direction,
 ) -> Result<(SchedClassifierLink, bool)> {
+    let hook = hook(direction);
     let options = TcAttachOptions::Netlink(NlOptions {
         priority: PRIORITY,
         handle: HANDLE,
@@ -35,6 +41,9 @@ pub(super) fn attach(
     match program.attach_with_options(&link.name, hook, options) {
         Ok(id) => Ok((program.take_link(id)?, false)),
         Err(error) if errno(&error) == Some(libc::EEXIST) => {
+            if !has_own(route, link, direction)? {
+                bail!("somebody else's filter has priority {PRIORITY} and our handle");
+            }
             let id = program.attach_to_link(ours(link, hook)?)?;
             Ok((program.take_link(id)?, true))
         }
@@ -42,10 +51,26 @@ pub(super) fn attach(
     }
 }
 
-/// Removes a filter that a process in the other mode must not leave behind.
-pub(in crate::kernel) fn remove(link: &Link, hook: TcAttachType) -> Result<()> {
-    drop(ours(link, hook)?);
-    Ok(())
+/// Removes the filter that an earlier process left; true where there was one.
+pub(in crate::kernel) fn remove(
+    route: &mut Route,
+    link: &Link,
+    direction: Direction,
+) -> Result<bool> {
+    if !has_own(route, link, direction)? {
+        return Ok(false);
+    }
+    drop(ours(link, hook(direction))?);
+    if has_own(route, link, direction)? {
+        bail!("{}: our filter could not be removed", link.name);
+    }
+    Ok(true)
+}
+
+fn has_own(route: &mut Route, link: &Link, direction: Direction) -> Result<bool> {
+    let filters = filter::list(route, link.index, direction);
+    let filters = filters.with_context(|| format!("listing the filters of {}", link.name))?;
+    Ok(filters.iter().any(|filter| filter.own))
 }
 
 /// Our filter, whether this process put it there or an earlier one. Dropped, it is removed.
