@@ -222,6 +222,13 @@ impl Sets {
         Ok(self.forget_left())
     }
 
+    /// Takes a flow out of the set at rest behind the back of [`Self::clear`], which then fails.
+    #[cfg(test)]
+    pub(super) fn spoil_clearing(&mut self) -> Result<()> {
+        let keys = self.uncleared.as_ref().context("nothing is drained")?;
+        Ok(self.idle().flows4.delete(&keys.flows4[..1])?)
+    }
+
     fn forget_left(&mut self) -> Vec<u32> {
         let drained = self.state.epoch.saturating_sub(1);
         let (done, leaving) = self

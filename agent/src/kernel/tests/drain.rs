@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Bench, Frame, PEER, POD, TCP, flow};
+use super::{Bench, Frame, PEER, POD, TCP, UDP, flow};
 use crate::model::traffic::{Count, Direction};
 
 #[tokio::test]
@@ -71,4 +71,25 @@ async fn more_flows_than_one_batch_are_all_read() {
             packets: 40_000
         }
     );
+}
+
+#[tokio::test]
+#[ignore = "needs root"]
+async fn a_set_that_could_not_be_cleared_is_not_written_to() {
+    let mut bench = Bench::new();
+    for port in 1..=3 {
+        let frame = Frame::ipv4(POD, PEER).udp(port, port, 72);
+        bench.run(Direction::Transmit, &frame);
+    }
+    let first = bench.kernel.drain().expect("drain");
+    bench.kernel.sets.spoil_clearing().expect("one flow less");
+    assert!(bench.kernel.clear().is_err());
+    let late = Frame::ipv4(POD, PEER).udp(9, 9, 72);
+    bench.run(Direction::Transmit, &late);
+    let again = bench.kernel.drain().expect("drain");
+    assert_eq!((first.instance, first.epoch), (again.instance, again.epoch));
+    bench.kernel.clear().expect("what is left of it");
+    assert_eq!(bench.drain().flows, [flow(UDP, (9, 9), (100, 1))]);
+    // The set that could not be cleared at first.
+    assert!(bench.drain().flows.is_empty());
 }
