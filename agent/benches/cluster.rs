@@ -2,7 +2,8 @@
 //! bytes from the API server, memory. Against a real API server, with pods of the size that they have in production.
 //!
 //! `cargo bench --package zonemeter-agent --bench cluster [-- PODS/NODES ...] [--write]`, as root.
-//! `--write` records the agent's figures in `docs/live-cluster.md`.
+//! `--write` records the agent's figures in `docs/live-cluster.md`; `ZONEMETER_BIN` names another
+//! executable than the one just built.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by a panic")]
 #![expect(clippy::print_stdout, reason = "its result is what it prints")]

@@ -41,12 +41,26 @@ fn lab(name: &str) -> Lab {
     Lab::raise(plan).unwrap()
 }
 
+/// Agents that count, whatever they know of the cluster.
 fn start(lab: &Lab) -> Vec<Agent> {
     let start = |node| {
         let agent = lab.agent(node).unwrap().flag("--interval", "200ms");
         agent.start().unwrap()
     };
-    ["a1", "a2", "b1"].map(start).into()
+    let mut agents: Vec<Agent> = ["a1", "a2", "b1"].map(start).into();
+    for (agent, veths) in agents.iter_mut().zip([2, 0, 1]) {
+        readyz(agent, &[]);
+        wait_for_interfaces(agent, veths);
+    }
+    agents
+}
+
+fn wait_for_interfaces(agent: &mut Agent, count: u64) {
+    agent
+        .wait_until(PATIENCE, |metrics| {
+            metrics.sum("zonemeter_interfaces", &[]) == count
+        })
+        .unwrap();
 }
 
 /// 100 × 1028 bytes to each of the peers.
@@ -151,11 +165,7 @@ fn a_server_that_goes_away_for_a_time_costs_no_byte() {
     let known = agents[0].settled().unwrap();
     assert!(known.sum("zonemeter_pod_bytes_total", &labels) >= 205_600);
     let new = lab.add_pod(PodPlan::new("default", "new", "a1")).unwrap();
-    agents[0]
-        .wait_until(PATIENCE, |metrics| {
-            metrics.sum("zonemeter_interfaces", &[]) == 3
-        })
-        .unwrap();
+    wait_for_interfaces(&mut agents[0], 3);
     send(&lab, &new, &["default/far"]);
     lab.withdraw(&short).unwrap();
     lab.unwire_pod(&short).unwrap();

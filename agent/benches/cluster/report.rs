@@ -23,17 +23,17 @@ const END: &str = "<!-- sizes: end -->\n";
 /// One measured cluster as a line of the table.
 pub(crate) fn row(size: Size, pod_bytes: usize, measured: &Measured) -> String {
     let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
-    let Measured { peak, steady, .. } = measured;
+    let memory = &measured.memory;
     line(&[
         format!("{} / {}", size.pods, size.nodes),
         pod_bytes.to_string(),
         megabytes(measured.received),
         format!("{:.1} s", measured.ready.as_secs_f64()),
         format!("{:.1} s", measured.ready_after_lists.as_secs_f64()),
-        megabytes(peak.highest.max(steady.highest)),
-        megabytes(steady.resident),
-        megabytes(steady.anonymous),
-        megabytes(steady.file),
+        megabytes(memory.highest),
+        megabytes(memory.resident),
+        megabytes(memory.anonymous),
+        megabytes(memory.file),
     ])
 }
 
