@@ -14,7 +14,9 @@ mod udp;
 
 use std::time::Duration;
 
-pub use connections::{ConnectionServer, Payload, Rate, Reached, connection_server, connections};
+pub use connections::{
+    ConnectionServer, Payload, Rate, Reached, SOON, connection_server, connections,
+};
 pub use exchange::{Exchange, udp_exchange};
 pub use flood::{Flood, tcp_flood, udp_flood};
 pub use http::{HttpServer, http_get, http_server};

@@ -25,6 +25,9 @@ const THREADS: u32 = 4;
 /// How soon a server notices that it is to stop.
 const STOP_PATIENCE: Duration = Duration::from_millis(200);
 
+/// Longer than two drains of an agent.
+pub const SOON: Duration = Duration::from_secs(12);
+
 /// Payload of one connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Payload {
@@ -48,7 +51,7 @@ pub struct Rate {
 pub struct Reached {
     /// Connections, each asked and answered in full.
     pub connections: u64,
-    /// Those of them that had a port which their client had used before.
+    /// Those of them that had a port which their client had used less than [`SOON`] before.
     pub reused: u64,
     /// From the first connection to the end of the last.
     pub elapsed: Duration,
@@ -121,37 +124,43 @@ pub fn connections(
             client.spawn(move || ask_until(server, payload, first, every, end))
         })
         .collect();
-    let (mut connections, mut used) = (0, BTreeSet::new());
+    let mut used = BTreeSet::new();
     for (number, thread) in asking.into_iter().enumerate() {
         let ports = match thread.join() {
             Ok(ports) => ports?,
             Err(panic) => std::panic::resume_unwind(panic),
         };
-        connections += ports.len() as u64;
-        used.extend(ports.iter().map(|port| (number % clients.len(), *port)));
+        let client = number % clients.len();
+        used.extend(ports.into_iter().map(|(port, when)| (client, port, when)));
     }
+    let used: Vec<_> = used.into_iter().collect();
+    let again = used.windows(2).filter(|two| {
+        let [(client, port, when), (again, same, later)] = [two[0], two[1]];
+        (client, port) == (again, same) && later - when < SOON
+    });
     Ok(Reached {
-        connections,
-        reused: connections - used.len() as u64,
+        connections: used.len() as u64,
+        reused: again.count() as u64,
         elapsed: start.elapsed(),
     })
 }
 
-/// Returns the client's port of each connection.
+/// Returns the client's port of each connection, and when it was done with.
 fn ask_until(
     server: SocketAddr,
     payload: Payload,
     first: Instant,
     every: Duration,
     end: Instant,
-) -> Result<Vec<u16>> {
+) -> Result<Vec<(u16, Instant)>> {
     let mut ports = Vec::new();
     let mut due = first;
     while due < end && Instant::now() < end {
         thread::sleep(due.saturating_duration_since(Instant::now()));
         let done = ports.len();
-        let asked = ask(server, payload);
-        ports.push(asked.with_context(|| format!("connection number {done} to {server}"))?);
+        let port = ask(server, payload)
+            .with_context(|| format!("connection number {done} to {server}"))?;
+        ports.push((port, Instant::now()));
         due += every;
     }
     Ok(ports)

@@ -49,8 +49,8 @@ fn expected(cluster: &Cluster, before: &[Legs; 3]) -> Bytes {
             down: now.down - before.down,
         };
         let ends = [
-            (CLIENT, Named::Pod(*name)),
-            (Party::Pod(*name), Named::Pod("client")),
+            (CLIENT, Named::Pod(name)),
+            (Party::Pod(name), Named::Pod("client")),
         ];
         path::add(&mut bytes, cluster, ends, legs);
     }

@@ -1,7 +1,7 @@
 //! Thousands of short connections per second from one node through one Service.
 
 use std::{
-    env,
+    env, fs,
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -9,7 +9,7 @@ use std::{
 use zonemeter_lab::{
     Agent, Lab, Metrics, Namespace, NodePlan, Plan, Pod, PodPlan, ServicePlan, Transport, Zone,
     agent_binary,
-    traffic::{self, Payload, Rate, Reached},
+    traffic::{self, Payload, Rate, Reached, SOON},
 };
 
 use crate::document;
@@ -27,6 +27,8 @@ const PER_SECOND: u32 = 5000;
 const SECONDS: &str = "ZONEMETER_LOAD_SECONDS";
 const ASKED: ([u8; 4], u16) = ([10, 100, 0, 40], 80);
 const TARGET: u16 = 8080;
+/// Each connection is two flows of a drain, and `--max-flows` has room for 65,536.
+const INTERVAL: &str = "1s";
 /// More than the layer-3 bytes of one connection.
 const MOST_OF_ONE: u64 = 2_500;
 const PAYLOAD: Payload = Payload {
@@ -43,11 +45,9 @@ fn short_connections_through_a_service_are_all_named_by_conntrack() {
         per_second: PER_SECOND,
         duration: Duration::from_secs(seconds.unwrap_or(10)),
     };
-    // A short run drains as often as its few seconds allow, a long one as an agent does by itself.
-    let interval = if seconds.is_some() { "5s" } else { "1s" };
     let lab = raise();
     let [clients, backends] = ["c", "s"].map(|kind| pods(&lab, kind));
-    let agent = lab.agent("a1").unwrap().flag("--interval", interval);
+    let agent = lab.agent("a1").unwrap().flag("--interval", INTERVAL);
     let mut agent = agent.start_ready().unwrap();
     let before = agent.scrape().unwrap();
     let reached = load(&clients, &backends, rate);
@@ -63,7 +63,7 @@ fn short_connections_through_a_service_are_all_named_by_conntrack() {
     );
     let cost = Cost::of(&before, &metrics);
     assert_eq!(cost.service_bytes, wire_total(&lab, &clients, &backends));
-    let text = cost.text(rate, reached, interval, misnamed);
+    let text = cost.text(rate, reached, misnamed);
     assert!(cost.by_conntrack() >= 0.999, "{text}");
     document::update("load", &text);
 }
@@ -129,10 +129,25 @@ fn stand_still(agent: &mut Agent, lab: &Lab, clients: &[Pod], backends: &[Pod]) 
         }
         assert!(
             Instant::now() < deadline,
-            "wire {wire:?}, metrics {shown:?}"
+            "wire {wire:?}, metrics {shown:?}, {}",
+            about_itself(&metrics)
         );
         fitted = fits.then_some(wire);
     }
+}
+
+/// What the agent says of its own work.
+fn about_itself(metrics: &Metrics) -> String {
+    let samples = metrics.samples().iter();
+    let said = [
+        "unattributed",
+        "service_bytes",
+        "questions",
+        "drain_",
+        "flow",
+    ];
+    let told = samples.filter(|sample| said.iter().any(|part| sample.name.contains(part)));
+    told.map(|sample| format!("{sample}\n")).collect()
 }
 
 /// Bytes of all clients with each backend: there, and back, as they left the sender's node.
@@ -207,7 +222,7 @@ impl Cost {
         (self.packet + self.table) as f64 / self.service_bytes as f64
     }
 
-    fn text(&self, rate: Rate, reached: Reached, interval: &str, misnamed: u64) -> String {
+    fn text(&self, rate: Rate, reached: Reached, misnamed: u64) -> String {
         let percent = |bytes: u64| 100.0 * bytes as f64 / self.service_bytes as f64;
         let rows = [
             format!(
@@ -219,12 +234,15 @@ impl Cost {
                 reached.connections,
                 reached.per_second()
             ),
-            format!("`--interval` | {interval}"),
+            format!("`--interval` | {INTERVAL}"),
             format!("bytes to and from the Service | {}", self.service_bytes),
             format!("named by `packet` | {:.4} %", percent(self.packet)),
             format!("named by `conntrack_table` | {:.4} %", percent(self.table)),
             "bytes without a name | 0".to_owned(),
-            format!("connections on a port used before | {}", reached.reused),
+            format!(
+                "connections on a port used less than {SOON:?} before | {}",
+                reached.reused
+            ),
             format!("bytes at another backend than their own | {misnamed}"),
             format!("questions to the connection table | {}", self.questions),
             format!(
@@ -236,10 +254,19 @@ impl Cost {
                 "mean drain | {:.1} ms",
                 1000.0 * self.drain_seconds / self.drains
             ),
+            format!("load of the machine at the end | {}", machine()),
         ];
         let rows = rows.map(|row| format!("| {row} |\n"));
         format!("| what | figure |\n|---|---|\n{}", rows.concat())
     }
+}
+
+/// The mean number of those who wanted a processor in the last minute, and of processors.
+fn machine() -> String {
+    let load = fs::read_to_string("/proc/loadavg").unwrap();
+    let load = load.split_whitespace().next().unwrap();
+    let processors = std::thread::available_parallelism().unwrap();
+    format!("{load} on {processors} processors")
 }
 
 /// `debug` or `release`, by the folder that the binary is in.
