@@ -132,6 +132,9 @@ impl Scene {
         );
         let missed = sent.checked_sub(counted).unwrap();
         println!("{what}: {missed} of {sent} packets were not counted");
+        if missed > 0 {
+            show_where_else(&agent.scrape().unwrap());
+        }
         assert!(
             missed <= at_risk,
             "{what}: packets were missed after one second"
@@ -170,6 +173,17 @@ fn stream_counted(agent: &mut Agent, before: u64, sent: u64) -> u64 {
         println!("{so_far} of {sent} so far");
     }
     counted(&agent.settled().unwrap())[0].packets - before
+}
+
+/// Where packets may be that no pod's series shows.
+fn show_where_else(metrics: &Metrics) {
+    let about = |name: &str| name.contains("packets") || name.contains("disagreed");
+    let samples = metrics.samples().iter();
+    for sample in samples.filter(|sample| about(&sample.name) && sample.value != 0.0) {
+        println!("    {sample}");
+    }
+    let dropped = zonemeter_lab::backlog_drops().unwrap();
+    println!("    dropped by this machine's queues since it started: {dropped}");
 }
 
 /// Ends the stream, also when a check fails: its thread is waited for.
