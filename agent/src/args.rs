@@ -9,7 +9,7 @@ use clap::{
 };
 use glob::Pattern;
 
-use crate::{explain::ExplainArgs, networks::NetworksArgs, remove::RemoveArgs, top::TopArgs};
+use crate::{explain::ExplainArgs, networks::NetworksArgs, top::TopArgs};
 
 pub mod complaint;
 pub mod in_force;
@@ -38,7 +38,7 @@ pub enum Command {
     /// Say whether the agent would work on this node, and what it lacks
     Check(Box<CheckArgs>),
     /// Take off this node what an agent that ended left counting
-    Remove(RemoveArgs),
+    Remove(PinDir),
 }
 
 /// Flags of `zonemeter check`: those of the agent, because they decide what it needs.
@@ -101,15 +101,9 @@ pub struct AgentArgs {
     #[arg(long, env = "ZONEMETER_ATTACH", value_enum, default_value = "auto")]
     pub attach: Attach,
 
-    /// Where links and maps are pinned; empty pins nothing
-    #[arg(
-        long,
-        env = "ZONEMETER_PIN_DIR",
-        value_name = "PATH",
-        default_value = "/sys/fs/bpf/zonemeter",
-        value_parser = OsStringValueParser::new().map(PathBuf::from)
-    )]
-    pub pin_dir: PathBuf,
+    /// Where links and maps are pinned.
+    #[command(flatten)]
+    pub pins: PinDir,
 
     /// Where the CNI's chain is configured: clsact is added to no interface while the bandwidth
     /// plugin is in it
@@ -177,6 +171,20 @@ pub enum NameBackendsBy {
     ConntrackTable,
     /// Ready endpoints that all lie in one zone.
     EndpointSlices,
+}
+
+/// `--pin-dir`, which `agent` and `remove` must agree on.
+#[derive(Clone, Debug, Args)]
+pub struct PinDir {
+    /// Where links and maps are pinned; empty pins nothing
+    #[arg(
+        long,
+        env = "ZONEMETER_PIN_DIR",
+        value_name = "PATH",
+        default_value = "/sys/fs/bpf/zonemeter",
+        value_parser = OsStringValueParser::new().map(PathBuf::from)
+    )]
+    pub pin_dir: PathBuf,
 }
 
 /// `--attach`

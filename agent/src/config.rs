@@ -16,7 +16,8 @@ use crate::{
     args::{self, AgentArgs, Attach, FlowPorts, NameBackendsBy, in_force},
     cluster::Source,
     cni::Chain,
-    kernel::{self, attach::Mode, links::Names, translate::Methods},
+    kernel::{self, links::Names, translate::Methods},
+    model::traffic::AttachMode,
 };
 
 /// Where the kernel keeps the range of ephemeral ports, as `lowest<tab>highest`
@@ -104,11 +105,11 @@ impl Config {
                 },
                 mode: match args.attach {
                     Attach::Auto => None,
-                    Attach::Tcx => Some(Mode::Tcx),
-                    Attach::Tc => Some(Mode::Tc),
+                    Attach::Tcx => Some(AttachMode::Tcx),
+                    Attach::Tc => Some(AttachMode::Tc),
                 },
                 may_add_clsact: cni.may_add_clsact(),
-                pin_dir: Some(args.pin_dir).filter(|path| !path.as_os_str().is_empty()),
+                pin_dir: Some(args.pins.pin_dir).filter(|path| !path.as_os_str().is_empty()),
             },
             cni,
         })

@@ -31,7 +31,7 @@ use std::{path::PathBuf, time::Instant};
 use anyhow::{Context as _, Result};
 
 use self::{
-    attach::{Attachments, Counting, Mode, front::Looked},
+    attach::{Attachments, Counting, front::Looked},
     conntrack::table::Table,
     hooks::watch::Disturbed,
     links::Link,
@@ -41,7 +41,7 @@ use self::{
     skipped::Skipped,
     translate::{Methods, Translator},
 };
-use crate::model::traffic::{Drain, Translated};
+use crate::model::traffic::{AttachMode, Drain, Translated};
 
 /// What the programs and maps are loaded with.
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ pub struct Settings {
     /// How the other end behind a translated address is found.
     pub methods: Methods,
     /// How to attach; `None` takes TCX where the kernel has it.
-    pub mode: Option<Mode>,
+    pub mode: Option<AttachMode>,
     /// False where clsact on a pod's veth keeps the pod from starting: a filter then takes what
     /// is there.
     pub may_add_clsact: bool,
@@ -215,7 +215,7 @@ impl Kernel {
     }
 
     /// How programs are attached.
-    pub fn mode(&self) -> Mode {
+    pub fn mode(&self) -> AttachMode {
         self.attachments.mode()
     }
 

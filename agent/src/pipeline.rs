@@ -19,10 +19,10 @@ use tokio::{
 pub use self::once::Keeper;
 use crate::{
     account::{Account, Networks},
-    expose::{SelfMetrics, debug::Question, self_metrics::AttachMode},
+    expose::{SelfMetrics, debug::Question},
     kernel::{
         Kernel,
-        attach::{Began, Counting, Mode},
+        attach::{Began, Counting},
         hooks::watch::Watch,
         links::{Link, LinkEvent, Links},
     },
@@ -247,12 +247,8 @@ impl Pipeline {
     }
 
     fn show_interfaces(&self) {
-        let mode = match self.kernel.mode() {
-            Mode::Tcx => AttachMode::Tcx,
-            Mode::Tc => AttachMode::Tc,
-        };
-        self.metrics
-            .set_interfaces(mode, self.kernel.interfaces().len() as u64);
+        let counted = self.kernel.interfaces().len() as u64;
+        self.metrics.set_interfaces(self.kernel.mode(), counted);
         self.show_hooks();
     }
 

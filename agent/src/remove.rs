@@ -3,39 +3,24 @@
 
 use std::{
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use anyhow::{Context as _, Result, bail};
-use clap::{
-    Args,
-    builder::{OsStringValueParser, TypedValueParser as _},
-};
 
-use crate::kernel::{
-    pins::{InUse, Pinned, Pins},
-    remove,
+use crate::{
+    args::PinDir,
+    kernel::{
+        pins::{InUse, Pinned, Pins},
+        remove,
+    },
 };
-
-/// Flags of `zonemeter remove`.
-#[derive(Clone, Debug, Args)]
-pub struct RemoveArgs {
-    /// Where agents pinned their links and maps; empty where they pinned nothing
-    #[arg(
-        long,
-        env = "ZONEMETER_PIN_DIR",
-        value_name = "PATH",
-        default_value = "/sys/fs/bpf/zonemeter",
-        value_parser = OsStringValueParser::new().map(PathBuf::from)
-    )]
-    pub pin_dir: PathBuf,
-}
 
 /// The command.
 ///
 /// # Errors
 /// One line where an agent still runs, or something cannot be removed.
-pub fn run(args: &RemoveArgs) -> Result<()> {
+pub fn run(args: &PinDir) -> Result<()> {
     // Filters of clsact are not pinned: the lock keeps us from taking those of a running agent.
     let pins = pins(&args.pin_dir)?;
     let filters = remove::filters()?;

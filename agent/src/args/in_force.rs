@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::AgentArgs;
+use super::{AgentArgs, PinDir};
 use crate::config::DEFAULT_INTERFACES;
 
 /// Every flag of `agent` without its dashes, and its value after environment and defaults; `null`
@@ -20,7 +20,7 @@ pub fn by_flag(args: &AgentArgs, node_name: &str) -> Value {
         debug_listen,
         interval,
         attach,
-        pin_dir,
+        pins: PinDir { pin_dir },
         cni_dir,
         state_dir,
         max_flows,

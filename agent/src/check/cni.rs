@@ -1,17 +1,17 @@
 //! Whether a bandwidth plugin in the CNI's chain would keep the agent from interfaces.
 
 use super::report::Requirement;
-use crate::{cni::Chain, kernel::attach::Mode};
+use crate::{cni::Chain, model::traffic::AttachMode};
 
-pub(super) fn bandwidth(chain: &Chain, mode: Option<Mode>) -> Requirement {
+pub(super) fn bandwidth(chain: &Chain, mode: Option<AttachMode>) -> Requirement {
     let needed = "no bandwidth plugin in the chain where clsact is used";
     let name = "bandwidth plugin";
     match (chain, mode) {
         (Chain::Without, _) => Requirement::ok(name, "none", needed),
-        (Chain::Bandwidth(file), Some(Mode::Tcx)) => {
+        (Chain::Bandwidth(file), Some(AttachMode::Tcx)) => {
             Requirement::ok(name, format!("in {file}; TCX stays out of its way"), needed)
         }
-        (Chain::Bandwidth(file), Some(Mode::Tc) | None) => {
+        (Chain::Bandwidth(file), Some(AttachMode::Tc) | None) => {
             Requirement::ok(name, format!("in {file}"), needed).but(
                 "clsact is added to no interface, because pods with a limit would not start: only \
                  what has it already is counted. Take a node image with Linux 6.6 or newer (TCX), \
@@ -32,10 +32,10 @@ mod tests {
     fn the_plugin_bars_clsact_and_not_tcx() {
         let with = Chain::Bandwidth("10-aws.conflist".to_owned());
         let status = |chain: &Chain, mode| bandwidth(chain, Some(mode)).status;
-        assert_eq!(status(&with, Mode::Tc), Status::Warning);
-        assert_eq!(status(&with, Mode::Tcx), Status::Ok);
-        assert_eq!(status(&Chain::Without, Mode::Tc), Status::Ok);
+        assert_eq!(status(&with, AttachMode::Tc), Status::Warning);
+        assert_eq!(status(&with, AttachMode::Tcx), Status::Ok);
+        assert_eq!(status(&Chain::Without, AttachMode::Tc), Status::Ok);
         let unknown = Chain::Unknown("no folder".to_owned());
-        assert_eq!(status(&unknown, Mode::Tcx), Status::Warning);
+        assert_eq!(status(&unknown, AttachMode::Tcx), Status::Warning);
     }
 }

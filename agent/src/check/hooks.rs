@@ -7,17 +7,16 @@ use anyhow::Result;
 use super::report::Requirement;
 use crate::{
     kernel::{
-        attach::Mode,
         links::{Link, Links, Names},
         preflight::{Hooks, Surveyor},
     },
-    model::traffic::Direction,
+    model::traffic::{AttachMode, Direction},
 };
 
 /// Programs and filters of others, by what they are, with the number of interfaces.
 type Neighbours = BTreeMap<String, usize>;
 
-pub(super) async fn on_interfaces(names: Names, mode: Option<Mode>) -> Vec<Requirement> {
+pub(super) async fn on_interfaces(names: Names, mode: Option<AttachMode>) -> Vec<Requirement> {
     let needed = "host-side veths of pods in this network namespace";
     let links = match list(names).await {
         Ok(links) => links,
@@ -34,14 +33,14 @@ pub(super) async fn on_interfaces(names: Names, mode: Option<Mode>) -> Vec<Requi
         ),
         false => found,
     };
-    vec![found, others(&links, mode.unwrap_or(Mode::Tc))]
+    vec![found, others(&links, mode.unwrap_or(AttachMode::Tc))]
 }
 
 async fn list(names: Names) -> Result<Vec<Link>> {
     Links::subscribe(names)?.list().await
 }
 
-fn others(links: &[Link], mode: Mode) -> Requirement {
+fn others(links: &[Link], mode: AttachMode) -> Requirement {
     let needed = "nobody who decides over packets before they are counted";
     match survey(links, mode) {
         Ok(hooks) => judge(&hooks, mode, needed),
@@ -50,7 +49,7 @@ fn others(links: &[Link], mode: Mode) -> Requirement {
     }
 }
 
-fn survey(links: &[Link], mode: Mode) -> Result<Vec<Hooks>> {
+fn survey(links: &[Link], mode: AttachMode) -> Result<Vec<Hooks>> {
     let mut surveyor = Surveyor::new(mode)?;
     let mut all = Vec::with_capacity(links.len());
     for link in links {
@@ -59,7 +58,7 @@ fn survey(links: &[Link], mode: Mode) -> Result<Vec<Hooks>> {
     Ok(all)
 }
 
-fn judge(hooks: &[Hooks], mode: Mode, needed: &str) -> Requirement {
+fn judge(hooks: &[Hooks], mode: AttachMode, needed: &str) -> Requirement {
     let barred = hooks.iter().filter(|hooks| hooks.ingress_qdisc).count();
     let ahead = hooks
         .iter()
@@ -67,7 +66,7 @@ fn judge(hooks: &[Hooks], mode: Mode, needed: &str) -> Requirement {
         .any(|one| one.ahead);
     let unknown = hooks.iter().find_map(|hooks| hooks.unknown.as_deref());
     let found = Requirement::ok("others on the hooks", described(hooks), needed);
-    if mode == Mode::Tc && barred > 0 {
+    if mode == AttachMode::Tc && barred > 0 {
         return found.but(format!(
             "{barred} interfaces have an ingress qdisc, beside which clsact cannot be: what goes \
              to their pods is not counted without TCX (Linux 6.6)"
@@ -127,16 +126,16 @@ mod tests {
     #[test]
     fn the_same_program_on_many_interfaces_is_one_word() {
         let all = [hooks("tc bpf policy", false), hooks("tc bpf policy", false)];
-        let found = judge(&all, Mode::Tcx, "");
+        let found = judge(&all, AttachMode::Tcx, "");
         assert_eq!(found.found, "2 x tc bpf policy (from the pod)");
         assert_eq!(found.status, Status::Ok);
-        assert_eq!(judge(&[], Mode::Tc, "").found, "nobody");
+        assert_eq!(judge(&[], AttachMode::Tc, "").found, "nobody");
     }
 
     #[test]
     fn what_may_hide_packets_is_a_warning() {
         assert_eq!(
-            judge(&[hooks("tc u32", true)], Mode::Tc, "").status,
+            judge(&[hooks("tc u32", true)], AttachMode::Tc, "").status,
             Status::Warning
         );
         let barred = Hooks {
@@ -144,9 +143,9 @@ mod tests {
             ..Hooks::default()
         };
         assert_eq!(
-            judge(std::slice::from_ref(&barred), Mode::Tc, "").status,
+            judge(std::slice::from_ref(&barred), AttachMode::Tc, "").status,
             Status::Warning
         );
-        assert_eq!(judge(&[barred], Mode::Tcx, "").status, Status::Ok);
+        assert_eq!(judge(&[barred], AttachMode::Tcx, "").status, Status::Ok);
     }
 }

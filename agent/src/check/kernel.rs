@@ -3,10 +3,13 @@
 use anyhow::{Error, Result, anyhow};
 
 use super::report::Requirement;
-use crate::kernel::{Settings, attach::Mode, object, preflight, translate::Methods};
+use crate::{
+    kernel::{Settings, attach::best_mode, object, preflight, translate::Methods},
+    model::traffic::AttachMode,
+};
 
 /// Really loads the programs and their maps, and lets go of them again.
-pub(super) fn programs(settings: &Settings) -> (Requirement, Result<Mode>) {
+pub(super) fn programs(settings: &Settings) -> (Requirement, Result<AttachMode>) {
     let needed = "the kernel accepts the programs and their maps";
     // What was asked for need not be there; that is another line.
     let any = Settings {
@@ -17,7 +20,9 @@ pub(super) fn programs(settings: &Settings) -> (Requirement, Result<Mode>) {
         Ok((object, _warnings)) => {
             let mode = settings.mode.unwrap_or(object.mode());
             let mode = match (mode, object.mode()) {
-                (Mode::Tcx, Mode::Tc) => Err(anyhow!("--attach tcx: this kernel has no TCX")),
+                (AttachMode::Tcx, AttachMode::Tc) => {
+                    Err(anyhow!("--attach tcx: this kernel has no TCX"))
+                }
                 (mode, _) => Ok(mode),
             };
             (Requirement::ok("programs", "accepted", needed), mode)
@@ -26,12 +31,12 @@ pub(super) fn programs(settings: &Settings) -> (Requirement, Result<Mode>) {
             let found = Requirement::ok("programs", format!("{error:#}"), needed);
             let remedy = "see capabilities and kernel above; ZONEMETER_LOG=debug shows the \
                           verifier's whole log";
-            (found.unless(remedy), Mode::best())
+            (found.unless(remedy), best_mode())
         }
     }
 }
 
-pub(super) fn attach(mode: Result<&Mode, &Error>, asked: Option<Mode>) -> Requirement {
+pub(super) fn attach(mode: Result<&AttachMode, &Error>, asked: Option<AttachMode>) -> Requirement {
     let needed = "TCX (Linux 6.6 and newer), else filters of clsact";
     match mode {
         Ok(mode) => Requirement::ok("attach", mode.name(), needed),

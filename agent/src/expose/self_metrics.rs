@@ -20,32 +20,10 @@ use self::labelled::{Constant, Labelled};
 use super::{catalogue as metric, catalogue::Metric, process::Process};
 use crate::model::{
     cluster,
-    traffic::{Count, SkipReason},
+    traffic::{AttachMode, Count, SkipReason},
 };
 
 mod labelled;
-
-/// Way in which the programs hang on an interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum AttachMode {
-    /// A TCX link at the head of the chain.
-    Tcx,
-    /// A filter of the clsact qdisc.
-    Tc,
-}
-
-impl AttachMode {
-    /// All modes.
-    pub const ALL: [Self; 2] = [Self::Tcx, Self::Tc];
-
-    /// The `mode` label.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Tcx => "tcx",
-            Self::Tc => "tc",
-        }
-    }
-}
 
 /// A file that is reread when it changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

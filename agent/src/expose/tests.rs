@@ -18,7 +18,7 @@ use super::*;
 use crate::model::{
     cluster::Workload,
     snapshot::{PodLabels, PodSeries, Reason, Scope, WorkloadLabels, WorkloadSeries, ZoneInfo},
-    traffic::{Count, Direction, SkipReason},
+    traffic::{AttachMode, Count, Direction, SkipReason},
 };
 
 const OPEN_METRICS: (header::HeaderName, &str) = (
@@ -210,7 +210,7 @@ async fn reported_numbers_appear() {
         Duration::from_millis(3),
         UNIX_EPOCH + Duration::from_secs(1_700_000_000),
     );
-    metrics.set_interfaces(self_metrics::AttachMode::Tcx, 11);
+    metrics.set_interfaces(AttachMode::Tcx, 11);
     metrics.set_shadowed_interfaces(2);
     metrics.attach_failed(1);
     metrics.set_skipped(SkipReason::Arp, count(4200, 100));

@@ -23,60 +23,44 @@ use super::{
     object::Programs,
     pins::Pins,
 };
-use crate::model::traffic::Direction;
+use crate::model::traffic::{AttachMode, Direction};
 
 /// First kernel with TCX links.
 const TCX_SINCE: (u8, u8, u16) = (6, 6, 0);
 
-/// How programs are attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// TCX links: Linux 6.6 and newer.
-    Tcx,
-    /// Filters of the clsact qdisc: every kernel.
-    Tc,
+/// The best that this kernel has.
+///
+/// # Errors
+/// When the kernel does not say which one it is.
+pub fn best_mode() -> Result<AttachMode> {
+    let kernel = KernelVersion::current().context("reading the kernel's version")?;
+    let (major, minor, patch) = TCX_SINCE;
+    Ok(match kernel >= KernelVersion::new(major, minor, patch) {
+        true => AttachMode::Tcx,
+        false => AttachMode::Tc,
+    })
 }
 
-impl Mode {
-    /// The best that this kernel has.
-    pub fn best() -> Result<Self> {
-        let kernel = KernelVersion::current().context("reading the kernel's version")?;
-        let (major, minor, patch) = TCX_SINCE;
-        Ok(match kernel >= KernelVersion::new(major, minor, patch) {
-            true => Self::Tcx,
-            false => Self::Tc,
-        })
+/// What was asked for, if this kernel has it, or the best.
+///
+/// # Errors
+/// One line for TCX on a kernel without.
+pub(super) fn choose_mode(asked: Option<AttachMode>) -> Result<AttachMode> {
+    let best = best_mode()?;
+    if asked == Some(AttachMode::Tcx) && best == AttachMode::Tc {
+        let (major, minor, _) = TCX_SINCE;
+        bail!(
+            "--attach tcx: this kernel has no TCX, which came with Linux {major}.{minor}: \
+             accepted here are auto and tc"
+        );
     }
-
-    /// What was asked for, if this kernel has it, or the best.
-    ///
-    /// # Errors
-    /// One line for TCX on a kernel without.
-    pub(super) fn choose(asked: Option<Self>) -> Result<Self> {
-        let best = Self::best()?;
-        if asked == Some(Self::Tcx) && best == Self::Tc {
-            let (major, minor, _) = TCX_SINCE;
-            bail!(
-                "--attach tcx: this kernel has no TCX, which came with Linux {major}.{minor}: \
-                 accepted here are auto and tc"
-            );
-        }
-        Ok(asked.unwrap_or(best))
-    }
-
-    /// The `mode` label.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Tcx => "tcx",
-            Self::Tc => "tc",
-        }
-    }
+    Ok(asked.unwrap_or(best))
 }
 
 /// The programs, and the interfaces that they are attached to.
 pub(super) struct Attachments {
     programs: Programs,
-    mode: Mode,
+    mode: AttachMode,
     has_tcx: bool,
     may_add_clsact: bool,
     pins: Option<Arc<Pins>>,
@@ -140,14 +124,14 @@ impl Attachments {
     /// When there is no netlink socket, or the kernel does not tell its version.
     pub(super) fn new(
         programs: Programs,
-        mode: Mode,
+        mode: AttachMode,
         may_add_clsact: bool,
         pins: Option<Arc<Pins>>,
     ) -> Result<Self> {
         Ok(Self {
             programs,
             mode,
-            has_tcx: Mode::best()? == Mode::Tcx,
+            has_tcx: best_mode()? == AttachMode::Tcx,
             may_add_clsact,
             pins,
             route: Route::open().context("asking for filters (rtnetlink)")?,
@@ -156,7 +140,7 @@ impl Attachments {
         })
     }
 
-    pub(super) fn mode(&self) -> Mode {
+    pub(super) fn mode(&self) -> AttachMode {
         self.mode
     }
 
@@ -245,8 +229,8 @@ impl Attachments {
     /// Gives filters something to hang on.
     fn prepare(&mut self, link: &Link) -> Result<Room> {
         match self.mode {
-            Mode::Tcx => Ok(Room::Both),
-            Mode::Tc => match tc::prepare(&mut self.route, link, self.may_add_clsact)? {
+            AttachMode::Tcx => Ok(Room::Both),
+            AttachMode::Tc => match tc::prepare(&mut self.route, link, self.may_add_clsact)? {
                 Qdisc::Clsact => Ok(Room::Both),
                 Qdisc::Ingress => Ok(Room::FromPod),
             },
@@ -257,9 +241,9 @@ impl Attachments {
     /// every byte twice.
     fn clear_other_mode(&mut self, link: &Link) -> Result<()> {
         match (self.mode, &self.pins) {
-            (Mode::Tc, Some(pins)) => pins.unlink(link.index),
-            (Mode::Tc, None) => Ok(()),
-            (Mode::Tcx, _) => Direction::ALL
+            (AttachMode::Tc, Some(pins)) => pins.unlink(link.index),
+            (AttachMode::Tc, None) => Ok(()),
+            (AttachMode::Tcx, _) => Direction::ALL
                 .into_iter()
                 .try_for_each(|direction| tc::remove(&mut self.route, link, direction).map(drop)),
         }
@@ -273,8 +257,8 @@ impl Attachments {
         let program = self.programs.get(direction)?;
         let hook = hook(direction);
         let attached = match self.mode {
-            Mode::Tcx => tcx::attach(program, link, direction, hook, self.pins.as_deref()),
-            Mode::Tc => tc::attach(program, &mut self.route, link, direction),
+            AttachMode::Tcx => tcx::attach(program, link, direction, hook, self.pins.as_deref()),
+            AttachMode::Tc => tc::attach(program, &mut self.route, link, direction),
         };
         let attached = attached.map_err(|error| {
             let (name, mode) = (&link.name, self.mode.name());

@@ -10,14 +10,14 @@ use aya::{
 use zonemeter_common::{Direction, conntrack::ConntrackOffsets, names};
 
 use super::{
-    Settings,
-    attach::Mode,
+    Settings, attach,
     conntrack::offsets,
     maps::{Leftover, Maps},
     pins::{self, Pins},
     translate::Methods,
     warnings::Warnings,
 };
+use crate::model::traffic::AttachMode;
 
 /// The object file that `build.rs` compiled from `agent-ebpf`.
 static BYTES: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/zonemeter-kernel"));
@@ -25,7 +25,7 @@ static BYTES: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/zon
 /// Programs that the verifier accepted, and their maps.
 pub struct Object {
     pub(super) programs: Programs,
-    pub(super) mode: Mode,
+    pub(super) mode: AttachMode,
     pub(super) may_add_clsact: bool,
     pub(super) maps: Maps,
     /// Maps of earlier processes that no longer fit, to be drained once nothing writes to them.
@@ -35,7 +35,7 @@ pub struct Object {
 
 impl Object {
     /// How its programs will be attached.
-    pub fn mode(&self) -> Mode {
+    pub fn mode(&self) -> AttachMode {
         self.mode
     }
 }
@@ -64,7 +64,7 @@ fn load_bytes(
     bytes: &[u8],
     pins: Option<Arc<Pins>>,
 ) -> Result<(Object, Warnings)> {
-    let mode = Mode::choose(settings.mode)?;
+    let mode = attach::choose_mode(settings.mode)?;
     let set_aside = match &pins {
         Some(pins) => {
             pins.remove_other_layouts()?;

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use aya::programs::{ProgramError, SchedClassifier, TcAttachType};
 
 use super::{
-    attach::{Mode, tc::PRIORITY},
+    attach::{best_mode, tc::PRIORITY},
     conntrack::offsets,
     grace,
     hooks::{
@@ -15,7 +15,7 @@ use super::{
         qdisc::{self, Qdisc},
     },
 };
-use crate::model::traffic::Direction;
+use crate::model::traffic::{AttachMode, Direction};
 
 /// Waits for program runs to end, as every drain does.
 ///
@@ -59,7 +59,7 @@ pub struct Hooks {
 /// Asks for the hooks of one interface after another.
 pub struct Surveyor {
     route: Route,
-    mode: Mode,
+    mode: AttachMode,
     has_tcx: bool,
 }
 
@@ -68,11 +68,11 @@ impl Surveyor {
     ///
     /// # Errors
     /// When there is no socket, or the kernel does not tell its version.
-    pub fn new(mode: Mode) -> Result<Self> {
+    pub fn new(mode: AttachMode) -> Result<Self> {
         Ok(Self {
             route: Route::open().context("asking for filters (rtnetlink)")?,
             mode,
-            has_tcx: Mode::best()? == Mode::Tcx,
+            has_tcx: best_mode()? == AttachMode::Tcx,
         })
     }
 
@@ -108,17 +108,17 @@ impl Surveyor {
 }
 
 /// In its own priority this agent's filter is put in front; one of a lower number is before.
-fn neighbour(filter: &Filter, direction: Direction, mode: Mode) -> Neighbour {
+fn neighbour(filter: &Filter, direction: Direction, mode: AttachMode) -> Neighbour {
     Neighbour {
         direction,
         what: filter.what.clone(),
-        ahead: mode == Mode::Tc && filter.priority < PRIORITY,
+        ahead: mode == AttachMode::Tc && filter.priority < PRIORITY,
     }
 }
 
 /// TCX programs run in the order of the list, in which this agent puts itself first, and before
 /// every filter of clsact.
-fn tcx(name: &str, direction: Direction, mode: Mode, hooks: &mut Hooks) -> Result<()> {
+fn tcx(name: &str, direction: Direction, mode: AttachMode, hooks: &mut Hooks) -> Result<()> {
     let hook = match direction {
         Direction::Transmit => TcAttachType::Ingress,
         Direction::Receive => TcAttachType::Egress,
@@ -132,7 +132,7 @@ fn tcx(name: &str, direction: Direction, mode: Mode, hooks: &mut Hooks) -> Resul
             hooks.neighbours.extend(others.map(|name| Neighbour {
                 direction,
                 what: format!("tcx {name}"),
-                ahead: mode == Mode::Tc,
+                ahead: mode == AttachMode::Tc,
             }));
             Ok(())
         }

@@ -98,6 +98,28 @@ impl BackendMethod {
     }
 }
 
+/// Way in which the programs hang on an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttachMode {
+    /// A TCX link at the head of the chain: Linux 6.6 and newer.
+    Tcx,
+    /// A filter of the clsact qdisc: every kernel.
+    Tc,
+}
+
+impl AttachMode {
+    /// All modes.
+    pub const ALL: [Self; 2] = [Self::Tcx, Self::Tc];
+
+    /// The `mode` label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcx => "tcx",
+            Self::Tc => "tc",
+        }
+    }
+}
+
 /// A veth that is counted, or was: announced before its first flow, withdrawn after its last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InterfaceChange {

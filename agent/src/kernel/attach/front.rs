@@ -12,10 +12,10 @@ use std::{mem, time::Instant};
 
 use anyhow::{Context as _, Result};
 
-use super::{Attached, Attachments, Mode, barred_by_ingress, hook, still_the_same, tcx};
+use super::{Attached, Attachments, barred_by_ingress, hook, still_the_same, tcx};
 use crate::{
     kernel::hooks::{Place, chain, filter, watch::Disturbed},
-    model::traffic::Direction,
+    model::traffic::{AttachMode, Direction},
 };
 
 /// What came of a look.
@@ -102,7 +102,7 @@ impl Attachments {
             true => chain::programs(interface, direction).context("asking for TCX programs")?,
             false => Vec::new(),
         };
-        if self.mode == Mode::Tcx {
+        if self.mode == AttachMode::Tcx {
             return Ok(chain::place(&chain, self.programs.id(direction)?));
         }
         if let Some(above) = chain::above(&chain) {
@@ -115,7 +115,7 @@ impl Attachments {
     fn put_in_front(&mut self, attached: &mut Attached, direction: Direction) -> Result<()> {
         let Attached { link, hooks } = attached;
         still_the_same(link)?;
-        if self.mode == Mode::Tcx
+        if self.mode == AttachMode::Tcx
             && let Some(pins) = &self.pins
         {
             tcx::take_off(&pins.link(link.index, direction))?;

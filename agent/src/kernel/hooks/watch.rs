@@ -18,7 +18,7 @@ use tokio::{
     time::{Interval, MissedTickBehavior},
 };
 
-use crate::kernel::attach::Mode;
+use crate::model::traffic::AttachMode;
 
 /// How often all hooks are looked at with TCX.
 const OFTEN: Duration = Duration::from_secs(1);
@@ -52,10 +52,10 @@ impl Watch {
     ///
     /// # Errors
     /// When there is no netlink socket.
-    pub fn open(mode: Mode) -> Result<Self> {
+    pub fn open(mode: AttachMode) -> Result<Self> {
         let (every, messages) = match mode {
-            Mode::Tcx => (OFTEN, None),
-            Mode::Tc => (RARELY, Some(Messages::subscribe()?)),
+            AttachMode::Tcx => (OFTEN, None),
+            AttachMode::Tc => (RARELY, Some(Messages::subscribe()?)),
         };
         let mut ticks = tokio::time::interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
