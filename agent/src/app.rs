@@ -21,7 +21,7 @@ use crate::{
     expose::{self, SelfMetrics, debug},
     feeds,
     kernel::{Kernel, hooks::watch::Watch, links::Links, object},
-    model::snapshot::Snapshot,
+    model::{snapshot::Snapshot, traffic::BackendMethod},
     pipeline::{Keeper, Pipeline},
     predecessor,
     readiness::{Need, Readiness},
@@ -127,6 +127,13 @@ async fn start(config: Config) -> Result<Tasks> {
     };
     let keeper = Keeper::new(writer, metrics.clone());
     let (object, warnings) = object::load(&config.kernel, pins)?;
+    for (method, enabled) in [
+        (BackendMethod::Packet, object.reads_connections()),
+        (BackendMethod::Table, config.kernel.methods.table),
+        (BackendMethod::Endpoints, config.place_services),
+    ] {
+        metrics.set_backend_method(method, enabled);
+    }
     config.cni.log();
     let kernel = Kernel::new(object, config.kernel.methods, Instant::now())?;
     tasks.spawn_endless("program log", warnings.run());

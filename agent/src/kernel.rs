@@ -84,6 +84,7 @@ impl Kernel {
             maps,
             leftovers,
             pins,
+            ..
         } = object;
         let table = methods.table.then(Table::open).transpose()?;
         Ok(Self {

@@ -165,6 +165,8 @@ catalogue! {
         "Packets on interfaces of pods that are no IP traffic or cannot be read: in no traffic metric";
     SKIPPED_BYTES = Stable Counter "zonemeter_skipped_bytes_total" ["reason"]
         "Frame bytes, Ethernet header included, of the skipped packets";
+    BACKEND_METHOD_ENABLED = Stable Gauge "zonemeter_backend_method_enabled" ["method"]
+        "1 while this way to find the backend of a Service is in use; 0 where --name-backends-by leaves it out or the kernel does not describe its types (BTF)";
     CONNTRACK_QUESTIONS = Stable Counter "zonemeter_conntrack_questions_total" ["result"]
         "Flows that the kernel's connection table was asked about";
     WATCH_ERRORS = Stable Counter "zonemeter_cluster_watch_errors_total" ["kind"]

@@ -20,7 +20,7 @@ use self::labelled::{Constant, Labelled};
 use super::{catalogue as metric, catalogue::Metric, process::Process};
 use crate::model::{
     cluster,
-    traffic::{AttachMode, Count, SkipReason},
+    traffic::{AttachMode, BackendMethod, Count, SkipReason},
 };
 
 mod labelled;
@@ -71,6 +71,7 @@ struct Numbers {
     attach_failures: Counter,
     skipped_packets: Labelled<Counter>,
     skipped_bytes: Labelled<Counter>,
+    backend_methods: Labelled<Gauge>,
     conntrack_questions: Labelled<Counter>,
     watch_errors: Labelled<Counter>,
     cluster_missing_since: Labelled<SecondsGauge>,
@@ -148,6 +149,13 @@ impl SelfMetrics {
             if let Some(counter) = family.get(reason.name()) {
                 counter.inner().store(value, Ordering::Relaxed);
             }
+        }
+    }
+
+    /// Whether backends are found in this way.
+    pub fn set_backend_method(&self, method: BackendMethod, enabled: bool) {
+        if let Some(gauge) = self.numbers.backend_methods.get(method.name()) {
+            gauge.set(enabled.into());
         }
     }
 
@@ -232,6 +240,10 @@ impl Default for Numbers {
             attach_failures: Counter::default(),
             skipped_packets: Labelled::new(&metric::SKIPPED_PACKETS, reasons),
             skipped_bytes: Labelled::new(&metric::SKIPPED_BYTES, reasons),
+            backend_methods: Labelled::new(
+                &metric::BACKEND_METHOD_ENABLED,
+                BackendMethod::WAYS.map(BackendMethod::name),
+            ),
             conntrack_questions: Labelled::new(&metric::CONNTRACK_QUESTIONS, ASKED),
             watch_errors: Labelled::new(&metric::WATCH_ERRORS, kinds),
             cluster_missing_since: Labelled::new(
@@ -278,6 +290,11 @@ impl Numbers {
             numbers.skipped_packets,
         );
         register(&mut registry, &metric::SKIPPED_BYTES, numbers.skipped_bytes);
+        register(
+            &mut registry,
+            &metric::BACKEND_METHOD_ENABLED,
+            numbers.backend_methods,
+        );
         register(
             &mut registry,
             &metric::CONNTRACK_QUESTIONS,

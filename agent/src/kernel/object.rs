@@ -27,6 +27,7 @@ pub struct Object {
     pub(super) programs: Programs,
     pub(super) mode: AttachMode,
     pub(super) may_add_clsact: bool,
+    reads_connections: bool,
     pub(super) maps: Maps,
     /// Maps of earlier processes that no longer fit, to be drained once nothing writes to them.
     pub(super) leftovers: Vec<Leftover>,
@@ -37,6 +38,12 @@ impl Object {
     /// How its programs will be attached.
     pub fn mode(&self) -> AttachMode {
         self.mode
+    }
+
+    /// Whether its programs read the connection that a packet carries: asked for, and possible on
+    /// this kernel.
+    pub fn reads_connections(&self) -> bool {
+        self.reads_connections
     }
 }
 
@@ -73,7 +80,8 @@ fn load_bytes(
         }
         None => Vec::new(),
     };
-    let mut ebpf = create(settings, bytes, pins.as_deref())
+    let conntrack = conntrack_offsets(settings.methods);
+    let mut ebpf = create(settings, bytes, pins.as_deref(), &conntrack)
         .map_err(|error| explain("creating the maps", error.into()))?;
     let warnings = Warnings::new(&mut ebpf)?;
     let maps = Maps::take(&mut ebpf)?;
@@ -84,6 +92,7 @@ fn load_bytes(
         programs,
         mode,
         may_add_clsact: settings.may_add_clsact,
+        reads_connections: conntrack != ConntrackOffsets::default(),
         maps,
         leftovers,
         pins,
@@ -180,12 +189,16 @@ fn verdict(log: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn create(settings: &Settings, bytes: &[u8], pins: Option<&Pins>) -> Result<Ebpf, aya::EbpfError> {
+fn create(
+    settings: &Settings,
+    bytes: &[u8],
+    pins: Option<&Pins>,
+    conntrack: &ConntrackOffsets,
+) -> Result<Ebpf, aya::EbpfError> {
     let fold = u32::from(settings.fold_ports);
-    let conntrack = conntrack_offsets(settings.methods);
     let mut loader = EbpfLoader::new();
     loader
-        .override_global(names::GLOBAL_CONNTRACK, &conntrack, true)
+        .override_global(names::GLOBAL_CONNTRACK, conntrack, true)
         .override_global(names::GLOBAL_FOLD_PORTS, &fold, true)
         .override_global(
             names::GLOBAL_EPHEMERAL_PORTS,

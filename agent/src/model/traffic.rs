@@ -87,6 +87,9 @@ impl BackendMethod {
     /// All, in the order in which they are tried.
     pub const ALL: [Self; 4] = [Self::Packet, Self::Table, Self::Endpoints, Self::None];
 
+    /// Those that find something.
+    pub const WAYS: [Self; 3] = [Self::Packet, Self::Table, Self::Endpoints];
+
     /// The `method` label.
     pub fn name(self) -> &'static str {
         match self {

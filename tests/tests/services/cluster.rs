@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use zonemeter_lab::{Agent, Family, KubeProxy, Lab, Plan, PodPlan, ServicePlan, Transport};
+use zonemeter_lab::{Agent, AgentPlan, Family, KubeProxy, Lab, Plan, PodPlan, ServicePlan, Transport};
 
 use crate::{moved::Reading, party::Party};
 
@@ -62,11 +62,20 @@ impl Cluster {
 
     /// Ends all agents and starts new ones that name backends by these methods only.
     pub(crate) fn name_backends_by(&mut self, methods: &str) {
+        self.restart(|agent| agent.flag("--name-backends-by", methods));
+    }
+
+    /// Ends all agents and starts new ones that do not see the kernel's types (BTF).
+    pub(crate) fn hide_types(&mut self) {
+        let hide = "mount -t tmpfs none /sys/kernel/btf && exec \"$@\"";
+        self.restart(|agent| agent.wrapped(&["unshare", "--mount", "sh", "-c", hide, "sh"]));
+    }
+
+    fn restart(&mut self, adjust: impl Fn(AgentPlan) -> AgentPlan) {
         self.agents.clear();
-        let agents = self.lab.start_agents(|agent| {
-            let agent = agent.flag("--interval", INTERVAL);
-            agent.flag("--name-backends-by", methods)
-        });
+        let agents = self
+            .lab
+            .start_agents(|agent| adjust(agent.flag("--interval", INTERVAL)));
         self.agents = agents.unwrap();
         self.reading = Reading::quiet(&mut self.agents, self.family);
     }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use zonemeter_lab::{
-    Family, KubeProxy, Zone,
+    Agent, Family, KubeProxy, Zone,
     traffic::{self, Datagrams},
 };
 
@@ -56,8 +56,32 @@ fn with_a_method_switched_off_the_next_takes_over() {
         let shown = ask(&mut cluster, what, named);
         let by: Vec<&String> = shown.keys().collect();
         assert_eq!(by, [counted], "{methods}: {shown:?}");
+        assert_eq!(enabled(&cluster), methods);
     }
     endpoints_in_two_zones_name_nobody(&mut cluster);
+    cluster.hide_types();
+    let shown = ask(&mut cluster, What::Both, far);
+    let by: Vec<&String> = shown.keys().collect();
+    assert_eq!(by, ["conntrack_table"], "without BTF: {shown:?}");
+    assert_eq!(enabled(&cluster), "conntrack-table,endpoint-slices");
+}
+
+/// The methods in use by the metrics of every agent, as the flag has them.
+fn enabled(cluster: &Cluster) -> String {
+    let name = "zonemeter_backend_method_enabled";
+    let of = |agent: &Agent| {
+        let metrics = agent.scrape().unwrap();
+        ["packet", "conntrack_table", "endpoint_slices"]
+            .into_iter()
+            .filter(|method| metrics.sum(name, &[("method", method)]) == 1)
+            .map(|method| method.replace('_', "-"))
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    let mut all = cluster.agents.iter().map(of);
+    let first = all.next().unwrap();
+    all.for_each(|other| assert_eq!(other, first));
+    first
 }
 
 fn ask(cluster: &mut Cluster, what: What, named: Named) -> Methods {
