@@ -14,7 +14,7 @@ use crate::{
 };
 
 const RULES: [&str; 2] = ["zonemeter.prices.yaml", "zonemeter.rules.yaml"];
-const RULE_TESTS: &str = "zonemeter.rules.test.yaml";
+const RULE_TESTS: [&str; 2] = ["zonemeter.rules.test.yaml", "zonemeter.surge.test.yaml"];
 /// Enough that every metric has several series.
 const SERIES: &str = "200";
 
@@ -35,7 +35,7 @@ pub(crate) fn check() -> Result<()> {
         checked("promtool check rules", rules.args(RULES)),
         checked(
             "promtool test rules",
-            in_folder().args(["test", "rules", RULE_TESTS]),
+            in_folder().args(["test", "rules"]).args(RULE_TESTS),
         ),
         checked("promtool check metrics", scrapes.lint(&promtool)),
         checked(
