@@ -21,6 +21,7 @@ use crate::{
     expose::{self, SelfMetrics, debug},
     feeds,
     kernel::{Kernel, hooks::watch::Watch, links::Links, object},
+    memory,
     model::{snapshot::Snapshot, traffic::BackendMethod},
     pipeline::{Keeper, Pipeline},
     predecessor,
@@ -136,6 +137,7 @@ async fn start(config: Config) -> Result<Tasks> {
     }
     config.cni.log();
     let kernel = Kernel::new(object, config.kernel.methods, Instant::now())?;
+    tasks.spawn_endless("memory", memory::give_back());
     tasks.spawn_endless("program log", warnings.run());
     tasks.spawn_endless(
         "cluster feed",

@@ -18,6 +18,7 @@ pub mod expose;
 pub mod feeds;
 pub mod kernel;
 pub mod logging;
+pub mod memory;
 pub mod model;
 pub mod networks;
 pub mod pipeline;

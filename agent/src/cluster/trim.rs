@@ -132,6 +132,7 @@ impl Wire for wire::EndpointSlice {
         {
             endpoints.extend(endpoint_addresses(endpoint, strings)?);
         }
+        endpoints.shrink_to_fit();
         Ok(Object::EndpointSlice(EndpointSlice {
             name: name(&self.metadata, strings)?,
             service: shared(

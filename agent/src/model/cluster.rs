@@ -3,6 +3,10 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+pub use uid::Uid;
+
+mod uid;
+
 /// One step of the stream. A feed may list a kind again at any time (relist, file reread):
 /// everything of that kind that was not [`Change::Applied`] between [`Change::ListStarted`] and
 /// [`Change::ListDone`] is gone.
@@ -113,7 +117,7 @@ pub struct Pod {
     /// `metadata.namespace` and `metadata.name`
     pub name: Name,
     /// `metadata.uid`: tells a pod from its namesake before or after it.
-    pub uid: Arc<str>,
+    pub uid: Uid,
     /// `spec.nodeName`, once scheduled.
     pub node: Option<Arc<str>>,
     /// `status.podIPs` (else `status.podIP`); the node's own for a host-network pod.

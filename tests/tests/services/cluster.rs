@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use zonemeter_lab::{Agent, AgentPlan, Family, KubeProxy, Lab, Plan, PodPlan, ServicePlan, Transport};
+use zonemeter_lab::{
+    Agent, AgentPlan, Family, KubeProxy, Lab, Plan, PodPlan, ServicePlan, Transport,
+};
 
 use crate::{moved::Reading, party::Party};
 
