@@ -26,7 +26,7 @@ const PODS: usize = 50;
 const DATAGRAM: u64 = 20 + 8 + 64;
 /// The documented default of `--max-series`.
 const CEILING: usize = 20_000;
-const SCRAPES: usize = 100;
+const SCRAPES: usize = 500;
 const TEXT: &str = "text/plain; version=0.0.4";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";
 /// 50 × 184 of workloads, and 16 of each pod, most of them at 0.
