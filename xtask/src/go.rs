@@ -20,6 +20,10 @@ const FOLDER: &str = "/usr/local/go/bin";
 /// Seconds after which a build hangs.
 const DEADLINE: &str = "3600";
 
+/// How much the compilers let their memory grow before they collect garbage, in percent: a sixth
+/// less processor time than at 100, measured on etcd.
+const GARBAGE: &str = "400";
+
 /// A release, as (1, 26).
 pub(crate) type Release = (u32, u32);
 
@@ -108,6 +112,7 @@ impl Build {
         for (program, package) in wanted.filter(|(program, _)| missing.contains(program)) {
             let command = with_what_is_idle(&self.go)
                 .env("GOTMPDIR", &scratch)
+                .env("GOGC", GARBAGE)
                 .args(["build", "-trimpath", "-buildvcs=false", "-modfile"])
                 .arg(&module_file)
                 .args(["-ldflags", &format!("-s -w {}", self.recipe.linked)]);
