@@ -43,7 +43,8 @@ impl Run {
         privilege: Privilege,
     ) -> Result<Option<Self>> {
         let mut arguments: Vec<String> = filter.map(str::to_owned).into_iter().collect();
-        arguments.push("--test-threads=1".to_owned());
+        let threads = executable.threads();
+        arguments.push(format!("--test-threads={threads}"));
         if executable.tier == Tier::Unit {
             arguments.push("--ignored".to_owned());
         }
