@@ -5,9 +5,10 @@
 //! tokens of the server's own making.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
 };
 
@@ -27,6 +28,10 @@ use crate::{go_tools::KUBERNETES, process::Process};
 const READY_WITHIN: Duration = Duration::from_secs(90);
 /// A server whose start takes too long ends itself, and a kubelet would start it again.
 const STARTS: usize = 3;
+/// Ports of servers: below those that the kernel gives to connections, which would otherwise take
+/// one between the look whether it is free and the server's start.
+const FIRST_PORT: u16 = 20_000;
+const PORTS: u16 = 12_000;
 const POLL_EVERY: Duration = Duration::from_millis(200);
 
 /// A running control plane; dropped, it is gone with all it held.
@@ -251,14 +256,16 @@ fn start_etcd(
 
 /// Addresses that were free a moment ago, all different.
 pub(crate) fn free_addresses<const N: usize>() -> Result<[SocketAddr; N]> {
-    let listeners: Vec<_> = (0..N)
-        .map(|_| TcpListener::bind("127.0.0.1:0"))
-        .collect::<Result<_, _>>()?;
-    let addresses: Vec<_> = listeners
-        .iter()
-        .map(TcpListener::local_addr)
-        .collect::<Result<_, _>>()?;
-    addresses
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    // Processes that start beside each other begin at different ports.
+    let first = (std::process::id().wrapping_mul(37) % u32::from(PORTS)) as u16;
+    let candidates = (0..PORTS).map(|_| {
+        let offset = first.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % PORTS;
+        SocketAddr::from((Ipv4Addr::LOCALHOST, FIRST_PORT + offset))
+    });
+    let free = candidates.filter(|address| TcpListener::bind(address).is_ok());
+    let found: Vec<_> = free.take(N).collect();
+    found
         .try_into()
         .map_err(|_| anyhow::anyhow!("no free ports"))
 }

@@ -60,4 +60,5 @@ pub use pod::Pod;
 pub use source::Source;
 pub use sweep::remove;
 pub use truth::{Count, Record, Truth, Way, count};
+pub use wiring::SILENCE;
 pub mod control_plane;

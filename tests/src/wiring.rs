@@ -1,6 +1,8 @@
 //! Turns the plan's parts into lines for `ip -batch`, rule sets and kernel parameters. Text in,
 //! nothing run: [`crate::Lab`] feeds it to the tools.
 
+use std::time::Duration;
+
 pub(crate) mod aws_rules;
 pub(crate) mod branch_eni;
 pub(crate) mod dns_cache;
@@ -9,6 +11,13 @@ pub(crate) mod node;
 pub(crate) mod pod;
 pub(crate) mod second_veth;
 pub(crate) mod vpc;
+
+/// Longer than the longest pause between two packets that a pod sends by itself at its start: who
+/// has counted nothing for so long will count nothing more. In the lab the kernel repeats its
+/// multicast reports within milliseconds instead of the second that is its default.
+pub const SILENCE: Duration = Duration::from_millis(300);
+/// Milliseconds.
+const MULTICAST_REPORTS_WITHIN: &str = "20";
 
 /// A locally administered unicast address. `kind` tells apart the ends that face each other,
 /// `number` the devices of one kind.
@@ -19,7 +28,7 @@ pub(crate) fn mac(kind: u8, number: usize) -> String {
 
 /// Kernel parameters below `/proc/sys/net` that every namespace of the lab gets before its first
 /// interface: addresses of IPv6 are usable at once, nothing is learned from router
-/// advertisements or redirects.
+/// advertisements or redirects, and the multicast reports of a new interface are soon over.
 pub(crate) fn common_sysctls() -> Vec<(String, &'static str)> {
     let mut settings = Vec::new();
     for scope in ["all", "default"] {
@@ -27,6 +36,10 @@ pub(crate) fn common_sysctls() -> Vec<(String, &'static str)> {
             ("accept_dad", "0"),
             ("accept_ra", "0"),
             ("accept_redirects", "0"),
+            (
+                "mldv2_unsolicited_report_interval",
+                MULTICAST_REPORTS_WITHIN,
+            ),
         ] {
             settings.push((format!("ipv6/conf/{scope}/{name}"), value));
         }

@@ -62,7 +62,7 @@ fn beside_an_ingress_qdisc_clsact_counts_what_comes_from_the_pod_and_names_the_r
         lab.pod("default/free").unwrap(),
     );
     limit(&limited);
-    let plan = lab.agent("a1").unwrap().flag("--interval", "200ms");
+    let plan = lab.agent("a1").unwrap().flag("--interval", "100ms");
     let mut agent = plan.flag("--attach", "tc").start_ready().unwrap();
     assert_eq!(counted(&lab, &mut agent, &limited), [102_800, 0]);
     assert_eq!(counted(&lab, &mut agent, &free), [102_800; 2]);
@@ -104,7 +104,7 @@ fn beside_an_ingress_qdisc_tcx_counts_everything() {
     let lab = raise("ingress-tcx");
     let limited = lab.pod("default/limited").unwrap();
     limit(&limited);
-    let plan = lab.agent("a1").unwrap().flag("--interval", "200ms");
+    let plan = lab.agent("a1").unwrap().flag("--interval", "100ms");
     let mut agent = plan.flag("--attach", "tcx").start_ready().unwrap();
     assert_eq!(counted(&lab, &mut agent, &limited), [102_800; 2]);
     assert!(!agent.get("/readyz").unwrap().body.contains("interfaces"));
@@ -122,7 +122,7 @@ fn with_the_plugin_in_the_chain_clsact_is_added_nowhere() {
         lab.pod("default/limited").unwrap(),
         lab.pod("default/free").unwrap(),
     );
-    let plan = lab.agent("a1").unwrap().flag("--interval", "200ms");
+    let plan = lab.agent("a1").unwrap().flag("--interval", "100ms");
     let plan = plan.flag("--attach", "tc").flag("--cni-dir", &chain);
     let mut agent = plan.start_ready().unwrap();
     assert_eq!(interfaces(&agent.settled().unwrap()), 0);

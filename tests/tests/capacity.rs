@@ -13,7 +13,7 @@ use std::{
 };
 
 use zonemeter_lab::{
-    Agent, Count, Lab, Metrics, Plan, PodPlan, Source, backlog_drops, oracle, traffic,
+    Agent, Count, Lab, Metrics, Plan, PodPlan, SILENCE, Source, backlog_drops, oracle, traffic,
     with_both_sources,
 };
 
@@ -37,14 +37,17 @@ fn seen(metrics: &Metrics, direction: &str) -> Count {
     }
 }
 
-/// Waits until the pods' own chatter at start (multicast reports) is over.
-fn quiet(agent: &mut Agent) -> Metrics {
+/// Waits until the pods' own chatter at start (multicast reports) is over on every node.
+fn quiet(agents: &mut [Agent]) -> Vec<Metrics> {
     let deadline = Instant::now() + Duration::from_secs(30);
-    let mut last = agent.settled().unwrap();
+    let all_seen = |metrics: &[Metrics]| -> Vec<Count> {
+        metrics.iter().map(|one| seen(one, "transmit")).collect()
+    };
+    let mut last = Agent::all_settled(agents).unwrap();
     loop {
-        thread::sleep(Duration::from_millis(1500));
-        let now = agent.settled().unwrap();
-        if seen(&now, "transmit") == seen(&last, "transmit") {
+        thread::sleep(SILENCE);
+        let now = Agent::all_settled(agents).unwrap();
+        if all_seen(&now) == all_seen(&last) {
             return now;
         }
         assert!(Instant::now() < deadline, "the pods do not fall silent");
@@ -70,7 +73,7 @@ fn ten_thousand_flows_in_a_map_of_64_lose_no_byte(source: Source) {
         lab.pod("default/client").unwrap(),
         lab.pod("default/server").unwrap(),
     );
-    let before: Vec<Metrics> = agents.iter_mut().map(quiet).collect();
+    let before = quiet(&mut agents);
     let to = SocketAddr::new(server.address(), 7000);
     traffic::udp_flows(
         client.namespace(),
@@ -132,7 +135,7 @@ fn two_senders_at_full_speed_lose_nothing_to_the_drain() {
     let pod = |name: &str| lab.pod(&format!("default/{name}")).unwrap();
     let (bulk, sink, small, neighbour) = (pod("bulk"), pod("sink"), pod("small"), pod("neighbour"));
     // What the pods said before the programs were on their veths is not this test's matter.
-    quiet(&mut agents[0]);
+    quiet(&mut agents[..1]);
     let veth = || small.interface_count().unwrap().layer_3().received;
     let shown = |metrics: &Metrics| {
         let labels = [("pod", "small"), ("direction", "transmit")];

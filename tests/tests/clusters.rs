@@ -51,7 +51,7 @@ fn cluster(name: &str, family: Family, space: Space) -> Plan {
 fn is_exact(plan: Plan) {
     let lab = Lab::raise(plan).unwrap();
     let mut agents = lab
-        .start_agents(|agent| agent.flag("--interval", "200ms"))
+        .start_agents(|agent| agent.flag("--interval", "100ms"))
         .unwrap();
     let client = lab.pod("default/a").unwrap();
     for peer in PEERS.map(|key| lab.pod(key).unwrap()) {

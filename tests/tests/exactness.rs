@@ -44,7 +44,7 @@ fn plan(name: &str, source: Source) -> Plan {
 }
 
 fn agents(lab: &Lab) -> Vec<Agent> {
-    lab.start_agents(|agent| agent.flag("--interval", "200ms"))
+    lab.start_agents(|agent| agent.flag("--interval", "100ms"))
         .unwrap()
 }
 

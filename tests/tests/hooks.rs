@@ -56,7 +56,7 @@ impl Scene {
     }
 
     fn agent(&self, mode: &str) -> Agent {
-        let plan = self.lab.agent("a1").unwrap().flag("--interval", "200ms");
+        let plan = self.lab.agent("a1").unwrap().flag("--interval", "100ms");
         plan.flag("--attach", mode).start_ready().unwrap()
     }
 

@@ -13,7 +13,7 @@ use std::{
 };
 
 use zonemeter_lab::{
-    Agent, Count, Lab, Metrics, Plan, Pod, PodPlan, Source, oracle,
+    Agent, Count, Lab, Metrics, Plan, Pod, PodPlan, SILENCE, Source, oracle,
     traffic::{self, Datagrams},
     with_both_sources,
 };
@@ -54,7 +54,7 @@ fn quiet(pods: &[&Pod]) -> (Count, Count) {
     let deadline = Instant::now() + Duration::from_secs(30);
     let mut last = read();
     loop {
-        thread::sleep(Duration::from_millis(1500));
+        thread::sleep(SILENCE);
         let now = read();
         if now == last {
             return now;
@@ -89,7 +89,7 @@ fn what_a_veth_carried_before_the_agent_came_is_reported_apart(source: Source) {
     let (received, sent) = quiet(&[&a]);
     assert!(received.bytes >= 102_800);
 
-    let agent = lab.agent("a1").unwrap().flag("--interval", "200ms");
+    let agent = lab.agent("a1").unwrap().flag("--interval", "100ms");
     let mut agent = agent.start_ready().unwrap();
     let metrics = agent.settled().unwrap();
     assert_eq!(before_attach(&metrics, "transmit"), received.bytes);
@@ -115,7 +115,7 @@ fn a_pod_that_comes_while_the_agent_runs_is_counted_from_its_first_packet_after_
     source: Source,
 ) {
     let mut lab = Lab::raise(plan("new-veth", source)).unwrap();
-    let agent = lab.agent("a1").unwrap().flag("--interval", "200ms");
+    let agent = lab.agent("a1").unwrap().flag("--interval", "100ms");
     let mut agent = agent.start_ready().unwrap();
     wait_for_interfaces(&mut agent, 1);
     let (earlier_transmit, earlier_receive) = {
@@ -161,7 +161,7 @@ fn a_pod_that_comes_while_the_agent_runs_is_counted_from_its_first_packet_after_
 fn a_pod_that_the_api_names_three_seconds_late_gets_all_its_bytes(source: Source) {
     let mut lab = Lab::raise(plan("late-api", source)).unwrap();
     let mut agents = lab
-        .start_agents(|agent| agent.flag("--interval", "200ms"))
+        .start_agents(|agent| agent.flag("--interval", "100ms"))
         .unwrap();
     wait_for_interfaces(&mut agents[0], 1);
     let late = lab.wire_pod(PodPlan::new("default", "late", "a1")).unwrap();
@@ -202,7 +202,7 @@ fn a_pod_that_the_api_names_three_seconds_late_gets_all_its_bytes(source: Source
 
 fn a_pod_that_goes_keeps_what_it_sent(source: Source) {
     let mut lab = Lab::raise(plan("gone", source)).unwrap();
-    let agent = lab.agent("a1").unwrap().flag("--interval", "200ms");
+    let agent = lab.agent("a1").unwrap().flag("--interval", "100ms");
     let mut agent = agent.start_ready().unwrap();
     let short = lab.add_pod(PodPlan::new("default", "short", "a1")).unwrap();
     wait_for_interfaces(&mut agent, 2);

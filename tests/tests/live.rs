@@ -44,7 +44,7 @@ fn lab(name: &str) -> Lab {
 /// Agents that count, whatever they know of the cluster.
 fn start(lab: &Lab) -> Vec<Agent> {
     let start = |node| {
-        let agent = lab.agent(node).unwrap().flag("--interval", "200ms");
+        let agent = lab.agent(node).unwrap().flag("--interval", "100ms");
         agent.start().unwrap()
     };
     let mut agents: Vec<Agent> = ["a1", "a2", "b1"].map(start).into();

@@ -242,12 +242,18 @@ fn a_job_of_twenty_seconds_is_in_the_increase_of_its_hour_to_the_byte() {
         scrape_every: Duration::from_secs(5),
         ..Settings::new(name)
     };
-    let with = Prometheus::start(&lab, &agents, &settings("with")).unwrap();
     let without = Settings {
         created_timestamps: false,
         ..settings("without")
     };
-    let without = Prometheus::start(&lab, &agents, &without).unwrap();
+    let both = [settings("with"), without];
+    // Each waits for the first scrape of every agent.
+    let [with, without] = thread::scope(|scope| {
+        let (lab, agents) = (&lab, &agents);
+        let start =
+            |settings| scope.spawn(move || Prometheus::start(lab, agents, settings).unwrap());
+        both.each_ref().map(start).map(|one| one.join().unwrap())
+    });
 
     let began = Instant::now();
     let job = PodPlan::new("batch", "backup-29460060-8fk2x", "a1");

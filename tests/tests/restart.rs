@@ -14,7 +14,7 @@ use std::{
 };
 
 use zonemeter_lab::{
-    Agent, Count, Lab, Metrics, Plan, PodPlan,
+    Agent, Count, Lab, Metrics, Plan, PodPlan, SILENCE,
     traffic::{self, Datagrams},
 };
 
@@ -114,12 +114,12 @@ fn one_life(lab: &Lab, mode: &str) -> Agent {
 /// The pods' own chatter at start goes to an agent that is not counted here.
 fn end_of_the_first_life(lab: &Lab, mode: &str) {
     let plan = lab.agent("a1").unwrap().without("--state-dir");
-    let plan = plan.flag("--interval", "200ms").flag("--attach", mode);
+    let plan = plan.flag("--interval", "100ms").flag("--attach", mode);
     let mut agent = plan.start_ready().unwrap();
     let deadline = Instant::now() + Duration::from_secs(30);
     let mut last = seen(&agent.settled().unwrap());
     loop {
-        thread::sleep(Duration::from_millis(1500));
+        thread::sleep(SILENCE);
         let now = seen(&agent.settled().unwrap());
         if now == last {
             break;

@@ -20,7 +20,7 @@ use zonemeter_lab::{
 };
 
 fn agents(lab: &Lab) -> Vec<Agent> {
-    lab.start_agents(|agent| agent.flag("--interval", "200ms"))
+    lab.start_agents(|agent| agent.flag("--interval", "100ms"))
         .unwrap()
 }
 
@@ -105,7 +105,7 @@ fn ipv4_egress_of_a_pod_that_comes_later_is_counted() {
         .family(Family::V6)
         .pod(PodPlan::new("default", "b", "b1"));
     let mut lab = Lab::raise(plan).unwrap();
-    let agent = lab.agent("a1").unwrap().flag("--interval", "200ms");
+    let agent = lab.agent("a1").unwrap().flag("--interval", "100ms");
     let mut agent = agent.start_ready().unwrap();
     for round in 0..5 {
         let name = format!("late-{round}");
@@ -213,7 +213,7 @@ fn a_veth_whose_name_says_nothing_is_found_by_route() {
         ip(&lab, "a1", &format!("link set dev {veth} name cali{index}"));
     }
     ip(&lab, "a1", "rule add iif cali1 lookup 101 pref 10");
-    let agent = lab.agent("a1").unwrap().flag("--interval", "200ms");
+    let agent = lab.agent("a1").unwrap().flag("--interval", "100ms");
     let agent = agent.flag("--interface", "cali*");
     let mut agent = agent.start_ready().unwrap();
     let b = lab.pod("default/b").unwrap();

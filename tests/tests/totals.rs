@@ -19,7 +19,7 @@ use std::{
 };
 
 use zonemeter_lab::{
-    Agent, AgentPlan, Count, Lab, Metrics, Plan, Pod, PodPlan,
+    Agent, AgentPlan, Count, Lab, Metrics, Plan, Pod, PodPlan, SILENCE,
     traffic::{self, Datagrams},
 };
 
@@ -89,7 +89,7 @@ impl Scene {
         let deadline = Instant::now() + PATIENCE;
         let mut last = agent.settled().unwrap();
         loop {
-            thread::sleep(Duration::from_millis(1500));
+            thread::sleep(SILENCE);
             let now = agent.settled().unwrap();
             if seen(&now) == seen(&last) {
                 return now;

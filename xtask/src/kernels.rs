@@ -59,8 +59,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             .collect::<Result<_>>()?,
         (false, false) => args.versions.clone(),
     };
-    progress::step("building the agent", test::build_agent)?;
-    let programs = progress::step("building the tests", test::build_tests)?;
+    let programs = progress::step("building the agent and the tests", test::build_tests)?;
     let userland = progress::quiet_step("packing the guest", || image::pack(&programs))?;
     let rows = wanted
         .iter()

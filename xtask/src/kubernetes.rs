@@ -27,7 +27,12 @@ pub(crate) fn run() -> Result<()> {
 
 /// As [`go::ensure`].
 pub(crate) fn ensure() -> Result<PathBuf> {
-    go::ensure(&go::Recipe {
+    go::ensure(recipe()?)
+}
+
+/// How they are built.
+pub(crate) fn recipe() -> Result<go::Recipe> {
+    Ok(go::Recipe {
         tools: KUBERNETES,
         packages: &PACKAGES,
         release: (1, 25),

@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod ci;
 mod demo;
 mod exec;
 mod go;
@@ -36,6 +37,8 @@ enum Command {
     Lint,
     /// Run every test: units, kernel programs on crafted packets, the lab
     Test(test::Args),
+    /// Everything that must hold before a change lands: lint, then test
+    Ci,
     /// Raise a cluster on this machine, let it talk, and watch what the agents count
     Demo(demo::Args),
     /// Build the Kubernetes API server that tests talk to, once
@@ -65,6 +68,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Setup => setup::run(),
         Command::Lint => lint::run(),
         Command::Test(args) => test::run(&args),
+        Command::Ci => ci::run(),
         Command::Demo(args) => demo::run(&args),
         Command::Kubernetes => kubernetes::run(),
         Command::Rules => rules::run(),

@@ -3,7 +3,10 @@
 
 use std::{
     io::{IsTerminal, Write},
-    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -14,6 +17,9 @@ const SPINNER: [char; 4] = ['|', '/', '-', '\\'];
 const SPIN_EVERY: Duration = Duration::from_millis(120);
 const REMIND_EVERY: Duration = Duration::from_secs(30);
 
+/// Lines of work beside the steps, for when no line of a step is half written.
+static HELD_BACK: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
 /// Whether a person looks on.
 pub(crate) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
@@ -22,6 +28,20 @@ pub(crate) fn is_terminal() -> bool {
 /// One line to the standard output. A reader that went away is no reason to fail.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// One line as soon as a step begins or ends: what other threads tell does not tear the output of
+/// the work that goes on meanwhile.
+pub(crate) fn say_at_next_step(line: String) {
+    let mut lines = HELD_BACK.lock().unwrap_or_else(PoisonError::into_inner);
+    lines.push(line);
+}
+
+fn say_held_back() {
+    let mut lines = HELD_BACK.lock().unwrap_or_else(PoisonError::into_inner);
+    for line in lines.drain(..) {
+        say(&line);
+    }
 }
 
 /// Text as it is, without a line end of its own.
@@ -46,6 +66,7 @@ pub(crate) fn judged_step<T>(
     work: impl FnOnce() -> Result<T>,
     went_well: impl FnOnce(&T) -> bool,
 ) -> Result<T> {
+    say_held_back();
     say(&format!("==> {what}"));
     let started = Instant::now();
     let result = work();
@@ -58,6 +79,7 @@ pub(crate) fn judged_step<T>(
         "    {outcome}: {what} ({})",
         elapsed(started.elapsed())
     ));
+    say_held_back();
     result
 }
 

@@ -18,7 +18,7 @@ const PACKAGES: [(&str, &str); 2] = [
 
 /// Service discovery for two dozen clouds is most of what there is to compile; the lab names its
 /// targets itself.
-const WITHOUT_CLOUDS: go::Instead<'_> = go::Instead {
+const WITHOUT_CLOUDS: go::Instead = go::Instead {
     module: "github.com/prometheus/prometheus",
     file: "plugins/plugins.go",
     ours: "plugins/plugins.go",
@@ -37,7 +37,12 @@ pub(crate) fn run() -> Result<()> {
 
 /// As [`go::ensure`].
 pub(crate) fn ensure() -> Result<PathBuf> {
-    go::ensure(&go::Recipe {
+    go::ensure(recipe()?)
+}
+
+/// How they are built.
+pub(crate) fn recipe() -> Result<go::Recipe> {
+    Ok(go::Recipe {
         tools: PROMETHEUS,
         packages: &PACKAGES,
         release: (1, 24),

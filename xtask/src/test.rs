@@ -3,40 +3,32 @@
 //! Two tiers, told apart by where a test stands. *Unit* tests live beside the code, in a
 //! library or a program, and run as whoever calls. *Root* tests load kernel programs and build
 //! network namespaces: everything in a package's `tests` folder, and unit tests marked
-//! `#[ignore = "needs root"]`. They run as root, one at a time, for they share one kernel. Last,
-//! the kernel's own tests run on the oldest supported kernel, in an emulator.
+//! `#[ignore = "needs root"]`. They run as root, one at a time, for they share one kernel. Then
+//! the kernel's own tests run on the oldest supported kernel, in an emulator, and last whatever
+//! needs [`others`] that a fresh machine has yet to build.
 
 use anyhow::{Result, bail};
-use zonemeter_lab::go_tools::KUBERNETES;
 
 use crate::{
     exec::{self, Cmd},
-    kernels, kubernetes,
+    kernels,
     privilege::Privilege,
-    progress, prometheus, rules, setup,
+    progress, rules, setup,
 };
 
 mod executables;
+mod others;
 mod outcome;
 mod runs;
 
 use executables::Tier;
 pub(crate) use executables::{Executable, build as build_tests};
+pub(crate) use others::Others;
 pub(crate) use outcome::Outcome;
 pub(crate) use runs::Run;
 
-/// Test programs that talk to a real Kubernetes API server, which takes minutes to build once.
-const NEED_KUBERNETES: [&str; 6] = [
-    "agent: live_cluster",
-    "tests: capacity",
-    "tests: clusters",
-    "tests: exactness",
-    "tests: late",
-    "tests: live",
-];
-
 /// What to run.
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub(crate) struct Args {
     /// Only tests whose name contains this
     filter: Option<String>,
@@ -45,8 +37,23 @@ pub(crate) struct Args {
     quick: bool,
 }
 
+impl Args {
+    fn is_everything(&self) -> bool {
+        !self.quick && self.filter.is_none()
+    }
+}
+
 /// The command.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    let others = match args.is_everything() {
+        true => Others::start()?,
+        false => Others::default(),
+    };
+    run_with(args, others)
+}
+
+/// As [`run`], with builds that have begun.
+pub(crate) fn run_with(args: &Args, mut others: Others) -> Result<()> {
     setup::ensure()?;
     let privilege = Privilege::find();
     if privilege == Privilege::Absent && !args.quick {
@@ -54,19 +61,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             "the kernel's tests and the lab need root or passwordless sudo; without, `--quick` runs the unit tests"
         );
     }
-    if !args.quick {
-        prometheus::ensure()?;
-    }
-    progress::step("building the agent", build_agent)?;
-    let executables = progress::step("building the tests", build_tests)?;
-    let mut outcome = run_all(&plan(&executables, args, privilege)?)?;
-    if !args.quick && args.filter.is_none() {
+    let executables = progress::step("building the agent and the tests", build_tests)?;
+    let runs = plan(&executables, args, privilege)?;
+    let (waiting, ready): (Vec<_>, Vec<_>) = runs.into_iter().partition(|run| run.need.is_some());
+    let mut outcome = run_all(ready, &mut others)?;
+    if args.is_everything() {
         outcome.add(kernels::on_the_oldest(&executables)?);
     }
+    outcome.add(run_all(waiting, &mut others)?);
     outcome.report();
     match outcome.failed {
         0 if outcome.passed == 0 => bail!("no test ran: does the filter fit?"),
-        0 if args.quick || args.filter.is_some() => Ok(()),
+        0 if !args.is_everything() => Ok(()),
         0 => progress::step("rules, scrapes and dashboards", rules::check),
         _ => bail!("tests failed"),
     }
@@ -101,26 +107,20 @@ fn plan(executables: &[Executable], args: &Args, privilege: Privilege) -> Result
         runs.push(Run::documentation());
     }
     for executable in executables {
-        let run = Run::as_root(executable, filter, privilege)?;
-        runs.extend(
-            run.map(|run| with_requirements(run, executable))
-                .transpose()?,
-        );
+        runs.extend(Run::as_root(executable, filter, privilege)?);
     }
+    runs.sort_by_key(|run| run.need);
     Ok(runs)
 }
 
-/// Brings what only some test programs need, when one of them is about to run.
-fn with_requirements(run: Run, executable: &Executable) -> Result<Run> {
-    if !NEED_KUBERNETES.contains(&executable.name.as_str()) {
-        return Ok(run);
-    }
-    Ok(run.env(KUBERNETES.variable, kubernetes::ensure()?))
-}
-
-fn run_all(runs: &[Run]) -> Result<Outcome> {
+fn run_all(runs: Vec<Run>, others: &mut Others) -> Result<Outcome> {
     let mut total = Outcome::default();
-    for run in runs {
+    for mut run in runs {
+        others.check()?;
+        if let Some(need) = run.need {
+            let (variable, folder) = others.wait(need)?;
+            run = run.env(variable, folder);
+        }
         let outcome =
             progress::judged_step(&run.title, || run.execute(), |outcome| outcome.failed == 0)?;
         total.add(outcome);

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use zonemeter_lab::{Agent, Family, Metrics};
+use zonemeter_lab::{Agent, Family, Metrics, SILENCE};
 
 use crate::{cluster::Cluster, party::Labels};
 
@@ -53,7 +53,7 @@ impl Reading {
         let deadline = Instant::now() + PATIENCE;
         let mut before = Self::take(agents, family);
         loop {
-            thread::sleep(Duration::from_millis(1500));
+            thread::sleep(SILENCE);
             let now = Self::take(agents, family);
             if now.since(&before).is_empty() {
                 return now;

@@ -30,7 +30,7 @@ fn the_api_server_of_a_real_node_is_named_by_one_of_its_two_interfaces() {
     let lab = raise();
     let networks = lab.directory().join("net410.yaml");
     fs::write(&networks, NETWORKS).unwrap();
-    let agent = lab.agent("a1").unwrap().flag("--interval", "200ms");
+    let agent = lab.agent("a1").unwrap().flag("--interval", "100ms");
     let mut agent = agent
         .flag("--networks-file", &networks)
         .start_ready()

@@ -31,6 +31,17 @@ pub(crate) struct Executable {
 }
 
 impl Executable {
+    /// How many of its tests for root run at a time. Labs and kernel programs share one kernel,
+    /// with counters of its own that some tests read. Tests of another package's folder use
+    /// neither, have a control plane each, and mostly wait.
+    pub(super) fn threads(&self) -> usize {
+        let is_lab = self.folder.ends_with("tests");
+        match self.tier == Tier::Unit || is_lab {
+            true => 1,
+            false => 3,
+        }
+    }
+
     /// The program called `name` that has tests whose names start with `tests`: a package's
     /// library and its program share a name.
     pub(crate) fn with_test<'a>(all: &'a [Self], name: &str, tests: &str) -> Result<&'a Self> {

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 
 use super::{
     executables::{self, Executable, Tier},
+    others::Need,
     outcome::Outcome,
 };
 use crate::{
@@ -25,6 +26,7 @@ pub(crate) struct Run {
     executable: Option<Executable>,
     privilege: Option<Privilege>,
     environment: Vec<(&'static str, PathBuf)>,
+    pub(super) need: Option<Need>,
 }
 
 impl Run {
@@ -41,12 +43,16 @@ impl Run {
         privilege: Privilege,
     ) -> Result<Option<Self>> {
         let mut arguments: Vec<String> = filter.map(str::to_owned).into_iter().collect();
-        arguments.push("--test-threads=1".to_owned());
+        let threads = executable.threads();
+        arguments.push(format!("--test-threads={threads}"));
         if executable.tier == Tier::Unit {
             arguments.push("--ignored".to_owned());
         }
         let run = Self::unless_empty(executable, arguments, Some(privilege))?;
-        Ok(run.map(|run| run.titled("tests as root")))
+        Ok(run.map(|run| Self {
+            need: Need::of(&executable.name),
+            ..run.titled("tests as root")
+        }))
     }
 
     /// The examples in the documentation.
@@ -67,6 +73,7 @@ impl Run {
             executable: None,
             privilege: None,
             environment: Vec::new(),
+            need: None,
         }
     }
 
@@ -98,6 +105,7 @@ impl Run {
             executable: Some(executable.clone()),
             privilege,
             environment: Vec::new(),
+            need: None,
         }))
     }
 
