@@ -16,6 +16,7 @@ mod privilege;
 mod progress;
 mod prometheus;
 mod python;
+mod removals;
 mod repository;
 mod rules;
 mod setup;
@@ -48,6 +49,8 @@ enum Command {
     Bench(bench::Args),
     /// Run the kernel's tests on other kernels, in an emulator
     Kernels(kernels::Args),
+    /// Show that tests fail when what they test is taken out
+    Removals(removals::Args),
 }
 
 fn main() -> ExitCode {
@@ -71,5 +74,6 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Prometheus => prometheus::run(),
         Command::Bench(args) => bench::run(&args),
         Command::Kernels(args) => kernels::run(&args),
+        Command::Removals(args) => removals::run(&args),
     }
 }

@@ -21,7 +21,7 @@ mod outcome;
 mod runs;
 
 use executables::Tier;
-pub(crate) use executables::{Executable, build as build_tests};
+pub(crate) use executables::{Executable, build as build_tests, build_with};
 pub(crate) use outcome::Outcome;
 pub(crate) use runs::Run;
 
@@ -110,9 +110,14 @@ fn plan(executables: &[Executable], args: &Args, privilege: Privilege) -> Result
     Ok(runs)
 }
 
+/// Whether it talks to a real Kubernetes API server.
+pub(crate) fn needs_kubernetes(executable: &Executable) -> bool {
+    NEED_KUBERNETES.contains(&executable.name.as_str())
+}
+
 /// Brings what only some test programs need, when one of them is about to run.
 fn with_requirements(run: Run, executable: &Executable) -> Result<Run> {
-    if !NEED_KUBERNETES.contains(&executable.name.as_str()) {
+    if !needs_kubernetes(executable) {
         return Ok(run);
     }
     Ok(run.env(KUBERNETES.variable, kubernetes::ensure()?))
