@@ -102,3 +102,73 @@ fn refuse(path: &Path, error: &anyhow::Error, guard: &Guard, metrics: &SelfMetri
     guard.missing(format!("{error:#}"));
     tracing::error!(path = %path.display(), "the last good file stays in force: {error:#}");
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, http::Request};
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::{
+        cluster::{Failing, Part},
+        expose,
+        readiness::{Need, Readiness},
+    };
+
+    fn part(name: &'static str, failing: Option<Failing>) -> Part {
+        Part {
+            name,
+            began: SystemTime::UNIX_EPOCH,
+            listed: true,
+            failing,
+        }
+    }
+
+    /// What a scraper or a probe gets.
+    async fn get(metrics: &SelfMetrics, readiness: &Readiness, path: &str) -> String {
+        let state = expose::State {
+            snapshots: watch::channel(Arc::default()).1,
+            metrics: metrics.clone(),
+            health: Arc::new(readiness.clone()),
+        };
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let answer = expose::router(state).oneshot(request).await.unwrap();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+
+    fn since_when(metrics: &str, part: &str) -> String {
+        let name = "zonemeter_cluster_missing_since_timestamp_seconds";
+        let name = format!("{name}{{part=\"{part}\"}} ");
+        let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
+        value.unwrap().to_owned()
+    }
+
+    /// One part fails, one works, and then both do.
+    #[tokio::test]
+    async fn what_is_missing_is_shown_by_readyz_and_by_a_metric() {
+        let metrics = SelfMetrics::default();
+        let (readiness, [guard]) = Readiness::new([Need::at_start("cluster", "not read yet")]);
+        let since = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let line = "missing RBAC: list services".to_owned();
+        let failing = Failing { since, line };
+        let mut health = Health {
+            parts: vec![part("nodes", None), part("services", Some(failing))],
+            ..Health::default()
+        };
+        assert!(show(&health, &guard, &metrics));
+        let text = get(&metrics, &readiness, "/metrics").await;
+        assert_eq!(since_when(&text, "nodes"), "0.0");
+        assert_eq!(since_when(&text, "services"), "1700000000.0");
+        let text = get(&metrics, &readiness, "/readyz").await;
+        let named = "cluster: services: missing RBAC: list services (for ";
+        assert!(text.starts_with(named), "{text}");
+
+        health.parts[1].failing = None;
+        assert!(!show(&health, &guard, &metrics));
+        let text = get(&metrics, &readiness, "/metrics").await;
+        assert_eq!(since_when(&text, "services"), "0.0");
+        assert_eq!(get(&metrics, &readiness, "/readyz").await, "ready\n");
+    }
+}

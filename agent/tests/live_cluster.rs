@@ -126,14 +126,17 @@ async fn what_vanished_while_the_watch_was_down_is_gone() {
     let mut feed = Running::start(&plane.kubeconfig("relay", relay.address(), &token).unwrap());
     feed.equals(&api).await;
     feed.listed().await;
+    let before = feed.book();
     relay.cut();
     feed.failing("pods of this node", "cannot").await;
-    let before = feed.book();
     for name in ["web-0", "web-1", "elsewhere-0"] {
         api.delete_pod("default", name).await;
     }
     api.make_pod("default", "web-0", Some("n2"), "10.2.0.77")
         .await;
+    let others = ["node/n3", "service/db", "endpointslice/web-abc"];
+    let deleted = plane.kubectl(&[["delete", "--namespace=default"].as_slice(), &others].concat());
+    deleted.unwrap();
     // A server that has just started knows no history: it answers 410 to what went before.
     tokio::task::block_in_place(|| {
         plane.kill_api();

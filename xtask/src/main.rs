@@ -17,6 +17,7 @@ mod privilege;
 mod progress;
 mod prometheus;
 mod python;
+mod removals;
 mod repository;
 mod rules;
 mod setup;
@@ -51,6 +52,8 @@ enum Command {
     Bench(bench::Args),
     /// Run the kernel's tests on other kernels, in an emulator
     Kernels(kernels::Args),
+    /// Show that tests fail when what they test is taken out
+    Removals(removals::Args),
 }
 
 fn main() -> ExitCode {
@@ -75,5 +78,6 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Prometheus => prometheus::run(),
         Command::Bench(args) => bench::run(&args),
         Command::Kernels(args) => kernels::run(&args),
+        Command::Removals(args) => removals::run(&args),
     }
 }

@@ -17,12 +17,17 @@ pub(crate) fn root() -> PathBuf {
 /// # Errors
 /// This program's own path cannot be told.
 pub(crate) fn release_folder() -> Result<PathBuf> {
+    Ok(target_folder()?.join("release"))
+}
+
+/// Where cargo put this program, and everything else that it builds.
+///
+/// # Errors
+/// This program's own path cannot be told.
+pub(crate) fn target_folder() -> Result<PathBuf> {
     let own = std::env::current_exe().context("this program's own path")?;
-    let target = own
-        .parent()
-        .and_then(Path::parent)
-        .context("this program's target folder")?;
-    Ok(target.join("release"))
+    let target = own.parent().and_then(Path::parent);
+    Ok(target.context("this program's target folder")?.to_owned())
 }
 
 /// Paths relative to [`root`] of every file that git tracks or would track, sorted; files that

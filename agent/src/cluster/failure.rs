@@ -23,6 +23,11 @@ impl Failure {
         self.answer().is_some_and(|status| status.code == 401)
     }
 
+    /// Whether the server has forgotten what came after the point from which a watch goes on.
+    pub(super) fn is_gone(&self) -> bool {
+        self.answer().is_some_and(|status| status.code == 410)
+    }
+
     /// Whether the server cannot stream a list: before 1.27, or with the feature gate WatchList
     /// off, as by default up to 1.31 and in 1.33.
     pub(super) fn is_streaming_refused(&self) -> bool {

@@ -205,6 +205,21 @@ mod tests {
         assert_eq!(health.borrow().missing(now), [""; 0]);
     }
 
+    /// Of a failure that lasts, the first moment counts; of the next failure its own.
+    #[test]
+    fn a_failure_that_lasts_began_once() {
+        let ([pods], health) = reporters([("pods", Counter::WatchErrors(Kind::Pod))]);
+        let since = || health.borrow().parts[0].missing_since().unwrap();
+        pods.failed(&"connection refused");
+        let first = since();
+        std::thread::sleep(Duration::from_millis(5));
+        pods.failed(&"timed out");
+        assert_eq!(since(), first);
+        pods.listed();
+        pods.failed(&"connection refused");
+        assert!(since() > first);
+    }
+
     #[test]
     fn a_failure_does_not_take_back_what_was_listed() {
         let ([file], health) = reporters([("cluster file", Counter::ReloadFailures)]);

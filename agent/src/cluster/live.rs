@@ -195,3 +195,31 @@ impl Source<wire::Pod> {
         done.then(|| self.reporter.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{super::health::reporters, *};
+
+    /// Whoever takes the changes replaces all that it had of the kind.
+    #[tokio::test]
+    async fn a_list_is_passed_on_from_its_beginning_to_its_end() {
+        let ([reporter], health) = reporters([("nodes", Counter::WatchErrors(Kind::Node))]);
+        let (sender, events) = mpsc::channel(WAITING);
+        let (changes, mut told) = mpsc::channel(WAITING);
+        let node = json!({"metadata": {"name": "one", "resourceVersion": "7"}});
+        let node: Watched<wire::Node> = serde_json::from_value(node).unwrap();
+        for event in [Event::Init, Event::InitApply(node), Event::InitDone] {
+            sender.send(event).await.unwrap();
+        }
+        drop(sender);
+        forward(Source { events, reporter }, changes).await.unwrap();
+        let mut next = async || told.recv().await;
+        assert_eq!(next().await, Some(Change::ListStarted(Kind::Node)));
+        assert!(matches!(next().await, Some(Change::Applied(_))));
+        assert_eq!(next().await, Some(Change::ListDone(Kind::Node)));
+        assert_eq!(next().await, None);
+        assert!(health.borrow().listed());
+    }
+}

@@ -3,7 +3,8 @@
 //! A session lists one object, to learn at once whether the right to list is there and the
 //! server answers, and then hands over to `kube`'s watcher: a streamed list where the server has
 //! it, which comes out of the server's memory object by object, else a list in pages. The
-//! watcher goes on where it was after a lost connection and lists anew after a 410.
+//! watcher goes on where it was after a lost connection. After a 410 a new session begins: the
+//! watcher itself lists anew only where the stream says so, not where it is the answer.
 
 use std::{pin::pin, time::Instant};
 
@@ -133,7 +134,7 @@ impl<W: Wire> Watch<W> {
             .config()
             .await
             .is_ok_and(|now| !same_server(config, &now));
-        if failure.is_unauthorized() || moved {
+        if failure.is_unauthorized() || failure.is_gone() || moved {
             return Some(End::Again(Some(failure)));
         }
         self.pause(&failure).await;
@@ -177,3 +178,6 @@ impl<W: Wire> Watch<W> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,6 +91,31 @@ fn a_finished_pod_gives_up_its_address_and_a_terminating_one_does_not() {
     assert!(workload_lines(&snapshot).contains(&"web -> Deployment shop/next 5".to_owned()));
 }
 
+/// Its object may stay for days, and a list may tell of it after the pod that has its address now.
+#[test]
+fn a_finished_pod_has_no_address_whenever_it_is_told_of() {
+    let mut scenario = scenario();
+    let finished = |name| Pod {
+        finished: true,
+        ..pod(name, "node-2", "192.168.2.1")
+    };
+    let owner = |scenario: &Scenario| {
+        let explained = scenario
+            .account
+            .explain(ip("192.168.2.1"), scenario.instant());
+        explained.party.workload.name.to_string()
+    };
+    scenario.apply(Object::Pod(pod("job", "node-2", "192.168.2.1")));
+    assert_eq!(owner(&scenario), "job");
+    scenario.wait(1);
+    scenario.apply(Object::Pod(finished("job")));
+    assert_eq!(owner(&scenario), "");
+    scenario.wait(1);
+    scenario.apply(Object::Pod(pod("next", "node-3", "192.168.2.1")));
+    scenario.apply(Object::Pod(finished("other")));
+    assert_eq!(owner(&scenario), "next");
+}
+
 #[test]
 fn an_address_goes_back_to_the_pod_that_still_claims_it() {
     let mut scenario = scenario();
@@ -140,6 +165,24 @@ fn a_namesake_on_another_node_takes_over() {
     assert_eq!(seen(&scenario, "2600:1f16::31").1, "b");
     // The addresses of the one before are nobody's.
     assert_eq!(seen(&scenario, "2600:1f16::21").1, "");
+}
+
+/// Where the CNI gives the moved pod the address that it had, the one before is still another pod,
+/// elsewhere: what was sent to it stays in its zone.
+#[test]
+fn a_namesake_with_the_same_address_is_another_pod() {
+    let mut scenario = scenario();
+    scenario.apply(Object::Pod(pod("db", "node-2", "192.168.2.1")));
+    scenario.drain_after(5, &[]);
+    scenario.wait(4);
+    scenario.apply(Object::Pod(pod("db", "node-3", "192.168.2.1")));
+    // 4 s of this interval were the first one's.
+    scenario.drain_after(1, &to("192.168.2.1", 1));
+    let snapshot = scenario.drain_after(5, &to("192.168.2.1", 2));
+    assert_eq!(
+        pod_lines(&snapshot),
+        ["web-1 intra_zone a 1", "web-1 cross_zone b 2"]
+    );
 }
 
 #[test]
