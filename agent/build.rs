@@ -8,6 +8,11 @@ use std::{
     process::Command,
 };
 
+use object::{
+    build::elf::{Builder, SectionData},
+    elf::SHT_STRTAB,
+};
+
 const PACKAGE: &str = "zonemeter-ebpf";
 const OBJECT: &str = "zonemeter-kernel";
 
@@ -102,9 +107,33 @@ fn compile(workspace: &Path, out: &Path) -> Result<(), String> {
         return Err(format!("{PACKAGE} did not build: see the lines above"));
     }
     let built = target.join("bpfel-unknown-none/release").join(OBJECT);
-    std::fs::copy(&built, out.join(OBJECT))
-        .map(|_| ())
+    std::fs::read(&built)
+        .map_err(|error| error.to_string())
+        .and_then(|object| without_debug_sections(&object))
+        .and_then(|object| {
+            std::fs::write(out.join(OBJECT), object).map_err(|error| error.to_string())
+        })
         .map_err(|error| format!("{}: {error}", built.display()))
+}
+
+/// Leaves out what bpf-linker has made BTF of: most of the object, and in every agent's memory.
+fn without_debug_sections(object: &[u8]) -> Result<Vec<u8>, String> {
+    let mut builder = Builder::read(object).map_err(|error| error.to_string())?;
+    for section in &mut builder.sections {
+        let name = section.name.as_slice();
+        section.delete = name.starts_with(b".debug_") || name.starts_with(b".rel.debug_");
+    }
+    builder.delete_orphans();
+    // LLVM keeps the names of sections with those of symbols, this writer apart from them.
+    let names = builder.sections.add();
+    names.name = ".shstrtab".into();
+    names.sh_type = SHT_STRTAB;
+    names.data = SectionData::SectionString;
+    let mut written = Vec::new();
+    builder
+        .write(&mut written)
+        .map_err(|error| error.to_string())?;
+    Ok(written)
 }
 
 fn variable(name: &str) -> Result<String, String> {
