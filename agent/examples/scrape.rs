@@ -21,7 +21,7 @@ use http_body_util::BodyExt as _;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 use zonemeter::{
-    expose::{self, Health, SelfMetrics, Verdict},
+    expose::{self, Health, Prepared, SelfMetrics, Verdict},
     model::{
         cluster::Workload,
         snapshot::{
@@ -107,6 +107,7 @@ fn state(snapshot: Snapshot) -> expose::State {
     metrics.drained(Duration::from_millis(2), UNIX_EPOCH);
     expose::State {
         snapshots,
+        prepared: Prepared::default(),
         metrics,
         health: Arc::new(Ready),
     }

@@ -18,7 +18,7 @@ use crate::{
     account::{Account, Settings},
     cluster::Feed,
     config::Config,
-    expose::{self, SelfMetrics, debug},
+    expose::{self, Prepared, SelfMetrics, debug, prepared},
     feeds,
     kernel::{Kernel, hooks::watch::Watch, links::Links, object},
     memory,
@@ -93,6 +93,7 @@ async fn start(config: Config) -> Result<Tasks> {
 
     let state = expose::State {
         snapshots: snapshots.subscribe(),
+        prepared: Prepared::default(),
         metrics: metrics.clone(),
         health: Arc::new(readiness.clone()),
     };
@@ -112,6 +113,7 @@ async fn start(config: Config) -> Result<Tasks> {
 
     let mut tasks = Tasks::default();
     let stop = tasks.stop();
+    tasks.spawn_endless("scrapes", prepared::prepare(state.clone()));
     tasks.spawn("http", serve(listener, expose::router(state), tasks.stop()));
     let debug = serve(debug_listener, debug::router(debug_state), tasks.stop());
     tasks.spawn("debug page", debug);

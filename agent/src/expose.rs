@@ -23,6 +23,8 @@ pub mod exposition;
 pub mod health;
 mod index;
 mod negotiation;
+mod packing;
+pub mod prepared;
 mod process;
 mod reference;
 mod scrape;
@@ -33,6 +35,7 @@ mod traffic;
 mod tests;
 
 pub use health::{Health, Verdict};
+pub use prepared::Prepared;
 pub use self_metrics::SelfMetrics;
 
 /// What the listen port serves from.
@@ -40,6 +43,8 @@ pub use self_metrics::SelfMetrics;
 pub struct State {
     /// The latest drain's numbers; the sender replaces the whole `Arc`.
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// What is rendered of the latest drain.
+    pub prepared: Prepared,
     /// The agent's numbers about itself.
     pub metrics: SelfMetrics,
     /// Decides `/livez` and `/readyz`.

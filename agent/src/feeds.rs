@@ -129,6 +129,7 @@ mod tests {
     async fn get(metrics: &SelfMetrics, readiness: &Readiness, path: &str) -> String {
         let state = expose::State {
             snapshots: watch::channel(Arc::default()).1,
+            prepared: expose::Prepared::default(),
             metrics: metrics.clone(),
             health: Arc::new(readiness.clone()),
         };

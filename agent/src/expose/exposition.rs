@@ -9,13 +9,14 @@
 
 use std::{
     fmt::Write as _,
-    io::{self, Write as _},
+    io,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use flate2::{Compression, write::GzEncoder};
-
-use super::catalogue::{Kind, Metric};
+use super::{
+    catalogue::{Kind, Metric},
+    packing::{Packer, Part},
+};
 
 /// A text format of `/metrics`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,14 +46,8 @@ pub struct Exposition {
     packer: Option<Packer>,
 }
 
-/// Packs in pieces that stay in the processor's cache: the whole text of 10,000 series has
+/// Packed in pieces that stay in the processor's cache: the whole text of 10,000 series has
 /// megabytes and is never in memory at once.
-#[derive(Debug)]
-struct Packer {
-    encoder: GzEncoder<Vec<u8>>,
-    failure: Option<io::Error>,
-}
-
 const PIECE_BYTES: usize = 64 * 1024;
 
 impl Exposition {
@@ -83,19 +78,31 @@ impl Exposition {
         }
     }
 
-    /// The finished body.
+    /// The body so far, as a part that another one follows.
     ///
     /// # Errors
     /// When packing failed.
-    pub fn finish(mut self) -> io::Result<Vec<u8>> {
+    pub fn part(self) -> io::Result<Part> {
+        self.end(Packer::part)
+    }
+
+    /// The finished body, or its last part.
+    ///
+    /// # Errors
+    /// When packing failed.
+    pub fn finish(mut self) -> io::Result<Part> {
         if self.format == Format::OpenMetrics {
             self.text.push_str("# EOF\n");
         }
+        self.end(Packer::last)
+    }
+
+    fn end(self, end: fn(Packer) -> io::Result<Part>) -> io::Result<Part> {
         match self.packer {
-            None => Ok(self.text.into_bytes()),
+            None => Ok(Part::plain(self.text)),
             Some(mut packer) => {
                 packer.pack(&self.text);
-                packer.finish()
+                end(packer)
             }
         }
     }
@@ -106,31 +113,6 @@ impl Exposition {
         {
             packer.pack(&self.text);
             self.text.clear();
-        }
-    }
-}
-
-impl Default for Packer {
-    /// The fastest level: it takes the usual scrape to a tenth, the slower ones not much further.
-    fn default() -> Self {
-        Self {
-            encoder: GzEncoder::new(Vec::new(), Compression::fast()),
-            failure: None,
-        }
-    }
-}
-
-impl Packer {
-    fn pack(&mut self, text: &str) {
-        if self.failure.is_none() {
-            self.failure = self.encoder.write_all(text.as_bytes()).err();
-        }
-    }
-
-    fn finish(self) -> io::Result<Vec<u8>> {
-        match self.failure {
-            Some(failure) => Err(failure),
-            None => self.encoder.finish(),
         }
     }
 }

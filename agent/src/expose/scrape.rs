@@ -3,16 +3,14 @@
 use std::{fmt, sync::Arc};
 
 use axum::{
+    body::Body,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
-use super::{
-    exposition::{Exposition, Format},
-    negotiation, traffic,
-};
+use super::{exposition::Exposition, negotiation, packing::Chunks, prepared::Variant};
 
 /// Scrapes at once; more wait. Two Prometheus servers and a curious person are served together,
 /// and a flood of requests takes neither the node's memory nor its processors.
@@ -20,43 +18,45 @@ static SCRAPES: Semaphore = Semaphore::const_new(3);
 
 /// Rendering and packing 10,000 series takes milliseconds: not on a thread that serves others.
 pub(super) async fn metrics(State(state): State<super::State>, headers: HeaderMap) -> Response {
-    let format = negotiation::format(&headers);
-    let gzip = negotiation::gzip(&headers);
+    let variant = Variant {
+        format: negotiation::format(&headers),
+        gzip: negotiation::gzip(&headers),
+    };
     let permit = SCRAPES.acquire().await;
     let body = spawn_blocking(move || {
         // Held until the work is done, also for a scraper that has gone away meanwhile.
         let _permit = permit;
-        body(&state, format, gzip)
+        body(&state, variant)
     });
     match body.await {
-        Ok(Ok(body)) => respond(format, gzip, body),
+        Ok(Ok(body)) => respond(variant, body),
         Ok(Err(error)) => failed(&error),
         Err(error) => failed(&error),
     }
 }
 
 /// The whole body: traffic from one snapshot, then the agent's own numbers.
-fn body(state: &super::State, format: Format, gzip: bool) -> anyhow::Result<Vec<u8>> {
+fn body(state: &super::State, variant: Variant) -> anyhow::Result<Chunks> {
     let snapshot = Arc::clone(&state.snapshots.borrow());
-    let mut body = Exposition::new(format, gzip);
-    traffic::write(&mut body, &snapshot);
+    let traffic = state.prepared.get(variant, &snapshot)?;
+    let mut own = Exposition::new(variant.format, variant.gzip);
     let ready = state.health.ready().ok;
-    body.append_open_metrics(&state.metrics.open_metrics(ready)?);
-    Ok(body.finish()?)
+    own.append_open_metrics(&state.metrics.open_metrics(ready)?);
+    Ok(traffic.join(own.finish()?))
 }
 
-fn respond(format: Format, gzip: bool, body: Vec<u8>) -> Response {
-    let mut response = body.into_response();
+fn respond(variant: Variant, body: Chunks) -> Response {
+    let mut response = Body::new(body).into_response();
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_TYPE,
-        HeaderValue::from_static(format.content_type()),
+        HeaderValue::from_static(variant.format.content_type()),
     );
     headers.insert(
         header::VARY,
         HeaderValue::from_static("accept, accept-encoding"),
     );
-    if gzip {
+    if variant.gzip {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response

@@ -46,6 +46,7 @@ fn state(snapshot: Snapshot) -> State {
     drop(sender);
     State {
         snapshots,
+        prepared: Prepared::default(),
         metrics: SelfMetrics::default(),
         health: Arc::new(Fixed(true)),
     }

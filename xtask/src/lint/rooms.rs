@@ -90,9 +90,11 @@ const ROOMS: [Room; 6] = [
         crates: &[
             "anyhow",
             "axum",
+            "crc32fast",
             "flate2",
             "futures",
             "http",
+            "http_body",
             "prometheus_client",
             "serde",
             "serde_json",
