@@ -1,0 +1,51 @@
+//! What can be asked of `cargo xtask`.
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::{bench, ci, demo, kernels, kubernetes, lint, prometheus, removals, rules, setup, test};
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Install what building and testing need and this machine lacks
+    Setup,
+    /// Check formatting, clippy for the host and for the bpf target, and the project's own rules
+    Lint,
+    /// Run every test: units, kernel programs on crafted packets, the lab
+    Test(test::Args),
+    /// Everything that must hold before a change lands: lint, then test
+    Ci,
+    /// Raise a cluster on this machine, let it talk, and watch what the agents count
+    Demo(demo::Args),
+    /// Build the Kubernetes API server that tests talk to, once
+    Kubernetes,
+    /// Check rules, scrapes and dashboards with Prometheus's own tools
+    Rules,
+    /// Build Prometheus and promtool for the tests, the demo and `rules`, once
+    Prometheus,
+    /// Measure what counting costs per packet
+    Bench(bench::Args),
+    /// Run the kernel's tests on other kernels, in an emulator
+    Kernels(kernels::Args),
+    /// Show that tests fail when what they test is taken out
+    Removals(removals::Args),
+}
+
+impl Command {
+    /// Does it.
+    pub(crate) fn run(self) -> Result<()> {
+        match self {
+            Self::Setup => setup::run(),
+            Self::Lint => lint::run(),
+            Self::Test(args) => test::run(&args),
+            Self::Ci => ci::run(),
+            Self::Demo(args) => demo::run(&args),
+            Self::Kubernetes => kubernetes::run(),
+            Self::Rules => rules::run(),
+            Self::Prometheus => prometheus::run(),
+            Self::Bench(args) => bench::run(&args),
+            Self::Kernels(args) => kernels::run(&args),
+            Self::Removals(args) => removals::run(&args),
+        }
+    }
+}
