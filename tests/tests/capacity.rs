@@ -5,6 +5,10 @@
     clippy::unwrap_used,
     reason = "a test fails by panicking, its helpers too"
 )]
+#![expect(
+    clippy::print_stdout,
+    reason = "how much passed, for whoever looks into a loss"
+)]
 
 use std::{
     net::SocketAddr,
@@ -19,6 +23,7 @@ use zonemeter_lab::{
 
 with_both_sources! {
     ten_thousand_flows_in_a_map_of_64_lose_no_byte,
+    two_senders_at_full_speed_lose_nothing_to_the_drain,
 }
 
 /// How long the two senders run.
@@ -119,11 +124,10 @@ fn ten_thousand_flows_in_a_map_of_64_lose_no_byte(source: Source) {
 }
 
 /// One sender with super-packets to another zone and one with small datagrams inside the node,
-/// both as fast as they go, under a drain every 200 ms. With one source only: nothing between the
-/// programs and the drain knows where names come from.
-#[test]
-fn two_senders_at_full_speed_lose_nothing_to_the_drain() {
+/// both as fast as they go, under a drain every 200 ms.
+fn two_senders_at_full_speed_lose_nothing_to_the_drain(source: Source) {
     let plan = Plan::new("load")
+        .source(source)
         .pod(PodPlan::new("default", "bulk", "a1"))
         .pod(PodPlan::new("default", "sink", "b1"))
         .pod(PodPlan::new("default", "small", "a1").without_offloads())
