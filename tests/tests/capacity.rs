@@ -12,7 +12,7 @@
 
 use std::{
     net::SocketAddr,
-    thread,
+    panic, thread,
     time::{Duration, Instant},
 };
 
@@ -23,7 +23,6 @@ use zonemeter_lab::{
 
 with_both_sources! {
     ten_thousand_flows_in_a_map_of_64_lose_no_byte,
-    two_senders_at_full_speed_lose_nothing_to_the_drain,
 }
 
 /// How long the two senders run.
@@ -123,9 +122,19 @@ fn ten_thousand_flows_in_a_map_of_64_lose_no_byte(source: Source) {
     }
 }
 
+/// With both sources in the same minute.
+#[test]
+fn two_senders_at_full_speed_lose_nothing_to_the_drain() {
+    let runs = [Source::File, Source::Api].map(|source| thread::spawn(move || full_speed(source)));
+    for run in runs {
+        run.join()
+            .unwrap_or_else(|panic| panic::resume_unwind(panic));
+    }
+}
+
 /// One sender with super-packets to another zone and one with small datagrams inside the node,
 /// both as fast as they go, under a drain every 200 ms.
-fn two_senders_at_full_speed_lose_nothing_to_the_drain(source: Source) {
+fn full_speed(source: Source) {
     let plan = Plan::new("load")
         .source(source)
         .pod(PodPlan::new("default", "bulk", "a1"))
