@@ -77,7 +77,7 @@ fn compile(workspace: &Path, out: &Path) -> Result<(), String> {
         .arg(&target)
         // The kernel side needs unstable features on the stable compiler.
         .env("RUSTC_BOOTSTRAP", "1")
-        // The agent's release profile is for size; every packet pays for this code.
+        // The release profile is for size; every packet pays for this code.
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3")
         .env(
             "CARGO_ENCODED_RUSTFLAGS",

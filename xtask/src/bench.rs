@@ -13,6 +13,7 @@ use zonemeter_lab::{Lab, Plan, PodPlan, interrupt};
 use crate::{
     exec::{self, Cmd},
     privilege, progress, repository, setup,
+    test::BUILD_AGENT,
 };
 
 mod case;
@@ -74,12 +75,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 fn build_agent() -> Result<()> {
-    exec::run(Cmd::cargo().args(["build", "--locked", "--release"]).args([
-        "--package",
-        "zonemeter-agent",
-        "--bin",
-        "zonemeter",
-    ]))
+    exec::run(Cmd::cargo().args(BUILD_AGENT).arg("--release"))
 }
 
 fn measure_all(args: &Args) -> Result<()> {

@@ -27,6 +27,16 @@ pub(crate) use others::Others;
 pub(crate) use outcome::Outcome;
 pub(crate) use runs::Run;
 
+/// What cargo has to do for the agent's executable.
+pub(crate) const BUILD_AGENT: [&str; 6] = [
+    "build",
+    "--locked",
+    "--package",
+    "zonemeter-agent",
+    "--bin",
+    "zonemeter",
+];
+
 /// What to run.
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
@@ -78,16 +88,10 @@ pub(crate) fn run_with(args: &Args, mut others: Others) -> Result<()> {
     }
 }
 
-/// The agent as tests and the demo run it: optimised in the kernel, quick to build elsewhere.
+/// The agent as the demo runs it: optimised in the kernel, quick to build elsewhere. The tests take
+/// the one that is built with them.
 pub(crate) fn build_agent() -> Result<()> {
-    exec::run(Cmd::cargo().args([
-        "build",
-        "--locked",
-        "--package",
-        "zonemeter-agent",
-        "--bin",
-        "zonemeter",
-    ]))
+    exec::run(Cmd::cargo().args(BUILD_AGENT))
 }
 
 /// Unit tests first: they are quick, and when they fail the lab's failures mean little.

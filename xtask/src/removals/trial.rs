@@ -14,21 +14,11 @@ use super::{
 use crate::{
     exec::{self, Cmd},
     privilege::Privilege,
-    test::{self, Executable, Others},
+    test::{self, BUILD_AGENT, Executable, Others},
 };
 
 /// Seconds after which a test that has not ended hangs; the tests' own deadlines are shorter.
 const DEADLINE: &str = "600";
-/// The agent that the lab runs.
-const AGENT: [&str; 7] = [
-    "build",
-    "--locked",
-    "--quiet",
-    "--package",
-    "zonemeter-agent",
-    "--bin",
-    "zonemeter",
-];
 /// Characters of a message that are shown.
 const SHOWN: usize = 150;
 
@@ -71,7 +61,9 @@ pub(super) fn run(tree: &Tree, tests: &[TestAt]) -> Result<Vec<Verdict>> {
 
 /// The test program; `None` where it does not compile, and cargo has said why.
 fn build(tree: &Tree, program: Program) -> Result<Option<Executable>> {
-    if program.package == "zonemeter-tests" && exec::run(tree.cargo().args(AGENT)).is_err() {
+    if program.package == "zonemeter-tests"
+        && exec::run(tree.cargo().args(BUILD_AGENT).arg("--quiet")).is_err()
+    {
         return Ok(None);
     }
     let command = tree
