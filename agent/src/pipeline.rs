@@ -290,7 +290,7 @@ impl Pipeline {
         let (flows, snapshot) = once::pass(kernel, account, keeper, SystemTime::now())?;
         self.metrics.set_flows(flows as u64);
         let (asked, failed) = self.kernel.asked();
-        self.metrics.set_conntrack_questions(asked, failed);
+        self.metrics.set_conntrack_lookups(asked, failed);
         for (reason, total) in self.kernel.skipped().context("skip counters")? {
             self.metrics.set_skipped(reason, total);
         }

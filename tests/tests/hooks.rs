@@ -264,7 +264,7 @@ fn beside_the_policy_agent(name: &str, mode: &str) -> u64 {
     }
     let metrics = agent.scrape().unwrap();
     assert_eq!(shadowed(&metrics), 0);
-    let moves = metrics.sum("zonemeter_moves_to_front_total", &[]);
+    let moves = metrics.sum("zonemeter_reattachments_total", &[]);
     match mode {
         // Re-attached, attached after us, and an upgrade on two pods: two hooks each.
         "tc" => assert!(moves >= 8, "{moves} moves"),
@@ -288,7 +288,7 @@ fn a_tcx_program_that_decides_is_not_left_in_front() {
     scene.is_exact(&mut agent, true);
     let metrics = agent.scrape().unwrap();
     assert_eq!(shadowed(&metrics), 0);
-    assert_eq!(metrics.sum("zonemeter_moves_to_front_total", &[]), 2);
+    assert_eq!(metrics.sum("zonemeter_reattachments_total", &[]), 2);
     assert!(agent.log().unwrap().contains("came first"));
     scene.during(&mut agent, "it goes", || placed.clear());
     scene.is_exact(&mut agent, false);
@@ -327,7 +327,7 @@ fn a_chained_filter_in_the_same_priority_is_not_left_in_front() {
         );
         scene.is_exact(&mut agent, false);
         let moves = agent.scrape().unwrap();
-        let moves = moves.sum("zonemeter_moves_to_front_total", &[]);
+        let moves = moves.sum("zonemeter_reattachments_total", &[]);
         assert!(moves > 0, "{missed} missed");
         let del = "filter del dev VETH ingress prio 1 handle 0x2 bpf";
         tc(&scene.client, del).unwrap();
@@ -367,7 +367,7 @@ fn nobody_is_fought_without_an_end() {
     let mut agent = scene.agent("tc");
     let program = Program::always(Verdict::Next).unwrap();
     let pinned = pin(&program, scene.client.node(), "insists").unwrap();
-    let moves = |metrics: &Metrics| metrics.sum("zonemeter_moves_to_front_total", &[]);
+    let moves = |metrics: &Metrics| metrics.sum("zonemeter_reattachments_total", &[]);
     let comes_first = || add_filter(&scene.client, Hook::Ingress, 2, &pinned).unwrap();
     let del = "filter del dev VETH ingress prio 1 handle 0x2 bpf";
     for round in 1..=10 {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Subcommand;
 
-use crate::{bench, ci, demo, kernels, kubernetes, lint, prometheus, removals, rules, setup, test};
+use crate::{bench, ci, demo, kernels, kubernetes, lint, prometheus, rules, setup, test};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -27,8 +27,6 @@ pub(crate) enum Command {
     Bench(bench::Args),
     /// Run the kernel's tests on other kernels, in an emulator
     Kernels(kernels::Args),
-    /// Show that tests fail when what they test is taken out
-    Removals(removals::Args),
 }
 
 impl Command {
@@ -45,7 +43,6 @@ impl Command {
             Self::Prometheus => prometheus::run(),
             Self::Bench(args) => bench::run(&args),
             Self::Kernels(args) => kernels::run(&args),
-            Self::Removals(args) => removals::run(&args),
         }
     }
 }

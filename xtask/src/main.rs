@@ -17,7 +17,6 @@ mod privilege;
 mod progress;
 mod prometheus;
 mod python;
-mod removals;
 mod repository;
 mod rules;
 mod setup;

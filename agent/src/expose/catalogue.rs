@@ -114,9 +114,9 @@ catalogue! {
     INTERFACE_PACKETS = Stable Counter "zonemeter_interface_packets_total" ["direction"]
         "All IP packets seen on the interfaces of pods, counted apart from the flows";
     UNATTRIBUTED_BYTES = Stable Counter "zonemeter_unattributed_bytes_total" ["direction", "reason"]
-        "Layer-3 bytes seen and for good without a pod or a peer, by reason";
+        "Layer-3 bytes that could not be attributed to a pod, by reason";
     UNATTRIBUTED_PACKETS = Stable Counter "zonemeter_unattributed_packets_total" ["direction", "reason"]
-        "Packets seen and for good without a pod or a peer, by reason";
+        "Packets that could not be attributed to a pod, by reason";
     PENDING_BYTES = Stable Gauge "zonemeter_pending_bytes" ["direction"]
         "Layer-3 bytes drained and held back because the name of a pod or a peer is still awaited";
     PENDING_PACKETS = Stable Gauge "zonemeter_pending_packets" ["direction"]
@@ -133,8 +133,8 @@ catalogue! {
         "Zone of this agent's node, always 1";
     SERIES_FOLDED = Stable Counter "zonemeter_series_folded_total" []
         "Increments that went to a series named other because the ceiling of series was reached";
-    DRAINS_DISAGREED = Stable Counter "zonemeter_drains_disagreed_total" []
-        "Drains whose flows and totals differed: a fault of the programs or of the drain";
+    RECONCILIATION_ERRORS = Stable Counter "zonemeter_reconciliation_errors_total" []
+        "Drains where the sum of the flows differs from the interface total";
     SERVICE_BYTES = Stable Counter "zonemeter_service_bytes_total" ["method"]
         "Bytes to and from Service addresses by the method that named the backend";
     SERVICE_PACKETS = Stable Counter "zonemeter_service_packets_total" ["method"]
@@ -157,8 +157,8 @@ catalogue! {
         "Interfaces of pods that are counted now, by the way the programs are attached";
     SHADOWED = Stable Gauge "zonemeter_shadowed_interfaces" []
         "Interfaces of pods where another program may take packets before they are counted";
-    MOVES = Stable Counter "zonemeter_moves_to_front_total" []
-        "Times that a program was put in front again after another one had come first, or after it had been taken away";
+    REATTACHMENTS = Stable Counter "zonemeter_reattachments_total" []
+        "Times the agent re-attached its program at the head of a hook, after another program came first or its own was detached";
     ATTACH_FAILURES = Stable Counter "zonemeter_attach_failures_total" []
         "Failed attempts to attach to an interface of a pod";
     SKIPPED_PACKETS = Stable Counter "zonemeter_skipped_packets_total" ["reason"]
@@ -167,8 +167,8 @@ catalogue! {
         "Frame bytes, Ethernet header included, of the skipped packets";
     BACKEND_METHOD_ENABLED = Stable Gauge "zonemeter_backend_method_enabled" ["method"]
         "1 while this way to find the backend of a Service is in use; 0 where --name-backends-by leaves it out or the kernel does not describe its types (BTF)";
-    CONNTRACK_QUESTIONS = Stable Counter "zonemeter_conntrack_questions_total" ["result"]
-        "Flows that the kernel's connection table was asked about";
+    CONNTRACK_LOOKUPS = Stable Counter "zonemeter_conntrack_lookups_total" ["result"]
+        "Conntrack table lookups, by result";
     WATCH_ERRORS = Stable Counter "zonemeter_cluster_watch_errors_total" ["kind"]
         "Failed reads of Kubernetes objects, from the API or the cluster file";
     CLUSTER_MISSING_SINCE = Stable Gauge "zonemeter_cluster_missing_since_timestamp_seconds" ["part"]

@@ -72,7 +72,7 @@ struct Numbers {
     skipped_packets: Labelled<Counter>,
     skipped_bytes: Labelled<Counter>,
     backend_methods: Labelled<Gauge>,
-    conntrack_questions: Labelled<Counter>,
+    conntrack_lookups: Labelled<Counter>,
     watch_errors: Labelled<Counter>,
     cluster_missing_since: Labelled<SecondsGauge>,
     reload_failures: Labelled<Counter>,
@@ -160,12 +160,12 @@ impl SelfMetrics {
     }
 
     /// Questions put to the connection table so far, and how many of them failed: totals.
-    pub fn set_conntrack_questions(&self, asked: u64, failed: u64) {
+    pub fn set_conntrack_lookups(&self, asked: u64, failed: u64) {
         for (result, total) in ASKED
             .into_iter()
             .zip([asked.saturating_sub(failed), failed])
         {
-            if let Some(counter) = self.numbers.conntrack_questions.get(result) {
+            if let Some(counter) = self.numbers.conntrack_lookups.get(result) {
                 counter.inner().store(total, Ordering::Relaxed);
             }
         }
@@ -244,7 +244,7 @@ impl Default for Numbers {
                 &metric::BACKEND_METHOD_ENABLED,
                 BackendMethod::WAYS.map(BackendMethod::name),
             ),
-            conntrack_questions: Labelled::new(&metric::CONNTRACK_QUESTIONS, ASKED),
+            conntrack_lookups: Labelled::new(&metric::CONNTRACK_LOOKUPS, ASKED),
             watch_errors: Labelled::new(&metric::WATCH_ERRORS, kinds),
             cluster_missing_since: Labelled::new(
                 &metric::CLUSTER_MISSING_SINCE,
@@ -278,7 +278,7 @@ impl Numbers {
         register(&mut registry, &metric::LAST_DRAIN, numbers.last_drain);
         register(&mut registry, &metric::INTERFACES, numbers.interfaces);
         register(&mut registry, &metric::SHADOWED, numbers.shadowed);
-        register(&mut registry, &metric::MOVES, numbers.moves);
+        register(&mut registry, &metric::REATTACHMENTS, numbers.moves);
         register(
             &mut registry,
             &metric::ATTACH_FAILURES,
@@ -297,8 +297,8 @@ impl Numbers {
         );
         register(
             &mut registry,
-            &metric::CONNTRACK_QUESTIONS,
-            numbers.conntrack_questions,
+            &metric::CONNTRACK_LOOKUPS,
+            numbers.conntrack_lookups,
         );
         register(&mut registry, &metric::WATCH_ERRORS, numbers.watch_errors);
         register(

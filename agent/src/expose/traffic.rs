@@ -135,7 +135,7 @@ fn write_cluster(body: &mut Exposition, snapshot: &Snapshot) {
     }
     body.family(&metric::SERIES_FOLDED)
         .sample(&[], snapshot.series_folded);
-    body.family(&metric::DRAINS_DISAGREED)
+    body.family(&metric::RECONCILIATION_ERRORS)
         .sample(&[], snapshot.drains_that_disagreed);
     for (metric, value) in [
         (&metric::SERVICE_BYTES, bytes as fn(&Count) -> u64),

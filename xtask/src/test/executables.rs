@@ -53,21 +53,6 @@ impl Executable {
         }
         bail!("no test program {name} has tests of the name {tests}")
     }
-
-    /// Names of all its tests.
-    pub(crate) fn list(&self) -> Result<Vec<String>> {
-        list(self, &[])
-    }
-
-    /// The package's folder, where cargo starts its tests.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// Whether everything in it needs root.
-    pub(crate) fn runs_as_root(&self) -> bool {
-        self.tier == Tier::Root
-    }
 }
 
 /// Compiles every test of the workspace; the kernel programs have none of their own.
@@ -91,7 +76,7 @@ pub(crate) fn build() -> Result<Vec<Executable>> {
 
 /// The test programs that a `cargo test --no-run` with JSON messages made, by name, and whether
 /// it came to its end.
-pub(crate) fn build_with(command: Cmd) -> Result<(Vec<Executable>, bool)> {
+fn build_with(command: Cmd) -> Result<(Vec<Executable>, bool)> {
     let (_, mut child) = exec::start_piped(command)?;
     let mut found = Vec::new();
     for line in BufReader::new(child.stdout.take().context("cargo's output")?).lines() {

@@ -66,14 +66,6 @@ impl Others {
         Ok(others)
     }
 
-    /// As [`Self::wait`], for the test program called `name`; `None` where it needs nothing.
-    ///
-    /// # Errors
-    /// As [`Self::wait`].
-    pub(crate) fn wait_for(&mut self, name: &str) -> Result<Option<(&'static str, PathBuf)>> {
-        Need::of(name).map(|need| self.wait(need)).transpose()
-    }
-
     /// The variable that names the folder of what is needed, and the folder, once it is built.
     ///
     /// # Errors
