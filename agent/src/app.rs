@@ -12,10 +12,12 @@ use tokio::{
     net::TcpListener,
     runtime::{Builder, Runtime},
     sync::{mpsc, watch},
+    task::spawn_blocking,
 };
 
 use crate::{
     account::{Account, Settings},
+    args::AgentArgs,
     cluster::Feed,
     config::Config,
     expose::{self, Prepared, SelfMetrics, debug, prepared},
@@ -26,9 +28,9 @@ use crate::{
     pipeline::{Keeper, Pipeline},
     predecessor,
     readiness::{Need, Readiness},
-    signals,
+    signals::Signals,
     state::StateDir,
-    tasks::Tasks,
+    tasks::{Running, Tasks},
 };
 
 /// On top of three intervals: a drain waits for a grace period, which a busy kernel may stretch.
@@ -43,38 +45,62 @@ const CLUSTER: Need = Need::at_start("cluster", "not read yet");
 const NETWORKS: Need = Need::at_start("networks file", "not read yet");
 const INTERFACES: Need = Need::shown("interfaces");
 
-/// An agent that holds its ports and has loaded its programs.
+/// An agent that holds its ports and has loaded its programs, or was told to end before it had.
 pub struct App {
     runtime: Runtime,
     tasks: Tasks,
+    signals: Signals,
 }
 
 impl App {
-    /// Binds, loads, and starts every task.
+    /// Binds, loads, and starts every task. A signal ends it at any point.
     ///
     /// # Errors
     /// One line for what this machine or its configuration does not allow.
-    pub fn start(config: Config) -> Result<Self> {
+    pub fn start(args: AgentArgs) -> Result<Self> {
+        let running = Running::default();
+        let mut signals = Signals::listen(running.clone())?;
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
             .context("runtime")?;
-        let tasks = runtime.block_on(start(config))?;
-        Ok(Self { runtime, tasks })
+        let mut tasks = Tasks::new(running);
+        let started = runtime.block_on(async {
+            tokio::select! {
+                started = start(args, &mut tasks) => started,
+                () = signals.came() => Ok(()),
+            }
+        });
+        match started {
+            Ok(()) => Ok(Self {
+                runtime,
+                tasks,
+                signals,
+            }),
+            Err(error) => {
+                // Without waiting for what may hang.
+                runtime.shutdown_background();
+                Err(error)
+            }
+        }
     }
 
-    /// Runs until a signal or until a task fails.
-    pub fn run(self) -> Result<()> {
-        self.runtime.block_on(self.tasks.run(signals::shutdown()))
+    /// Runs until a signal or until a task fails. The process is to end then: threads that did
+    /// not stop in time still run.
+    pub fn run(mut self) -> Result<()> {
+        let ended = self.runtime.block_on(self.tasks.run(self.signals.came()));
+        self.runtime.shutdown_background();
+        ended
     }
 }
 
-async fn start(config: Config) -> Result<Tasks> {
-    let state_dir = config
-        .state_dir
-        .as_deref()
-        .map(StateDir::open)
-        .transpose()?;
+/// Runs what may wait for a disk on a thread of its own: HTTP and signals go on.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    spawn_blocking(work).await.context("starting")?
+}
+
+async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
+    let config = apart(|| Config::new(args)).await?;
     let listener = bind("--listen", config.listen).await?;
     let debug_listener = bind("--debug-listen", config.debug_listen).await?;
     let metrics = SelfMetrics::default();
@@ -85,7 +111,7 @@ async fn start(config: Config) -> Result<Tasks> {
     let (feed, health) = Feed::new(config.cluster, changes_in);
     let (networks_in, networks_out) = watch::channel(Arc::default());
     let snapshots = watch::Sender::new(Arc::new(Snapshot {
-        restoring: state_dir.is_some(),
+        restoring: config.state_dir.is_some(),
         ..Snapshot::default()
     }));
     let recent = watch::Sender::new(Arc::default());
@@ -103,7 +129,6 @@ async fn start(config: Config) -> Result<Tasks> {
         questions: questions_in,
         config: Arc::new(config.by_flag),
     };
-    let pulse = readiness.pulse("pipeline", 3 * config.interval + PULSE_MARGIN);
     let mut account = Account::new(Settings {
         max_series: config.max_series,
         detail: config.detail,
@@ -111,15 +136,15 @@ async fn start(config: Config) -> Result<Tasks> {
         ..Settings::new(Arc::clone(&config.node_name))
     });
 
-    let mut tasks = Tasks::default();
     let stop = tasks.stop();
     tasks.spawn_endless("scrapes", prepared::prepare(state.clone()));
     tasks.spawn("http", serve(listener, expose::router(state), tasks.stop()));
     let debug = serve(debug_listener, debug::router(debug_state), tasks.stop());
     tasks.spawn("debug page", debug);
     let pins = predecessor::pins(config.kernel.pin_dir.as_deref(), &counting).await?;
-    let writer = match state_dir {
-        Some(directory) => {
+    let writer = match config.state_dir {
+        Some(path) => {
+            let directory = apart(move || StateDir::open(&path)).await?;
             let (found, writer) =
                 predecessor::totals(directory, &config.node_name, &counting).await?;
             predecessor::go_on(found, &mut account, &metrics);
@@ -129,7 +154,8 @@ async fn start(config: Config) -> Result<Tasks> {
         None => None,
     };
     let keeper = Keeper::new(writer, metrics.clone());
-    let (object, warnings) = object::load(&config.kernel, pins)?;
+    let settings = config.kernel.clone();
+    let (object, warnings) = apart(move || object::load(&settings, pins)).await?;
     for (method, enabled) in [
         (BackendMethod::Packet, object.reads_connections()),
         (BackendMethod::Table, config.kernel.methods.table),
@@ -148,7 +174,10 @@ async fn start(config: Config) -> Result<Tasks> {
     let networks_feed =
         feeds::networks(config.networks_file, networks_in, networks, metrics.clone());
     tasks.spawn_endless("networks file", networks_feed);
+    let deadline = 3 * config.interval + PULSE_MARGIN;
     tasks.spawn_thread("pipeline", move || async move {
+        // The loop begins here: what it waited for before was not its own.
+        let pulse = readiness.pulse("pipeline", deadline);
         let links = Links::subscribe(config.names)?;
         let hooks = Watch::open(kernel.mode())?;
         let pipeline = Pipeline {
@@ -169,7 +198,7 @@ async fn start(config: Config) -> Result<Tasks> {
         };
         pipeline.run(config.interval, stop).await
     });
-    Ok(tasks)
+    Ok(())
 }
 
 async fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener> {

@@ -2,10 +2,17 @@
 //! with a limit, and fails, and the pod with it, where clsact is there first
 //! (containernetworking/plugins#894).
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::mpsc, thread, time::Duration};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
+
+use crate::files;
+
+/// How long the folder may take to be read. Nothing runs yet, so nothing else would notice.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+/// A configuration has some kB.
+const FILE_BYTES: u64 = 1 << 20;
 
 /// What the node's CNI configuration says of it, read once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,10 +28,18 @@ pub enum Chain {
 impl Chain {
     /// Reads the configurations of `folder`.
     pub fn read(folder: &Path) -> Self {
-        match chained(folder) {
-            Ok(None) => Self::Without,
-            Ok(Some(file)) => Self::Bandwidth(file),
-            Err(error) => Self::Unknown(format!("{error:#}")),
+        let (sender, found) = mpsc::channel();
+        let folder_of_thread = folder.to_owned();
+        // Nobody waits for it any more when it is late.
+        thread::spawn(move || sender.send(chained(&folder_of_thread)));
+        match found.recv_timeout(READ_WITHIN) {
+            Ok(Ok(None)) => Self::Without,
+            Ok(Ok(Some(file))) => Self::Bandwidth(file),
+            Ok(Err(error)) => Self::Unknown(format!("{error:#}")),
+            Err(_) => Self::Unknown(format!(
+                "{}: not read within {READ_WITHIN:?}",
+                folder.display()
+            )),
         }
     }
 
@@ -60,7 +75,7 @@ fn chained(folder: &Path) -> Result<Option<String>> {
     });
     files.sort();
     for file in files {
-        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        let text = files::read(&file, FILE_BYTES).with_context(|| file.display().to_string())?;
         let list: Value =
             serde_json::from_str(&text).with_context(|| file.display().to_string())?;
         if has_bandwidth(&list) {
@@ -97,6 +112,16 @@ mod tests {
         assert!(!with.may_add_clsact());
         let without = read(r#"{"type":"aws-cni"},{"type":"portmap"}"#);
         assert_eq!(without, Chain::Without);
+    }
+
+    #[test]
+    fn a_pipe_in_the_folder_holds_up_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("10-aws.conflist");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let read = Chain::read(folder.path());
+        assert!(matches!(&read, Chain::Unknown(why) if why.contains("a named pipe")));
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //! Each feed's state goes to its readiness guard and its metrics.
 
 use std::{
-    io::Read as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -15,6 +14,7 @@ use crate::{
     account::Networks,
     cluster::{Feed, Health},
     expose::{SelfMetrics, self_metrics::ConfigFile},
+    files::{self, Apart, READ_WITHIN},
     model::cluster::Kind,
     readiness::Guard,
     reread::Reread,
@@ -22,6 +22,8 @@ use crate::{
 
 /// How often what is missing is shown anew.
 const REFRESH: Duration = Duration::from_secs(1);
+/// All ranges that AWS publishes are 3 MB.
+const NETWORKS_BYTES: u64 = 64 << 20;
 
 /// Runs the cluster feed and shows its health.
 pub async fn cluster(
@@ -73,13 +75,19 @@ pub async fn networks(
         guard.met();
         return std::future::pending().await;
     };
-    let mut file = Reread::new(&path);
+    let mut file = Reread::new(&path, NETWORKS_BYTES);
+    let apart = Apart::default();
     loop {
-        let read = file
-            .changed()
-            .await
-            .map_err(anyhow::Error::from)
-            .and_then(parse);
+        let read = match file.changed().await {
+            Ok(opened) => match apart.run(READ_WITHIN, move || parse(opened)).await {
+                Ok(parsed) => parsed,
+                Err(stuck) => {
+                    file.unread();
+                    Err(stuck.into())
+                }
+            },
+            Err(error) => Err(error.into()),
+        };
         match read.with_context(|| format!("networks file {}", path.display())) {
             Ok(read) => {
                 tracing::info!(path = %path.display(), networks = read.len(), "networks file");
@@ -91,10 +99,8 @@ pub async fn networks(
     }
 }
 
-fn parse(mut file: std::fs::File) -> Result<Networks> {
-    let mut text = String::new();
-    file.read_to_string(&mut text)?;
-    Ok(Networks::parse(&text)?)
+fn parse(file: std::fs::File) -> Result<Networks> {
+    Ok(Networks::parse(&files::read_open(file, NETWORKS_BYTES)?)?)
 }
 
 fn refuse(path: &Path, error: &anyhow::Error, guard: &Guard, metrics: &SelfMetrics) {

@@ -16,6 +16,7 @@ pub mod config;
 pub mod explain;
 pub mod expose;
 pub mod feeds;
+pub mod files;
 pub mod kernel;
 pub mod logging;
 pub mod memory;

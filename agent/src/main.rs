@@ -6,9 +6,7 @@ use clap::Parser as _;
 use zonemeter::{
     app::App,
     args::{AgentArgs, Cli, Command, complaint},
-    check, client,
-    config::Config,
-    explain, logging, networks, remove, top,
+    check, client, explain, logging, networks, remove, top,
 };
 
 fn main() -> ExitCode {
@@ -28,7 +26,7 @@ fn main() -> ExitCode {
 }
 
 fn agent(args: AgentArgs) -> ExitCode {
-    match Config::new(args).and_then(App::start) {
+    match App::start(args) {
         Ok(app) => complaint::ended(app.run()),
         Err(error) => complaint::refuse(&format!("{error:#}")),
     }

@@ -1,4 +1,7 @@
 //! The agent before this one: waiting for its end, and going on where it stopped.
+//!
+//! Both directories are used on threads of their own: a disk or a mount that does not answer holds
+//! up neither signals nor `/livez`.
 
 use std::{
     path::Path,
@@ -6,7 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use tokio::task::spawn_blocking;
 
 use crate::{
     account::Account,
@@ -24,8 +28,9 @@ pub async fn pins(directory: Option<&Path>, counting: &Guard) -> Result<Option<A
     let Some(directory) = directory else {
         return Ok(None);
     };
-    let pins = until_free(directory, counting, || {
-        Ok(match Pins::lock(directory)? {
+    let path = directory.to_owned();
+    let pins = until_free(directory, counting, move || {
+        Ok(match Pins::lock(&path)? {
             Ok(pins) => Some(Arc::new(pins)),
             Err(InUse) => None,
         })
@@ -36,21 +41,30 @@ pub async fn pins(directory: Option<&Path>, counting: &Guard) -> Result<Option<A
 /// What the state directory holds, once no other agent uses it: two would write over each other's
 /// totals.
 pub async fn totals(directory: StateDir, node: &str, counting: &Guard) -> Result<(Found, Writer)> {
-    until_free(directory.path(), counting, || {
-        Ok(directory.try_lock()?.then_some(()))
+    let locking = directory.clone();
+    until_free(directory.path(), counting, move || {
+        Ok(locking.try_lock()?.then_some(()))
     })
     .await?;
-    directory.restore(node)
+    counting.missing(format!("reading {}", directory.path().display()));
+    let node = node.to_owned();
+    spawn_blocking(move || directory.restore(&node))
+        .await
+        .context("reading totals")?
 }
 
-async fn until_free<T>(
+async fn until_free<T: Send + 'static>(
     directory: &Path,
     counting: &Guard,
-    lock: impl Fn() -> Result<Option<T>>,
+    lock: impl Fn() -> Result<Option<T>> + Send + Sync + 'static,
 ) -> Result<T> {
     let mut said = false;
+    let lock = Arc::new(lock);
+    counting.missing(format!("opening {}", directory.display()));
     loop {
-        if let Some(locked) = lock()? {
+        let locking = Arc::clone(&lock);
+        let locked = spawn_blocking(move || locking()).await;
+        if let Some(locked) = locked.context("locking a directory")?? {
             return Ok(locked);
         }
         let waiting = format!("waiting for another agent to leave {}", directory.display());

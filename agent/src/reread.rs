@@ -4,7 +4,7 @@
 //! It polls. inotify watches an inode, and would have to follow every link on the way to it.
 
 use std::{
-    fs::{File, Metadata},
+    fs::{self, File, Metadata},
     io::{self, Read, Seek},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -12,6 +12,8 @@ use std::{
 };
 
 use sha1::{Digest, Sha1};
+
+use crate::files::{self, Apart, READ_WITHIN};
 
 /// How often the file's metadata is looked at.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -23,8 +25,11 @@ const UNSETTLED: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Reread {
     path: PathBuf,
+    /// More bytes are an error.
+    at_most: u64,
     period: Duration,
     last: Last,
+    apart: Apart,
 }
 
 #[derive(Debug, PartialEq)]
@@ -48,21 +53,26 @@ struct Stamp {
 }
 
 impl Reread {
-    /// Follows `path`; [`Self::changed`] returns at once the first time.
-    pub fn new(path: &Path) -> Self {
+    /// Follows `path`, a regular file of at most so many bytes; [`Self::changed`] returns at once
+    /// the first time.
+    pub fn new(path: &Path, at_most: u64) -> Self {
         Self {
             path: path.to_owned(),
+            at_most,
             period: PERIOD,
             last: Last::Nothing,
+            apart: Apart::default(),
         }
     }
 
     /// As [`Self::new`], looking every `period`.
-    pub fn every(path: &Path, period: Duration) -> Self {
-        Self {
-            period,
-            ..Self::new(path)
-        }
+    pub fn every(self, period: Duration) -> Self {
+        Self { period, ..self }
+    }
+
+    /// What was returned last could not be read to its end: returns it again.
+    pub fn unread(&mut self) {
+        self.last = Last::Failed(io::ErrorKind::TimedOut);
     }
 
     /// The file, opened at its start, as soon as its content differs from what this returned
@@ -86,39 +96,59 @@ impl Reread {
     }
 
     async fn look(&mut self) -> io::Result<Option<File>> {
-        let stamp = stamp(&std::fs::metadata(&self.path)?);
-        if matches!(self.last, Last::Content { stamp: Some(known), .. } if known == stamp) {
+        let known = match &self.last {
+            Last::Content { stamp, .. } => *stamp,
+            Last::Nothing | Last::Failed(_) => None,
+        };
+        let (path, at_most) = (self.path.clone(), self.at_most);
+        let look = move || look(&path, known, at_most);
+        let Some(found) = self.apart.run(READ_WITHIN, look).await?? else {
             return Ok(None);
-        }
-        let path = self.path.clone();
-        let read = tokio::task::spawn_blocking(move || digest(&path));
-        let (file, stamp, digest) = read.await.map_err(io::Error::other)??;
-        let same = matches!(self.last, Last::Content { digest: known, .. } if known == digest);
-        self.last = Last::Content { stamp, digest };
-        Ok((!same).then_some(file))
+        };
+        let same =
+            matches!(self.last, Last::Content { digest: known, .. } if known == found.digest);
+        self.last = Last::Content {
+            stamp: found.stamp,
+            digest: found.digest,
+        };
+        Ok((!same).then_some(found.file))
     }
 }
 
-/// The digest and the stamp belong to the same open file, whatever the path names meanwhile.
-fn digest(path: &Path) -> io::Result<(File, Option<Stamp>, [u8; 20])> {
-    let mut file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "it is not a regular file",
-        ));
+/// A file at its start; digest and stamp are its own, whatever the path names meanwhile.
+struct Found {
+    file: File,
+    stamp: Option<Stamp>,
+    digest: [u8; 20],
+}
+
+/// `None` where the file's metadata are the known ones.
+fn look(path: &Path, known: Option<Stamp>, at_most: u64) -> io::Result<Option<Found>> {
+    if known.is_some() && known == Some(stamp(&fs::metadata(path)?)) {
+        return Ok(None);
     }
-    let stamp = settled(&metadata).then(|| stamp(&metadata));
+    let mut file = files::open(path)?;
+    let metadata = file.metadata()?;
     let (mut hash, mut buffer) = (Sha1::new(), vec![0; 1 << 16]);
+    let mut bytes = 0;
     loop {
         match file.read(&mut buffer)? {
             0 => break,
-            read => hash.update(&buffer[..read]),
+            read => {
+                bytes += read as u64;
+                hash.update(&buffer[..read]);
+            }
+        }
+        if bytes > at_most {
+            return Err(files::too_large(at_most));
         }
     }
     file.rewind()?;
-    Ok((file, stamp, hash.finalize().into()))
+    Ok(Some(Found {
+        file,
+        stamp: settled(&metadata).then(|| stamp(&metadata)),
+        digest: hash.finalize().into(),
+    }))
 }
 
 fn settled(metadata: &Metadata) -> bool {

@@ -1,6 +1,9 @@
 //! How to reach the Kubernetes API.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, bail};
 use kube::{
@@ -11,6 +14,7 @@ use kube::{
 use tower::{timeout::TimeoutLayer, util::MapResponseLayer};
 
 use super::health::Reporter;
+use crate::files::{self, Apart, READ_WITHIN};
 
 /// A server that has not begun to answer by then counts as failing.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -20,17 +24,25 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(super) struct Access {
     kubeconfig: Option<PathBuf>,
+    apart: Apart,
 }
 
 impl Access {
     /// `kubeconfig`, else the account of the pod that this runs in, else `$KUBECONFIG`.
     pub(super) fn new(kubeconfig: Option<PathBuf>) -> Self {
-        Self { kubeconfig }
+        Self {
+            kubeconfig,
+            apart: Apart::default(),
+        }
     }
 
-    /// Reads address and credentials anew: any of them may have been rotated.
+    /// Reads address and credentials anew: any of them may have been rotated. The library reads
+    /// the files that a kubeconfig names where it is called: on a thread of its own.
     pub(super) async fn config(&self) -> anyhow::Result<Config> {
-        let mut config = self.source().await?;
+        let (source, runtime) = (self.clone(), tokio::runtime::Handle::current());
+        let read = move || runtime.block_on(source.source());
+        let read = self.apart.run(READ_WITHIN, read).await;
+        let mut config = read.context("the kubeconfig, or a file that it names")??;
         config.connect_timeout = Some(CONNECT_WITHIN);
         // Failures are to be seen at once, and have a backoff of our own.
         config.default_retry = false;
@@ -40,6 +52,7 @@ impl Access {
     async fn source(&self) -> anyhow::Result<Config> {
         if let Some(path) = &self.kubeconfig {
             let named = || format!("--kubeconfig {}", path.display());
+            files::open(path).with_context(named)?;
             let file = Kubeconfig::read_from(path).with_context(named)?;
             let options = KubeConfigOptions::default();
             return Config::from_custom_kubeconfig(file, &options)
@@ -57,6 +70,10 @@ impl Access {
         };
         let options = KubeConfigOptions::default();
         let named = || format!("$KUBECONFIG {}", path.display());
+        let there = |file: &PathBuf| Path::new(file).exists();
+        for file in std::env::split_paths(&path).filter(there) {
+            files::open(&file).with_context(named)?;
+        }
         Config::from_kubeconfig(&options).await.with_context(named)
     }
 }

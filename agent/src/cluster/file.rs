@@ -11,22 +11,37 @@ use super::{
     strings::Strings,
 };
 use crate::{
+    files::{Apart, READ_WITHIN},
     model::cluster::{Change, Kind},
     reread::Reread,
 };
 
+/// Objects of a cluster are some kB each, and a cluster has up to some 100,000.
+const CLUSTER_BYTES: u64 = 2 << 30;
+
 /// Feeds until nobody takes the changes any more. A bad file is reported, and the last good
 /// content stays in force.
 pub(super) async fn run(path: &Path, changes: mpsc::Sender<Change>, reporter: Reporter) {
-    let mut reread = Reread::new(path);
-    let mut strings = Strings::default();
+    let mut reread = Reread::new(path, CLUSTER_BYTES);
+    let (apart, mut strings) = (Apart::default(), Strings::default());
     loop {
         let opened = tokio::select! {
             opened = reread.changed() => opened,
             () = changes.closed() => return,
         };
-        let read;
-        (read, strings) = read_apart(opened, strings).await;
+        let read = match opened.context("it cannot be read") {
+            Ok(file) => match read_apart(&apart, file, std::mem::take(&mut strings)).await {
+                Ok((read, known)) => {
+                    strings = known;
+                    read
+                }
+                Err(stuck) => {
+                    reread.unread();
+                    Err(stuck.into())
+                }
+            },
+            Err(error) => Err(error),
+        };
         match read {
             Err(error) => reporter.failed(&line(path, &error)),
             Ok(listed) => {
@@ -42,22 +57,15 @@ pub(super) async fn run(path: &Path, changes: mpsc::Sender<Change>, reporter: Re
 
 /// Reads on a thread of its own: a large file takes a second or two.
 async fn read_apart(
-    opened: std::io::Result<File>,
+    apart: &Apart,
+    file: File,
     mut strings: Strings,
-) -> (anyhow::Result<Listed>, Strings) {
-    let read = tokio::task::spawn_blocking(move || {
-        let listed = opened
-            .context("it cannot be read")
-            .and_then(|file| list::read(BufReader::with_capacity(1 << 16, file), &mut strings));
+) -> std::io::Result<(anyhow::Result<Listed>, Strings)> {
+    let read = move || {
+        let listed = list::read(BufReader::with_capacity(1 << 16, file), &mut strings);
         (listed, strings)
-    });
-    match read.await {
-        Ok(done) => done,
-        Err(error) => (
-            Err(error).context("reading it was broken off"),
-            Strings::default(),
-        ),
-    }
+    };
+    apart.run(READ_WITHIN, read).await
 }
 
 fn line(path: &Path, error: &anyhow::Error) -> String {

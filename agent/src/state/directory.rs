@@ -4,6 +4,7 @@ use std::{
     fs::{self, File, TryLockError},
     io::{self, ErrorKind},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -20,11 +21,12 @@ const TOTALS: &str = "totals";
 /// A file that takes the place of the totals once it is whole.
 const NEW: &str = "totals.new";
 
-/// The directory that `--state-dir` names, locked for as long as this value or its [`Writer`] lives.
-#[derive(Debug)]
+/// The directory that `--state-dir` names, locked for as long as this value, a clone of it or its
+/// [`Writer`] lives.
+#[derive(Clone, Debug)]
 pub struct StateDir {
     path: PathBuf,
-    directory: File,
+    directory: Arc<File>,
 }
 
 /// What an earlier agent left.
@@ -54,7 +56,7 @@ impl StateDir {
         let directory = File::open(path).with_context(|| refusal(path))?;
         Ok(Self {
             path: path.to_owned(),
-            directory,
+            directory: Arc::new(directory),
         })
     }
 

@@ -20,9 +20,9 @@ struct Room {
     pure: bool,
 }
 
-/// Modules that every room may import: the vocabulary, and rereading a file that changed, which
-/// knows nothing of what is in it.
-const SHARED: [&str; 2] = ["model", "reread"];
+/// Modules that every room may import: the vocabulary, and reading files, once or when they
+/// change, which knows nothing of what is in them.
+const SHARED: [&str; 3] = ["model", "files", "reread"];
 
 /// The table. What stands in no row is wiring and may import everything.
 const ROOMS: [Room; 6] = [
