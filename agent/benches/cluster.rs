@@ -18,6 +18,8 @@ use zonemeter_lab::control_plane::ControlPlane;
 
 #[path = "cluster/agent.rs"]
 mod agent;
+#[path = "cluster/etcd.rs"]
+mod etcd;
 #[path = "cluster/feed.rs"]
 mod feed;
 #[path = "cluster/populate.rs"]
@@ -47,6 +49,13 @@ fn main() {
 /// The size of the cluster that the project's first users run, and the next one.
 const SIZES: [&str; 2] = ["5500/110", "10000/200"];
 
+/// Where lists come from, and the API server's flags for it.
+type Lists = (&'static str, &'static [&'static str]);
+const LISTS: [Lists; 2] = [
+    ("streamed", &[]),
+    ("watch cache", &["--feature-gates=WatchList=false"]),
+];
+
 fn compare(arguments: &[String]) {
     // `cargo bench` adds its own flag.
     let mut sizes: Vec<_> = arguments
@@ -61,10 +70,13 @@ fn compare(arguments: &[String]) {
     let mut rows = Vec::new();
     for size in sizes {
         let (pods, nodes) = size.split_once('/').expect("PODS/NODES");
-        rows.push(runtime.block_on(one(Size {
+        let size = Size {
             pods: pods.parse().unwrap(),
             nodes: nodes.parse().unwrap(),
-        })));
+        };
+        for lists in LISTS {
+            rows.push(runtime.block_on(one(size, lists)));
+        }
     }
     let table = report::table(&rows);
     println!("\n{table}");
@@ -74,22 +86,30 @@ fn compare(arguments: &[String]) {
 }
 
 /// Both measurements of one cluster; the agent's line of the table.
-async fn one(size: Size) -> String {
-    let plane = tokio::task::spawn_blocking(|| ControlPlane::start(&[]).unwrap())
+async fn one(size: Size, (lists, flags): Lists) -> String {
+    let plane = tokio::task::spawn_blocking(|| ControlPlane::start(flags).unwrap())
         .await
         .unwrap();
     let started = std::time::Instant::now();
     let pod_bytes = populate::write(&plane.admin_kubeconfig().unwrap(), size).await;
     println!(
-        "\n{} pods of {pod_bytes} B on {} nodes (written in {:.0?})",
+        "\n{} pods of {pod_bytes} B on {} nodes, lists: {lists} (written in {:.0?})",
         size.pods,
         size.nodes,
         started.elapsed()
     );
     feed(&plane).await;
     let (relay, kubeconfig) = way_to(&plane).await;
-    let measured = tokio::task::block_in_place(|| agent::measure(&kubeconfig, &relay, size));
-    report::row(size, pod_bytes, &measured)
+    tokio::task::block_in_place(|| {
+        let before = etcd::reads(&plane);
+        assert!(
+            before > 0,
+            "writing pods reads, or the metric has another name"
+        );
+        let measured = agent::measure(&kubeconfig, &relay, size);
+        let reads = etcd::reads(&plane) - before;
+        report::row(size, lists, pod_bytes, &measured, reads)
+    })
 }
 
 /// The feed by itself, in a process of its own.

@@ -6,6 +6,7 @@
 
 mod access;
 mod backoff;
+mod decode;
 mod failure;
 mod file;
 mod health;

@@ -18,7 +18,7 @@ mod running;
 use std::{path::PathBuf, time::Duration};
 
 use serde_json::json;
-use zonemeter::cluster::Source;
+use zonemeter::{cluster::Source, model::cluster::Kind};
 use zonemeter_lab::control_plane::ControlPlane;
 
 use crate::{
@@ -31,17 +31,23 @@ use crate::{
 /// Longer than the longest pause between two attempts, with a list after it.
 const RECOVERY: Duration = Duration::from_secs(60);
 
+/// More flags of an API server.
+type Arguments = &'static [&'static str];
+/// Lists are streamed, as by default in Kubernetes 1.32 and from 1.34.
+const STREAMED: Arguments = &[];
+/// Lists come from the watch cache, as by default up to Kubernetes 1.31 and in 1.33.
+const CACHED: Arguments = &["--feature-gates=WatchList=false"];
+
 /// A control plane and what tests need to talk to it.
-async fn control_plane(arguments: &'static [&'static str]) -> (ControlPlane, Api) {
+async fn control_plane(arguments: Arguments) -> (ControlPlane, Api) {
     let start = move || ControlPlane::start(arguments).unwrap();
     let plane = tokio::task::spawn_blocking(start).await.unwrap();
     let api = Api::new(&plane.admin_kubeconfig().unwrap()).await;
     (plane, api)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn lists_and_follows_every_kind() {
-    let (plane, api) = control_plane(&[]).await;
+async fn lists_and_follows_every_kind(lists: Arguments) {
+    let (plane, api) = control_plane(lists).await;
     api.seed().await;
     let mut feed = Running::start(&plane.admin_kubeconfig().unwrap());
     feed.listed().await;
@@ -71,7 +77,7 @@ async fn lists_and_follows_every_kind() {
 /// `--cluster-file` promises to read what kubectl prints.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_kubectl_prints_is_the_same_cluster() {
-    let (plane, api) = control_plane(&[]).await;
+    let (plane, api) = control_plane(STREAMED).await;
     api.seed().await;
     for format in ["json", "yaml"] {
         let kinds = "nodes,pods,services,endpointslices";
@@ -85,9 +91,8 @@ async fn what_kubectl_prints_is_the_same_cluster() {
 }
 
 /// Pods that wait for a scheduler belong to "all others" until they come to this node.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_pod_that_is_scheduled_here_stays() {
-    let (plane, api) = control_plane(&[]).await;
+async fn a_pod_that_is_scheduled_here_stays(lists: Arguments) {
+    let (plane, api) = control_plane(lists).await;
     api.seed().await;
     let mut feed = Running::start(&plane.admin_kubeconfig().unwrap());
     feed.listed().await;
@@ -100,9 +105,8 @@ async fn a_pod_that_is_scheduled_here_stays() {
 }
 
 /// 100 pods come and 100 go each second until 6,000 have come; meanwhile the server is killed.
-#[tokio::test(flavor = "multi_thread")]
-async fn equals_the_api_after_a_restart_under_churn() {
-    let (mut plane, api) = control_plane(&[]).await;
+async fn equals_the_api_after_a_restart_under_churn(lists: Arguments) {
+    let (mut plane, api) = control_plane(lists).await;
     api.seed().await;
     let mut feed = Running::start(&plane.admin_kubeconfig().unwrap());
     feed.listed().await;
@@ -117,9 +121,8 @@ async fn equals_the_api_after_a_restart_under_churn() {
     feed.works().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_vanished_while_the_watch_was_down_is_gone() {
-    let (mut plane, api) = control_plane(&[]).await;
+async fn what_vanished_while_the_watch_was_down_is_gone(lists: Arguments) {
+    let (mut plane, api) = control_plane(lists).await;
     api.seed().await;
     let relay = Relay::start(plane.address()).await;
     let token = plane.folder().join("admin.token");
@@ -149,22 +152,101 @@ async fn what_vanished_while_the_watch_was_down_is_gone() {
     assert_eq!(feed.lists_done()[1], 2, "a list after 410");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_streams_no_lists_is_read_in_pages() {
-    let (plane, api) = control_plane(&["--feature-gates=WatchList=false"]).await;
+async fn a_list_that_breaks_off_takes_nothing_away(lists: Arguments) {
+    let (mut plane, api) = control_plane(lists).await;
     api.seed().await;
     for number in 0..450 {
         let address = format!("10.3.{}.{}", number / 250, number % 250 + 1);
         api.make_pod("many", &format!("p{number}"), Some("n2"), &address)
             .await;
     }
-    let mut feed = Running::start(&plane.admin_kubeconfig().unwrap());
+    let relay = Relay::start(plane.address()).await;
+    let token = plane.folder().join("admin.token");
+    let mut feed = Running::start(&plane.kubeconfig("relay", relay.address(), &token).unwrap());
     feed.listed().await;
+    feed.equals(&api).await;
+    let before = feed.book();
+    relay.cut();
+    feed.failing("pods of other nodes", "cannot").await;
+    api.delete_pod("many", "p7").await;
+    // A server that has just started answers 410 to what went before: all is listed again.
+    tokio::task::block_in_place(|| {
+        plane.kill_api();
+        plane.start_api().unwrap();
+    });
+    relay.mend();
+    // The handshake and other kinds' lists take less, the list of 450 pods takes more.
+    relay.cut_after(100_000);
+    feed.pods_fail(3).await;
+    assert_eq!(feed.book(), before, "what is known stays in use");
+    relay.mend();
+    feed.works().await;
     feed.equals(&api).await;
     api.make_pod("default", "late", Some(NODE), "10.1.0.99")
         .await;
     feed.equals(&api).await;
-    assert_eq!(feed.health().watch_errors, [0; 4]);
+}
+
+async fn a_pod_elsewhere_that_finishes_is_gone(lists: Arguments) {
+    let (plane, api) = control_plane(lists).await;
+    api.seed().await;
+    for (name, node) in [("done", "n2"), ("ends", "n2"), ("ours", NODE)] {
+        let address = format!("10.4.0.{}", name.len() + usize::from(node == NODE));
+        api.make_pod("default", name, Some(node), &address).await;
+    }
+    api.finish_pod("default", "done").await;
+    let mut feed = Running::start(&plane.admin_kubeconfig().unwrap());
+    feed.listed().await;
+    let has = |feed: &Running, name: &str| {
+        let mut names = feed.book().into_keys();
+        names.any(|(kind, it)| kind == Kind::Pod && &*it.name == name)
+    };
+    assert_eq!(
+        ["done", "ends", "ours"].map(|name| has(&feed, name)),
+        [false, true, true]
+    );
+    for name in ["ends", "ours"] {
+        api.finish_pod("default", name).await;
+    }
+    feed.equals(&api).await;
+    assert_eq!(
+        ["done", "ends", "ours"].map(|name| has(&feed, name)),
+        [false, false, true]
+    );
+    // The address is the next pod's.
+    api.make_pod("default", "next", Some("n3"), "10.4.0.4")
+        .await;
+    feed.equals(&api).await;
+}
+
+/// Each of these with streamed lists and without.
+macro_rules! with_and_without_streamed_lists {
+    ($($test:ident)+) => {
+        mod streamed {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test(super::STREAMED).await;
+            })+
+        }
+
+        mod cached {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test(super::CACHED).await;
+            })+
+        }
+    };
+}
+
+with_and_without_streamed_lists! {
+    a_list_that_breaks_off_takes_nothing_away
+    a_pod_elsewhere_that_finishes_is_gone
+    lists_and_follows_every_kind
+    a_pod_that_is_scheduled_here_stays
+    equals_the_api_after_a_restart_under_churn
+    what_vanished_while_the_watch_was_down_is_gone
+    a_missing_right_is_named_and_its_grant_noticed
+    a_token_that_is_rotated_in_its_file_is_used
 }
 
 fn manifest() -> String {
@@ -190,7 +272,7 @@ fn service_account(plane: &ControlPlane) -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_manifest_grants_what_is_needed_and_no_more() {
-    let (plane, api) = control_plane(&[]).await;
+    let (plane, api) = control_plane(STREAMED).await;
     api.seed().await;
     let kubeconfig = service_account(&plane);
     let mut feed = Running::start(&kubeconfig);
@@ -209,9 +291,8 @@ async fn the_manifest_grants_what_is_needed_and_no_more() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_missing_right_is_named_and_its_grant_noticed() {
-    let (plane, api) = control_plane(&[]).await;
+async fn a_missing_right_is_named_and_its_grant_noticed(lists: Arguments) {
+    let (plane, api) = control_plane(lists).await;
     api.seed().await;
     let kubeconfig = service_account(&plane);
     let resources = [
@@ -257,9 +338,8 @@ async fn a_missing_right_is_named_and_its_grant_noticed() {
     feed.works().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_is_rotated_in_its_file_is_used() {
-    let (plane, api) = control_plane(&[]).await;
+async fn a_token_that_is_rotated_in_its_file_is_used(lists: Arguments) {
+    let (plane, api) = control_plane(lists).await;
     api.seed().await;
     let kubeconfig = service_account(&plane);
     let file = plane.folder().join("account.token");
@@ -275,7 +355,7 @@ async fn a_token_that_is_rotated_in_its_file_is_used() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_away_or_slow_is_awaited() {
-    let (mut plane, api) = control_plane(&[]).await;
+    let (mut plane, api) = control_plane(STREAMED).await;
     api.seed().await;
     let relay = Relay::start(plane.address()).await;
     let token = plane.folder().join("admin.token");

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use crate::{agent::Measured, populate::Size};
 
-const HEAD: [&str; 9] = [
+const HEAD: [&str; 11] = [
     "pods / nodes",
+    "lists",
     "bytes per pod",
     "from the API server",
     "ready after the start",
@@ -14,6 +15,7 @@ const HEAD: [&str; 9] = [
     "steady RSS",
     "of it heap and stacks",
     "of it executable",
+    "reads from etcd",
 ];
 
 /// The table stands between these lines of the document.
@@ -21,11 +23,18 @@ const BEGIN: &str = "<!-- sizes: begin -->\n";
 const END: &str = "<!-- sizes: end -->\n";
 
 /// One measured cluster as a line of the table.
-pub(crate) fn row(size: Size, pod_bytes: usize, measured: &Measured) -> String {
+pub(crate) fn row(
+    size: Size,
+    lists: &str,
+    pod_bytes: usize,
+    measured: &Measured,
+    reads: u64,
+) -> String {
     let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
     let memory = &measured.memory;
     line(&[
         format!("{} / {}", size.pods, size.nodes),
+        lists.to_owned(),
         pod_bytes.to_string(),
         megabytes(measured.received),
         format!("{:.1} s", measured.ready.as_secs_f64()),
@@ -34,6 +43,7 @@ pub(crate) fn row(size: Size, pod_bytes: usize, measured: &Measured) -> String {
         megabytes(memory.resident),
         megabytes(memory.anonymous),
         megabytes(memory.file),
+        reads.to_string(),
     ])
 }
 

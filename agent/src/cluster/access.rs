@@ -2,16 +2,20 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, bail};
+use http::{Request, Response, StatusCode, header::RETRY_AFTER};
 use kube::{
     Client, Config,
-    client::ClientBuilder,
+    client::{Body, ClientBuilder},
     config::{KubeConfigOptions, Kubeconfig},
+    core::{Status, response::StatusDetails},
 };
-use tower::{timeout::TimeoutLayer, util::MapResponseLayer};
+use tokio::sync::Mutex;
+use tower::timeout::TimeoutLayer;
 
 use super::health::Reporter;
 use crate::files::{self, Apart, READ_WITHIN};
@@ -20,11 +24,25 @@ use crate::files::{self, Apart, READ_WITHIN};
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
-/// Where the address and the credentials of the API server are.
-#[derive(Clone, Debug)]
+/// Where the address and the credentials of the API server are. Its clones share one client:
+/// its connections, TLS settings and token.
+#[derive(Clone)]
 pub(super) struct Access {
     kubeconfig: Option<PathBuf>,
     apart: Apart,
+    server: Arc<Mutex<Option<Arc<Server>>>>,
+}
+
+/// An API server, and the client of all watches.
+pub(super) struct Server {
+    config: Config,
+    client: Client,
+}
+
+impl std::fmt::Debug for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Access({:?})", self.kubeconfig)
+    }
 }
 
 impl Access {
@@ -33,12 +51,44 @@ impl Access {
         Self {
             kubeconfig,
             apart: Apart::default(),
+            server: Arc::default(),
         }
     }
 
-    /// Reads address and credentials anew: any of them may have been rotated. The library reads
-    /// the files that a kubeconfig names where it is called: on a thread of its own.
-    pub(super) async fn config(&self) -> anyhow::Result<Config> {
+    /// Reads address and credentials anew, as any of them may have been rotated: the same server
+    /// as before unless they have.
+    pub(super) async fn server(&self) -> anyhow::Result<Arc<Server>> {
+        let mut known = self.server.lock().await;
+        let config = self.config().await?;
+        if let Some(server) = known
+            .as_ref()
+            .filter(|server| same_server(&server.config, &config))
+        {
+            return Ok(Arc::clone(server));
+        }
+        let builder = ClientBuilder::try_from(config.clone())?;
+        let client = builder
+            .with_layer(&TimeoutLayer::new(ANSWER_WITHIN))
+            .build();
+        let server = Arc::new(Server { config, client });
+        *known = Some(Arc::clone(&server));
+        Ok(server)
+    }
+
+    /// Has the next [`Self::server`] read the token anew: this one's was not accepted.
+    pub(super) async fn forget(&self, server: &Arc<Server>) {
+        let mut known = self.server.lock().await;
+        if known
+            .as_ref()
+            .is_some_and(|known| Arc::ptr_eq(known, server))
+        {
+            *known = None;
+        }
+    }
+
+    /// The library reads the files that a kubeconfig names where it is called: on a thread of
+    /// its own.
+    async fn config(&self) -> anyhow::Result<Config> {
         let (source, runtime) = (self.clone(), tokio::runtime::Handle::current());
         let read = move || runtime.block_on(source.source());
         let read = self.apart.run(READ_WITHIN, read).await;
@@ -78,27 +128,60 @@ impl Access {
     }
 }
 
-/// A client that reports each answer of the server as a sign of life.
-pub(super) fn client(config: Config, reporter: Reporter) -> anyhow::Result<Client> {
-    let builder = ClientBuilder::try_from(config)?;
-    Ok(builder
-        .with_layer(&MapResponseLayer::new(move |answer| {
-            seen(answer, &reporter)
-        }))
-        .with_layer(&TimeoutLayer::new(ANSWER_WITHIN))
-        .build())
+impl Server {
+    /// Where requests go, for messages.
+    pub(super) fn url(&self) -> String {
+        self.config.cluster_url.to_string()
+    }
+
+    /// The client, with each answer reported as a sign of life.
+    pub(super) fn client(&self, reporter: Reporter) -> Client {
+        let client = self.client.clone();
+        let send = tower::service_fn(move |request: Request<Body>| {
+            let (client, reporter) = (client.clone(), reporter.clone());
+            async move {
+                let answer = client.send(request).await?;
+                if answer.status().is_success() {
+                    reporter.alive();
+                }
+                asked_to_wait(&answer).map_or(Ok(answer), Err)
+            }
+        });
+        Client::new(send, self.client.default_namespace())
+    }
 }
 
-fn seen<B>(answer: http::Response<B>, reporter: &Reporter) -> http::Response<B> {
-    if answer.status().is_success() {
-        reporter.alive();
+/// The refusal of an overloaded server with the seconds of its `Retry-After`, a header that
+/// `kube` would drop.
+fn asked_to_wait<B>(answer: &Response<B>) -> Option<kube::Error> {
+    let status = answer.status();
+    if ![
+        StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::SERVICE_UNAVAILABLE,
+    ]
+    .contains(&status)
+    {
+        return None;
     }
-    answer
+    let seconds = answer.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    let seconds = seconds.parse().ok()?;
+    let reason = status.canonical_reason().unwrap_or_default();
+    let message = format!("{reason}, try again after {seconds} s");
+    let details = StatusDetails {
+        retry_after_seconds: seconds,
+        name: String::new(),
+        group: String::new(),
+        kind: String::new(),
+        uid: String::new(),
+        causes: Vec::new(),
+    };
+    let status = Status::failure(&message, reason).with_code(status.as_u16());
+    Some(kube::Error::Api(Box::new(status.with_details(details))))
 }
 
 /// Whether both lead to the same server under the same identity, as far as a connection depends
 /// on it: tokens are read from their file as they are needed.
-pub(super) fn same_server(one: &Config, other: &Config) -> bool {
+fn same_server(one: &Config, other: &Config) -> bool {
     let identity = |config: &Config| {
         let auth = &config.auth_info;
         (
@@ -129,7 +212,12 @@ mod tests {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", silent.local_addr().unwrap());
         let ([reporter], _health) = reporters([("pods", Counter::WatchErrors(Kind::Pod))]);
-        let client = client(Config::new(url.parse().unwrap()), reporter).unwrap();
+        let config = Config::new(url.parse().unwrap());
+        let builder = ClientBuilder::try_from(config.clone()).unwrap();
+        let client = builder
+            .with_layer(&TimeoutLayer::new(ANSWER_WITHIN))
+            .build();
+        let client = Server { config, client }.client(reporter);
         let (pods, all) = (Api::<Pod>::all(client), Default::default());
         let listed = pods.list(&all);
         let listed = tokio::time::timeout(2 * ANSWER_WITHIN, listed).await;

@@ -11,6 +11,15 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// A failure so long after the one before is a first one again.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
 
+/// Over how long the agents of a cluster spread their lists.
+const SPREAD: Duration = Duration::from_secs(3);
+
+/// How long to wait before a list for which all agents of a cluster have the same occasion: their
+/// start after an update, or a server that has forgotten its history.
+pub(super) fn spread() -> Duration {
+    SPREAD.mul_f64(f64::from(random()) / f64::from(u16::MAX))
+}
+
 /// Doubles with each failure. The jitter spreads the agents of a cluster, which all lose the
 /// same server at the same moment.
 #[derive(Debug, Default)]
@@ -82,5 +91,8 @@ mod tests {
             .map(|_| Backoff::default().after_failure(Instant::now()))
             .collect();
         assert!(delays.len() > 50);
+        let spreads: std::collections::HashSet<_> = (0..100).map(|_| spread()).collect();
+        assert!(spreads.len() > 50);
+        assert!(spreads.iter().all(|spread| *spread <= SPREAD));
     }
 }

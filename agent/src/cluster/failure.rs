@@ -1,17 +1,19 @@
 //! What went wrong with the API, in one line with its remedy.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use kube::{core::Status, runtime::watcher};
 
 use super::wire::Wire;
+
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// Why a list or a watch failed.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// No usable address or credentials.
     Access(anyhow::Error),
-    /// The list that a session begins with.
+    /// A list.
     List(kube::Error),
     /// Anything after it.
     Watch(watcher::Error),
@@ -33,6 +35,20 @@ impl Failure {
     pub(super) fn is_streaming_refused(&self) -> bool {
         self.answer()
             .is_some_and(|status| status.message.contains("sendInitialEvents"))
+    }
+
+    /// Whether the server has not seen yet the version that a list was to be no older than: it
+    /// lags behind the one that gave it, or its store was restored from a copy.
+    pub(super) fn is_version_unknown(&self) -> bool {
+        self.answer()
+            .is_some_and(|status| status.message.contains("Too large resource version"))
+    }
+
+    /// How long an overloaded server asks to be left alone; at most a minute is granted.
+    pub(super) fn retry_after(&self) -> Duration {
+        let details = self.answer().and_then(|status| status.details.as_ref());
+        let seconds = details.map_or(0, |details| details.retry_after_seconds);
+        Duration::from_secs(seconds.into()).min(LONGEST_RETRY_AFTER)
     }
 
     fn answer(&self) -> Option<&Status> {

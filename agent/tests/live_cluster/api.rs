@@ -239,7 +239,13 @@ impl Api {
             .await
             .unwrap();
         let slices = kube::Api::<Slice>::all(client()).list(&all).await.unwrap();
-        let objects = nodes.into_iter().map(node).chain(pods.into_iter().map(pod));
+        // Finished pods of other nodes are not asked for.
+        let pods = pods.into_iter().map(pod);
+        let pods = pods.filter(|object| match object {
+            Object::Pod(pod) => !pod.finished || pod.node.as_deref() == Some(NODE),
+            _ => true,
+        });
+        let objects = nodes.into_iter().map(node).chain(pods);
         let objects = objects
             .chain(services.into_iter().map(service))
             .chain(slices.into_iter().map(slice));

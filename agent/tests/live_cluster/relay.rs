@@ -27,6 +27,8 @@ pub(crate) struct Relay {
     address: SocketAddr,
     state: watch::Sender<State>,
     received: Arc<AtomicU64>,
+    /// Of one connection from the server, after which it is cut.
+    at_most: Arc<AtomicU64>,
 }
 
 impl Relay {
@@ -35,16 +37,18 @@ impl Relay {
         let address = listener.local_addr().unwrap();
         let (state, seen) = watch::channel(State::Open);
         let received = Arc::<AtomicU64>::default();
-        let counter = Arc::clone(&received);
+        let at_most = Arc::new(AtomicU64::new(u64::MAX));
+        let counters = [Arc::clone(&received), Arc::clone(&at_most)];
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(relay(stream, target, seen.clone(), Arc::clone(&counter)));
+                tokio::spawn(relay(stream, target, seen.clone(), counters.clone()));
             }
         });
         Self {
             address,
             state,
             received,
+            at_most,
         }
     }
 
@@ -61,11 +65,17 @@ impl Relay {
         self.state.send_replace(State::Cut);
     }
 
+    /// Cuts each connection when it has brought so many bytes.
+    pub(crate) fn cut_after(&self, bytes: u64) {
+        self.at_most.store(bytes, Ordering::Relaxed);
+    }
+
     pub(crate) fn stall(&self) {
         self.state.send_replace(State::Stalled);
     }
 
     pub(crate) fn mend(&self) {
+        self.at_most.store(u64::MAX, Ordering::Relaxed);
         self.state.send_replace(State::Open);
     }
 }
@@ -74,7 +84,7 @@ async fn relay(
     mut client: TcpStream,
     target: SocketAddr,
     mut state: watch::Receiver<State>,
-    received: Arc<AtomicU64>,
+    [received, at_most]: [Arc<AtomicU64>; 2],
 ) {
     // Dropping both ends is how a cut shows.
     if state
@@ -90,9 +100,13 @@ async fn relay(
     let (mut from_client, mut to_client) = client.split();
     let (mut from_server, mut to_server) = server.split();
     let count = async {
-        let mut buffer = vec![0; 1 << 16];
+        let (mut buffer, mut brought) = (vec![0; 1 << 16], 0);
         while let Ok(read @ 1..) = from_server.read(&mut buffer).await {
             received.fetch_add(read as u64, Ordering::Relaxed);
+            brought += read as u64;
+            if brought > at_most.load(Ordering::Relaxed) {
+                break;
+            }
             if to_client.write_all(&buffer[..read]).await.is_err() {
                 break;
             }

@@ -10,7 +10,10 @@ use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
 };
-use zonemeter::cluster::{Feed, Health, Source};
+use zonemeter::{
+    cluster::{Feed, Health, Source},
+    model::cluster::Kind,
+};
 
 use crate::{
     api::Api,
@@ -89,6 +92,13 @@ impl Running {
         self.until(|health| line(health).is_some_and(|line| line.contains(text)))
             .await;
         line(&self.health()).unwrap_or_default()
+    }
+
+    /// Waits until so many more lists or watches of pods have failed.
+    pub(crate) async fn pods_fail(&mut self, times: u64) {
+        let failed = |health: &Health| health.watch_errors[Kind::Pod as usize];
+        let enough = failed(&self.health()) + times;
+        self.until(|health| failed(health) >= enough).await;
     }
 
     async fn until(&mut self, condition: impl FnMut(&Health) -> bool) {

@@ -199,6 +199,18 @@ async fn a_list_that_falls_silent_is_begun_anew() {
     rig.says(&["list", "+one", "list", "+one", "done"]).await;
 }
 
+/// An end that looks like that of a watch.
+#[tokio::test(start_paused = true)]
+async fn a_streamed_list_that_ends_early_is_a_failure() {
+    let answers = vec![
+        Answer::Ends(vec![added("one")]),
+        Answer::FallsSilent(vec![added("two"), all_said()]),
+    ];
+    let mut rig = Rig::start(watches(answers)).await;
+    rig.says(&["list", "+one", "list", "+two", "done"]).await;
+    assert_eq!(rig.health.borrow().watch_errors[Kind::Node as usize], 1);
+}
+
 /// Nothing is said of what was listed until there is news.
 #[tokio::test(start_paused = true)]
 async fn a_failure_says_nothing_of_what_is_known() {
@@ -299,21 +311,86 @@ async fn a_watch_that_is_taken_works_before_it_has_news() {
     assert!(soon.is_ok(), "failing still");
 }
 
-#[tokio::test(start_paused = true)]
-async fn where_lists_are_not_streamed_they_are_read_in_pages() {
+/// Answers as a server that streams no lists: these lists one by one, then these watches.
+fn cached(lists: Vec<Answer>, watches: Vec<Answer>) -> impl FnMut(&Request) -> Answer {
     let refusal = "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch";
-    let mut rig = Rig::start(move |request| match request {
+    let (mut lists, mut watches) = (lists.into_iter(), watches.into_iter());
+    move |request| match request {
         request if request.is_streamed_list() => Answer::Refused(422, refusal),
-        request if request.is_watch() => Answer::FallsSilent(vec![added("two")]),
-        _ => Answer::List(vec![object("one")]),
-    })
-    .await;
-    let page = rig
-        .request(|request| request.path.contains("limit=200"))
-        .await;
-    assert!(!page.is_watch(), "{page:?}");
+        request if request.is_watch() => {
+            let next = watches.next();
+            next.unwrap_or(Answer::FallsSilent(Vec::new()))
+        }
+        request if request.path.contains("metadata.name") => Answer::List(Vec::new()),
+        _ => lists.next().expect("a list that the test expects"),
+    }
+}
+
+fn bookmark(version: &str) -> Value {
+    json!({"type": "BOOKMARK", "object": {"apiVersion": "v1", "kind": "Node",
+        "metadata": {"resourceVersion": version}}})
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_lists_are_not_streamed_the_watch_cache_is_read() {
+    let lists = vec![Answer::List(vec![object("one")])];
+    let watches = vec![Answer::Ends(vec![added("two"), bookmark("9")])];
+    let mut rig = Rig::start(cached(lists, watches)).await;
+    let asked = rig.request(|request| !request.is_watch()).await;
+    assert!(asked.path.contains("resourceVersion=0"), "{asked:?}");
+    let listed = rig.request(|request| !request.is_watch()).await;
+    assert!(listed.path.contains("resourceVersion=0"), "{listed:?}");
+    assert!(!listed.path.contains("limit"), "{listed:?}");
     rig.says(&["list", "+one", "done", "+two"]).await;
+    for version in ["7", "9"] {
+        let goes_on = |request: &Request| request.is_watch() && !request.is_streamed_list();
+        let watch = rig.request(goes_on).await;
+        let from = format!("resourceVersion={version}");
+        assert!(watch.path.ends_with(&from), "{watch:?}");
+    }
     assert_eq!(rig.health.borrow().watch_errors, [0; 4]);
+}
+
+/// Nothing counts as gone until a list has come in full.
+#[tokio::test(start_paused = true)]
+async fn a_list_that_breaks_off_has_no_end() {
+    let lists = vec![
+        Answer::Broken(object("one")),
+        Answer::List(vec![object("two")]),
+    ];
+    let mut rig = Rig::start(cached(lists, Vec::new())).await;
+    rig.says(&["list", "+one", "list", "+two", "done"]).await;
+    assert_eq!(rig.health.borrow().watch_errors[Kind::Node as usize], 1);
+}
+
+/// From another server behind the same address a list could be older than what is known.
+#[tokio::test(start_paused = true)]
+async fn after_a_410_a_list_is_no_older_than_what_is_known() {
+    let lists = vec![
+        Answer::List(vec![object("one")]),
+        Answer::Refused(504, "Too large resource version: 9, current: 3"),
+        Answer::List(vec![object("two")]),
+    ];
+    let watches = vec![Answer::Ends(vec![bookmark("9"), gone()])];
+    let mut rig = Rig::start(cached(lists, watches)).await;
+    rig.says(&["list", "+one", "done", "list", "+two", "done"])
+        .await;
+    for version in ["0", "0", "9", "0"] {
+        let listed = rig.request(|request| !request.is_watch()).await;
+        let from = format!("resourceVersion={version}");
+        assert!(listed.path.contains(&from), "{listed:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overloaded_server_is_left_alone_for_as_long_as_it_asks() {
+    let lists = vec![Answer::Busy(20), Answer::List(Vec::new())];
+    let mut rig = Rig::start(cached(lists, Vec::new())).await;
+    let mut list = async || rig.request(|request| !request.is_watch()).await.at;
+    let [_asked, refused, again] = [list().await, list().await, list().await];
+    let waited = again - refused;
+    assert!(waited >= Duration::from_secs(20), "{waited:?}");
+    assert!(waited < Duration::from_secs(25), "{waited:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -36,6 +36,10 @@ pub(super) enum Answer {
     List(Vec<Value>),
     /// A status with this code and message.
     Refused(u16, &'static str),
+    /// Overloaded, with the seconds of `Retry-After`.
+    Busy(u32),
+    /// A list that breaks off after this object.
+    Broken(Value),
     /// These events, and the end of the stream.
     Ends(Vec<Value>),
     /// These events, and then nothing more, without an end.
@@ -78,17 +82,27 @@ async fn read(stream: &mut TcpStream) -> Request {
 
 /// One answer for each connection: its end is the end of the body.
 async fn write(mut stream: TcpStream, answer: Answer) {
-    let (code, lines, ends) = match answer {
+    let (mut code, mut head) = (200, String::new());
+    let (lines, ends) = match answer {
         Answer::List(items) => {
             let list = json!({"kind": "NodeList", "apiVersion": "v1",
                 "metadata": {"resourceVersion": "7"}, "items": items});
-            (200, vec![list], true)
+            (vec![list.to_string()], true)
         }
-        Answer::Refused(code, message) => (code, vec![status(code, message)], true),
-        Answer::Ends(events) => (200, events, true),
-        Answer::FallsSilent(events) => (200, events, false),
+        Answer::Broken(item) => (vec![format!(r#"{{"items":[{item},{{"metadata":"#)], true),
+        Answer::Refused(status_code, message) => {
+            code = status_code;
+            (vec![status(code, message).to_string()], true)
+        }
+        Answer::Busy(seconds) => {
+            code = 429;
+            head = format!("Retry-After: {seconds}\r\n");
+            (vec!["Too many requests".to_owned()], true)
+        }
+        Answer::Ends(events) => (events.iter().map(Value::to_string).collect(), true),
+        Answer::FallsSilent(events) => (events.iter().map(Value::to_string).collect(), false),
     };
-    let mut text = format!("HTTP/1.1 {code} So\r\nConnection: close\r\n\r\n");
+    let mut text = format!("HTTP/1.1 {code} So\r\n{head}Connection: close\r\n\r\n");
     for line in lines {
         text = format!("{text}{line}\n");
     }
