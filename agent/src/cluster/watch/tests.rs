@@ -336,11 +336,11 @@ async fn where_lists_are_not_streamed_the_watch_cache_is_read() {
     let lists = vec![Answer::List(vec![object("one")])];
     let watches = vec![Answer::Ends(vec![added("two"), bookmark("9")])];
     let mut rig = Rig::start(cached(lists, watches)).await;
-    let asked = rig.request(|request| !request.is_watch()).await;
-    assert!(asked.path.contains("resourceVersion=0"), "{asked:?}");
-    let listed = rig.request(|request| !request.is_watch()).await;
-    assert!(listed.path.contains("resourceVersion=0"), "{listed:?}");
-    assert!(!listed.path.contains("limit"), "{listed:?}");
+    for _ in ["the right to list", "the list"] {
+        let asked = rig.request(|request| !request.is_watch()).await;
+        assert!(asked.path.contains("resourceVersion=0"), "{asked:?}");
+        assert!(!asked.path.contains("limit"), "{asked:?}");
+    }
     rig.says(&["list", "+one", "done", "+two"]).await;
     for version in ["7", "9"] {
         let goes_on = |request: &Request| request.is_watch() && !request.is_streamed_list();
@@ -388,9 +388,8 @@ async fn an_overloaded_server_is_left_alone_for_as_long_as_it_asks() {
     let mut rig = Rig::start(cached(lists, Vec::new())).await;
     let mut list = async || rig.request(|request| !request.is_watch()).await.at;
     let [_asked, refused, again] = [list().await, list().await, list().await];
-    let waited = again - refused;
-    assert!(waited >= Duration::from_secs(20), "{waited:?}");
-    assert!(waited < Duration::from_secs(25), "{waited:?}");
+    let waited = (again - refused).as_secs();
+    assert!((20..25).contains(&waited), "{waited}");
 }
 
 #[tokio::test(start_paused = true)]
