@@ -128,8 +128,7 @@ fn gone() -> Value {
     json!({"type": "ERROR", "object": status(410, "too old resource version")})
 }
 
-/// The list of one object with which a session begins; the watches get these answers one by one,
-/// and then silence.
+/// An empty list for the right to list; the watches get these answers one by one, then silence.
 fn watches(answers: Vec<Answer>) -> impl FnMut(&Request) -> Answer {
     let mut answers = answers.into_iter();
     move |request| match request.is_watch() {
@@ -199,7 +198,6 @@ async fn a_list_that_falls_silent_is_begun_anew() {
     rig.says(&["list", "+one", "list", "+one", "done"]).await;
 }
 
-/// An end that looks like that of a watch.
 #[tokio::test(start_paused = true)]
 async fn a_streamed_list_that_ends_early_is_a_failure() {
     let answers = vec![
@@ -351,7 +349,6 @@ async fn where_lists_are_not_streamed_the_watch_cache_is_read() {
     assert_eq!(rig.health.borrow().watch_errors, [0; 4]);
 }
 
-/// Nothing counts as gone until a list has come in full.
 #[tokio::test(start_paused = true)]
 async fn a_list_that_breaks_off_has_no_end() {
     let lists = vec![
@@ -387,7 +384,7 @@ async fn an_overloaded_server_is_left_alone_for_as_long_as_it_asks() {
     let lists = vec![Answer::Busy(20), Answer::List(Vec::new())];
     let mut rig = Rig::start(cached(lists, Vec::new())).await;
     let mut list = async || rig.request(|request| !request.is_watch()).await.at;
-    let [_asked, refused, again] = [list().await, list().await, list().await];
+    let [_, refused, again] = [list().await, list().await, list().await];
     let waited = (again - refused).as_secs();
     assert!((20..25).contains(&waited), "{waited}");
 }
