@@ -21,7 +21,7 @@ use http_body_util::BodyExt as _;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 use zonemeter::{
-    expose::{self, Health, Prepared, SelfMetrics, Verdict},
+    expose::{self, Health, SelfMetrics, Verdict},
     model::{
         cluster::Workload,
         snapshot::{
@@ -105,12 +105,7 @@ fn state(snapshot: Snapshot) -> expose::State {
     let (_, snapshots) = watch::channel(Arc::new(snapshot));
     let metrics = SelfMetrics::default();
     metrics.drained(Duration::from_millis(2), UNIX_EPOCH);
-    expose::State {
-        snapshots,
-        prepared: Prepared::default(),
-        metrics,
-        health: Arc::new(Ready),
-    }
+    expose::State::new(snapshots, metrics, Arc::new(Ready))
 }
 
 /// One part in ten are pod series, which show bytes and packets; the rest are workload series.

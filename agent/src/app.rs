@@ -1,7 +1,6 @@
 //! The agent's wiring: what runs, and what is joined to what.
 
 use std::{
-    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -9,7 +8,6 @@ use std::{
 use anyhow::{Context as _, Result};
 use axum::Router;
 use tokio::{
-    net::TcpListener,
     runtime::{Builder, Runtime},
     sync::{mpsc, watch},
     task::spawn_blocking,
@@ -20,9 +18,10 @@ use crate::{
     args::AgentArgs,
     cluster::Feed,
     config::Config,
-    expose::{self, Prepared, SelfMetrics, debug, prepared},
+    expose::{self, SelfMetrics, debug, prepared},
     feeds,
     kernel::{Kernel, hooks::watch::Watch, links::Links, object},
+    listen::{self, Audience, Limits, Listener},
     memory,
     model::{snapshot::Snapshot, traffic::BackendMethod},
     pipeline::{Keeper, Pipeline},
@@ -37,6 +36,10 @@ use crate::{
 const PULSE_MARGIN: Duration = Duration::from_secs(10);
 /// Changes of the cluster that may wait for the pipeline.
 const CHANGES_WAITING: usize = 1024;
+/// Connections to `--listen`: some tens of kilobytes each.
+const CONNECTIONS: usize = 512;
+/// Connections to `--debug-listen`.
+const DEBUG_CONNECTIONS: usize = 64;
 /// Questions about addresses that may wait for the pipeline.
 const QUESTIONS_WAITING: usize = 16;
 
@@ -101,8 +104,16 @@ async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'sta
 
 async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
     let config = apart(|| Config::new(args)).await?;
-    let listener = bind("--listen", config.listen).await?;
-    let debug_listener = bind("--debug-listen", config.debug_listen).await?;
+    let descriptors = listen::raise_file_limit();
+    let listen = [config.listen.clone(), config.debug_listen.clone()];
+    let listeners = apart(move || {
+        let [listen, debug_listen] = &listen;
+        Ok([
+            listen::bind("--listen", listen)?,
+            listen::bind("--debug-listen", debug_listen)?,
+        ])
+    })
+    .await?;
     let metrics = SelfMetrics::default();
     metrics.set_flow_capacity(config.kernel.max_flows.into());
     let (readiness, [counting, cluster, networks, all_counted]) =
@@ -117,12 +128,11 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
     let recent = watch::Sender::new(Arc::default());
     let (questions_in, questions) = mpsc::channel(QUESTIONS_WAITING);
 
-    let state = expose::State {
-        snapshots: snapshots.subscribe(),
-        prepared: Prepared::default(),
-        metrics: metrics.clone(),
-        health: Arc::new(readiness.clone()),
-    };
+    let state = expose::State::new(
+        snapshots.subscribe(),
+        metrics.clone(),
+        Arc::new(readiness.clone()),
+    );
     let debug_state = debug::State {
         snapshots: snapshots.subscribe(),
         recent: recent.subscribe(),
@@ -138,9 +148,13 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
 
     let stop = tasks.stop();
     tasks.spawn_endless("scrapes", prepared::prepare(state.clone()));
-    tasks.spawn("http", serve(listener, expose::router(state), tasks.stop()));
-    let debug = serve(debug_listener, debug::router(debug_state), tasks.stop());
-    tasks.spawn("debug page", debug);
+    serve(
+        tasks,
+        listeners,
+        [expose::router(state), debug::router(debug_state)],
+        &metrics,
+        descriptors,
+    );
     let pins = predecessor::pins(config.kernel.pin_dir.as_deref(), &counting).await?;
     let writer = match config.state_dir {
         Some(path) => {
@@ -201,23 +215,27 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
     Ok(())
 }
 
-async fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("{flag}: cannot listen on {address}: choose another address or stop its owner")
-    })
-}
-
-async fn serve(
-    listener: TcpListener,
-    router: Router,
-    mut stop: watch::Receiver<bool>,
-) -> Result<()> {
-    let stopped = async move {
-        // An error means that the sender is gone, which is the same to us.
-        let _ = stop.changed().await;
-    };
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stopped)
-        .await
-        .context("http")
+/// The listen port and the debug port, in this order.
+fn serve(
+    tasks: &mut Tasks,
+    [listener, debug_listener]: [Listener; 2],
+    [router, debug_router]: [Router; 2],
+    metrics: &SelfMetrics,
+    descriptors: u64,
+) {
+    let everybody = (Audience::Everybody, Limits::new(CONNECTIONS, descriptors));
+    let http = listen::serve(listener, router, everybody, metrics.clone(), tasks.stop());
+    tasks.spawn("http", http);
+    let loopback = (
+        Audience::Loopback,
+        Limits::new(DEBUG_CONNECTIONS, descriptors),
+    );
+    let debug = listen::serve(
+        debug_listener,
+        debug_router,
+        loopback,
+        metrics.clone(),
+        tasks.stop(),
+    );
+    tasks.spawn("debug page", debug);
 }

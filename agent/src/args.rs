@@ -9,7 +9,7 @@ use clap::{
 };
 use glob::Pattern;
 
-use crate::{explain::ExplainArgs, networks::NetworksArgs, top::TopArgs};
+use crate::{explain::ExplainArgs, listen::Address, networks::NetworksArgs, top::TopArgs};
 
 pub mod complaint;
 pub mod in_force;
@@ -82,10 +82,15 @@ pub struct AgentArgs {
     )]
     pub interfaces: Vec<Pattern>,
 
-    /// Serves /metrics, /livez and /readyz
-    #[arg(long, env = "ZONEMETER_LISTEN", value_name = "ADDR", default_value = "0.0.0.0:9464",
-          value_parser = address)]
-    pub listen: SocketAddr,
+    /// Serves /metrics, /livez and /readyz: an address and port ([::] is IPv4 too), or
+    /// unix:/path
+    #[arg(
+        long,
+        env = "ZONEMETER_LISTEN",
+        value_name = "ADDR",
+        default_value = "[::]:9464"
+    )]
+    pub listen: Address,
 
     /// Serves the debug page and its JSON; loopback only
     #[arg(long, env = "ZONEMETER_DEBUG_LISTEN", value_name = "ADDR",
@@ -218,11 +223,6 @@ pub enum FlowPorts {
     Service,
     /// Both ports are kept.
     Full,
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse()
-        .map_err(|_| "an address and port, like 0.0.0.0:9464 or [::1]:9464".to_owned())
 }
 
 fn loopback(text: &str) -> Result<SocketAddr, String> {

@@ -2,7 +2,6 @@
 
 use std::{
     env,
-    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -17,6 +16,7 @@ use crate::{
     cluster::Source,
     cni::Chain,
     kernel::{self, links::Names, translate::Methods},
+    listen::Address,
     model::traffic::AttachMode,
 };
 
@@ -49,9 +49,9 @@ pub struct Config {
     /// Interfaces to count on.
     pub names: Names,
     /// `--listen`
-    pub listen: SocketAddr,
+    pub listen: Address,
     /// `--debug-listen`
-    pub debug_listen: SocketAddr,
+    pub debug_listen: Address,
     /// `--interval`
     pub interval: Duration,
     /// `--state-dir`
@@ -85,7 +85,7 @@ impl Config {
             networks_file: args.networks_file,
             names: names(args.interfaces)?,
             listen: args.listen,
-            debug_listen: args.debug_listen,
+            debug_listen: Address::Tcp(args.debug_listen),
             interval: args.interval,
             state_dir: args.state_dir,
             max_series: args.max_series as usize,

@@ -15,8 +15,10 @@ use std::sync::Arc;
 use axum::{Router, routing::get};
 use tokio::sync::watch;
 
+use self::admission::Scrapes;
 use crate::model::snapshot::Snapshot;
 
+mod admission;
 pub mod catalogue;
 pub mod debug;
 pub mod exposition;
@@ -24,6 +26,7 @@ pub mod health;
 mod index;
 mod negotiation;
 mod packing;
+mod peer;
 pub mod prepared;
 mod process;
 mod reference;
@@ -35,6 +38,7 @@ mod traffic;
 mod tests;
 
 pub use health::{Health, Verdict};
+pub use peer::Peer;
 pub use prepared::Prepared;
 pub use self_metrics::SelfMetrics;
 
@@ -49,6 +53,24 @@ pub struct State {
     pub metrics: SelfMetrics,
     /// Decides `/livez` and `/readyz`.
     pub health: Arc<dyn Health>,
+    scrapes: Scrapes,
+}
+
+impl State {
+    /// Serves these.
+    pub fn new(
+        snapshots: watch::Receiver<Arc<Snapshot>>,
+        metrics: SelfMetrics,
+        health: Arc<dyn Health>,
+    ) -> Self {
+        Self {
+            snapshots,
+            prepared: Prepared::default(),
+            metrics,
+            health,
+            scrapes: Scrapes::default(),
+        }
+    }
 }
 
 /// The routes of the listen port.

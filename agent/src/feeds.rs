@@ -133,12 +133,9 @@ mod tests {
 
     /// What a scraper or a probe gets.
     async fn get(metrics: &SelfMetrics, readiness: &Readiness, path: &str) -> String {
-        let state = expose::State {
-            snapshots: watch::channel(Arc::default()).1,
-            prepared: expose::Prepared::default(),
-            metrics: metrics.clone(),
-            health: Arc::new(readiness.clone()),
-        };
+        let snapshots = watch::channel(Arc::default()).1;
+        let health = Arc::new(readiness.clone());
+        let state = expose::State::new(snapshots, metrics.clone(), health);
         let request = Request::get(path).body(Body::empty()).unwrap();
         let answer = expose::router(state).oneshot(request).await.unwrap();
         let body = answer.into_body().collect().await.unwrap().to_bytes();

@@ -18,6 +18,7 @@ pub mod expose;
 pub mod feeds;
 pub mod files;
 pub mod kernel;
+pub mod listen;
 pub mod logging;
 pub mod memory;
 pub mod model;

@@ -181,6 +181,8 @@ catalogue! {
         "Failed attempts to keep the totals in the state directory: what was counted since the last good one would not survive the process";
     STATE_REFUSED = Stable Gauge "zonemeter_state_refused" []
         "1 when the kept totals could not be used at the start, were set aside, and counters began at 0";
+    HTTP_REFUSED = Stable Counter "zonemeter_http_refused_total" ["reason"]
+        "Connections and requests refused (503, 403), or closed while idle to make room for others, by reason";
     PROCESS_CPU = Stable Counter "process_cpu_seconds_total" []
         "User and system CPU time of the agent in seconds";
     PROCESS_RESIDENT = Stable Gauge "process_resident_memory_bytes" []

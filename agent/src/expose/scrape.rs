@@ -3,29 +3,38 @@
 use std::{fmt, sync::Arc};
 
 use axum::{
+    Extension,
     body::Body,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio::task::spawn_blocking;
 
-use super::{exposition::Exposition, negotiation, packing::Chunks, prepared::Variant};
-
-/// Scrapes at once; more wait. Two Prometheus servers and a curious person are served together,
-/// and a flood of requests takes neither the node's memory nor its processors.
-static SCRAPES: Semaphore = Semaphore::const_new(3);
+use super::{
+    Peer, exposition::Exposition, negotiation, packing::Chunks, prepared::Variant,
+    self_metrics::Refused,
+};
 
 /// Rendering and packing 10,000 series takes milliseconds: not on a thread that serves others.
-pub(super) async fn metrics(State(state): State<super::State>, headers: HeaderMap) -> Response {
+pub(super) async fn metrics(
+    State(state): State<super::State>,
+    peer: Option<Extension<Peer>>,
+    headers: HeaderMap,
+) -> Response {
     let variant = Variant {
         format: negotiation::format(&headers),
         gzip: negotiation::gzip(&headers),
     };
-    let permit = SCRAPES.acquire().await;
+    let peer = peer.map(|Extension(peer)| peer).unwrap_or_default();
+    let Some(place) = state.scrapes.enter(peer) else {
+        state.metrics.refused(Refused::Scrapes);
+        return busy();
+    };
+    let permit = place.turn().await;
     let body = spawn_blocking(move || {
         // Held until the work is done, also for a scraper that has gone away meanwhile.
-        let _permit = permit;
+        let _held = (permit, place);
         body(&state, variant)
     });
     match body.await {
@@ -33,6 +42,12 @@ pub(super) async fn metrics(State(state): State<super::State>, headers: HeaderMa
         Ok(Err(error)) => failed(&error),
         Err(error) => failed(&error),
     }
+}
+
+fn busy() -> Response {
+    let again = [(header::RETRY_AFTER, "1")];
+    let text = "too many scrapes at once: try again\n";
+    (StatusCode::SERVICE_UNAVAILABLE, again, text).into_response()
 }
 
 /// The whole body: traffic from one snapshot, then the agent's own numbers.

@@ -47,6 +47,43 @@ impl ConfigFile {
     }
 }
 
+/// Why a connection or a request was refused, or a connection closed before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Refused {
+    /// The listener has as many connections as it may, all of them busy: 503.
+    Connections,
+    /// An idle connection was closed in favour of a new one.
+    GaveWay,
+    /// Too many scrapes in flight: 503.
+    Scrapes,
+    /// A peer of the debug port that is not on loopback: 403.
+    NotLoopback,
+    /// The kernel could not give a descriptor or memory for it.
+    AcceptFailed,
+}
+
+impl Refused {
+    /// All reasons.
+    pub const ALL: [Self; 5] = [
+        Self::Connections,
+        Self::GaveWay,
+        Self::Scrapes,
+        Self::NotLoopback,
+        Self::AcceptFailed,
+    ];
+
+    /// The `reason` label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connections => "connections",
+            Self::GaveWay => "gave_way",
+            Self::Scrapes => "scrapes",
+            Self::NotLoopback => "not_loopback",
+            Self::AcceptFailed => "accept_failed",
+        }
+    }
+}
+
 /// The agent's numbers about itself. Clones share them.
 #[derive(Clone, Debug)]
 pub struct SelfMetrics {
@@ -79,6 +116,7 @@ struct Numbers {
     state_written: Counter,
     state_write_failures: Counter,
     state_refused: Gauge,
+    http_refused: Labelled<Counter>,
 }
 
 /// Seconds; a drain of 10,000 flows takes some milliseconds, one that takes longer than the
@@ -215,6 +253,13 @@ impl SelfMetrics {
         self.numbers.state_refused.set(1);
     }
 
+    /// A connection or a request over HTTP was refused.
+    pub fn refused(&self, reason: Refused) {
+        if let Some(counter) = self.numbers.http_refused.get(reason.name()) {
+            counter.inc();
+        }
+    }
+
     /// Writes all of them as OpenMetrics without its last line.
     pub(super) fn open_metrics(&self, ready: bool) -> Result<String, fmt::Error> {
         self.numbers.ready.set(ready.into());
@@ -257,6 +302,7 @@ impl Default for Numbers {
             state_written: Counter::default(),
             state_write_failures: Counter::default(),
             state_refused: Gauge::default(),
+            http_refused: Labelled::new(&metric::HTTP_REFUSED, Refused::ALL.map(Refused::name)),
         }
     }
 }
@@ -322,6 +368,7 @@ impl Numbers {
             numbers.state_write_failures,
         );
         register(&mut registry, &metric::STATE_REFUSED, numbers.state_refused);
+        register(&mut registry, &metric::HTTP_REFUSED, numbers.http_refused);
         registry.register_collector(Box::new(Process));
         registry
     }

@@ -44,12 +44,7 @@ impl Health for Fixed {
 fn state(snapshot: Snapshot) -> State {
     let (sender, snapshots) = watch::channel(Arc::new(snapshot));
     drop(sender);
-    State {
-        snapshots,
-        prepared: Prepared::default(),
-        metrics: SelfMetrics::default(),
-        health: Arc::new(Fixed(true)),
-    }
+    State::new(snapshots, SelfMetrics::default(), Arc::new(Fixed(true)))
 }
 
 async fn get_with(

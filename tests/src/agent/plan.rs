@@ -10,10 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{
-    agent::{Agent, METRICS_PORT},
-    node::Node,
-};
+use crate::{agent::Agent, node::Node};
 
 /// How to start an agent.
 #[derive(Clone, Debug)]
@@ -26,8 +23,8 @@ pub struct AgentPlan {
 }
 
 impl AgentPlan {
-    /// All interfaces of the node are listened on, so that the node itself and the machine's
-    /// root namespace reach the agent.
+    /// By default all addresses of the node are listened on, so that the node itself and the
+    /// machine's root namespace reach the agent.
     pub(crate) fn new(node: Node, cluster: &Path, networks: &Path) -> Self {
         let state = node.directory().join("state");
         let plan = Self {
@@ -40,7 +37,6 @@ impl AgentPlan {
         plan.flag("--node-name", node.object_name())
             .flag("--cluster-file", cluster)
             .flag("--networks-file", networks)
-            .flag("--listen", format!("0.0.0.0:{METRICS_PORT}"))
             .flag("--pin-dir", node.pin_directory())
             .flag("--state-dir", state)
     }
