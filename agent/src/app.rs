@@ -46,6 +46,8 @@ const QUESTIONS_WAITING: usize = 16;
 const COUNTING: Need = Need::always("counting", "the first drain is not through yet");
 const CLUSTER: Need = Need::at_start("cluster", "not read yet");
 const NETWORKS: Need = Need::at_start("networks file", "not read yet");
+/// Counting and naming go on without the file: said, and no reason to be unready.
+const WITHOUT_NETWORKS: Need = Need::shown("networks file");
 const INTERFACES: Need = Need::shown("interfaces");
 
 /// An agent that holds its ports and has loaded its programs, or was told to end before it had.
@@ -116,8 +118,12 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
     .await?;
     let metrics = SelfMetrics::default();
     metrics.set_flow_capacity(config.kernel.max_flows.into());
+    let networks_need = match config.networks_file {
+        Some(_) => NETWORKS,
+        None => WITHOUT_NETWORKS,
+    };
     let (readiness, [counting, cluster, networks, all_counted]) =
-        Readiness::new([COUNTING, CLUSTER, NETWORKS, INTERFACES]);
+        Readiness::new([COUNTING, CLUSTER, networks_need, INTERFACES]);
     let (changes_in, changes) = mpsc::channel(CHANGES_WAITING);
     let (feed, health) = Feed::new(config.cluster, changes_in);
     let (networks_in, networks_out) = watch::channel(Arc::default());

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use tokio::{sync::watch, time::MissedTickBehavior};
 
 use crate::{
@@ -24,6 +24,10 @@ use crate::{
 const REFRESH: Duration = Duration::from_secs(1);
 /// All ranges that AWS publishes are 3 MB.
 const NETWORKS_BYTES: u64 = 64 << 20;
+/// What an agent does not know that was given no such file.
+const WITHOUT_NETWORKS: &str = "no --networks-file: AWS services such as S3 count as internet, \
+     addresses of the VPC that are no pods or nodes, such as RDS, have no name and no zone; \
+     `zonemeter networks` writes the file";
 
 /// Runs the cluster feed and shows its health.
 pub async fn cluster(
@@ -72,7 +76,8 @@ pub async fn networks(
     metrics: SelfMetrics,
 ) -> Result<()> {
     let Some(path) = path else {
-        guard.met();
+        tracing::warn!("{WITHOUT_NETWORKS}");
+        guard.missing(WITHOUT_NETWORKS);
         return std::future::pending().await;
     };
     let mut file = Reread::new(&path, NETWORKS_BYTES);
@@ -99,8 +104,15 @@ pub async fn networks(
     }
 }
 
+/// A file that names nothing is no reason to forget what the last good one named.
 fn parse(file: std::fs::File) -> Result<Networks> {
-    Ok(Networks::parse(&files::read_open(file, NETWORKS_BYTES)?)?)
+    let networks = Networks::parse(&files::read_open(file, NETWORKS_BYTES)?)?;
+    ensure!(
+        !networks.is_empty(),
+        "it names no network and no VPC range: write it with `zonemeter networks`, or leave out \
+         --networks-file"
+    );
+    Ok(networks)
 }
 
 fn refuse(path: &Path, error: &anyhow::Error, guard: &Guard, metrics: &SelfMetrics) {
@@ -147,6 +159,38 @@ mod tests {
         let name = format!("{name}{{part=\"{part}\"}} ");
         let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
         value.unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_networks_file_that_names_nothing_is_refused() {
+        let parsed = |text: &str| {
+            let mut file = tempfile::tempfile().unwrap();
+            std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+            std::io::Seek::rewind(&mut file).unwrap();
+            parse(file).map(|networks| networks.len())
+        };
+        for empty in ["vpc: []\nnetworks: []\n", "vpc: []\n"] {
+            let told = parsed(empty).unwrap_err().to_string();
+            assert!(told.starts_with("it names no network"), "{told}");
+        }
+        assert_eq!(parsed("vpc: [10.0.0.0/16]\n").unwrap(), 1);
+    }
+
+    /// Said, and no reason to be unready.
+    #[tokio::test(start_paused = true)]
+    async fn no_networks_file_is_shown_with_what_it_costs() {
+        let metrics = SelfMetrics::default();
+        let (readiness, [guard]) = Readiness::new([Need::shown("networks file")]);
+        let sender = watch::Sender::new(Arc::default());
+        let running = networks(None, sender, guard, metrics.clone());
+        let ended = tokio::time::timeout(Duration::from_secs(1), running).await;
+        assert!(ended.is_err(), "it goes on");
+        let text = get(&metrics, &readiness, "/readyz").await;
+        assert!(
+            text.starts_with("ready\nnetworks file: no --networks-file: "),
+            "{text}"
+        );
+        assert!(text.contains("S3 count as internet"), "{text}");
     }
 
     /// One part fails, one works, and then both do.
