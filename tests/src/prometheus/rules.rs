@@ -92,7 +92,9 @@ mod tests {
 
     #[test]
     fn a_rule_of_a_full_window_needs_time() {
-        assert!(needs_time("12 * (a:b:increase5m and a:b:increase5m offset 5m)"));
+        assert!(needs_time(
+            "12 * (a:b:increase5m and a:b:increase5m offset 5m)"
+        ));
         assert!(!needs_time("rate(zonemeter_pod_bytes_total[5m])"));
     }
 
