@@ -31,10 +31,8 @@ use std::{path::PathBuf, time::Instant};
 use anyhow::{Context as _, Result};
 
 use self::{
-    attach::{Attachments, Counting, front::Looked},
+    attach::Attachments,
     conntrack::table::Table,
-    hooks::watch::Disturbed,
-    links::Link,
     maps::Leftover,
     object::Object,
     sets::{Drained, Sets},
@@ -63,9 +61,8 @@ pub struct Settings {
     pub pin_dir: Option<PathBuf>,
 }
 
-/// The loaded programs, where they are attached, and the maps they write to.
+/// The maps that the programs write to.
 pub struct Kernel {
-    attachments: Attachments,
     sets: Sets,
     skipped: Skipped,
     translator: Translator,
@@ -75,8 +72,13 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Takes what [`object::load`] made. Needs CAP_NET_ADMIN for the connection table.
-    pub fn new(object: Object, methods: Methods, now: Instant) -> Result<Self> {
+    /// Takes what [`object::load`] made apart: the maps, and the programs with the interfaces that
+    /// they are attached to, each for a thread of its own. Needs CAP_NET_ADMIN for the connection
+    /// table.
+    ///
+    /// # Errors
+    /// When the kernel refuses a netlink socket or the control map cannot be read.
+    pub fn new(object: Object, methods: Methods, now: Instant) -> Result<(Self, Attachments)> {
         let Object {
             programs,
             mode,
@@ -87,67 +89,21 @@ impl Kernel {
             ..
         } = object;
         let table = methods.table.then(Table::open).transpose()?;
-        Ok(Self {
-            attachments: Attachments::new(programs, mode, may_add_clsact, pins)?,
+        let attachments = Attachments::new(programs, mode, may_add_clsact, pins)?;
+        let kernel = Self {
             sets: Sets::new(maps.written, now).context("reading the control map")?,
             leftovers,
             salvaged: Vec::new(),
             skipped: Skipped::new(maps.skipped),
             translator: Translator::new(maps.addresses, table),
-        })
+        };
+        Ok((kernel, attachments))
     }
 
-    /// Begins to count on `link`. Nothing is done where that has begun already; `None` then.
-    ///
-    /// # Errors
-    /// When the interface is gone, or the kernel refuses; the message names both.
-    pub fn attach(&mut self, link: &Link) -> Result<Option<Counting>> {
-        if self.attachments.contains(link.index) {
-            return Ok(None);
-        }
-        self.attachments.attach(link).map(Some)
-    }
-
-    /// Looks whether the programs still come first where somebody changed something, and puts
-    /// them in front again.
-    pub fn look(&mut self, disturbed: Disturbed, now: Instant) -> Looked {
-        self.attachments.look(disturbed, now)
-    }
-
-    /// Interfaces on which somebody else came first at the last look.
-    pub fn shadowed(&self) -> u64 {
-        self.attachments.shadowed()
-    }
-
-    /// True where attaching failed.
-    pub fn has_failed(&self, index: u32) -> bool {
-        self.attachments.has_failed(index)
-    }
-
-    /// One line for each interface that is not counted, or not in both directions.
-    pub fn uncounted(&self) -> Vec<String> {
-        self.attachments.uncounted()
-    }
-
-    /// Stops counting on an interface that is gone. Its last flows come with the next drain,
-    /// which reports it in [`Drained::gone`].
-    ///
-    /// # Errors
-    /// When its pinned links cannot be removed.
-    pub fn detach(&mut self, index: u32) -> Result<()> {
-        if self.attachments.detach(index)? {
-            self.sets.leave(index);
-        }
-        Ok(())
-    }
-
-    /// Lets go of what an earlier process left on interfaces that are gone; what they counted is
-    /// in the maps still.
-    ///
-    /// # Errors
-    /// When pinned links cannot be removed.
-    pub fn forget_all_but(&mut self, present: &[u32]) -> Result<()> {
-        self.attachments.forget_all_but(present)
+    /// No program runs on this interface any more. Its last flows come with the next drain, whose
+    /// [`Self::clear`] returns it.
+    pub fn leave(&mut self, index: u32) {
+        self.sets.leave(index);
     }
 
     /// True while the first drain is one that an earlier process had begun.
@@ -208,16 +164,6 @@ impl Kernel {
     /// interfaces whose last flows that drain brought.
     pub fn clear(&mut self) -> Result<Vec<u32>> {
         self.sets.clear()
-    }
-
-    /// Indices of the interfaces that are counted now.
-    pub fn interfaces(&self) -> Vec<u32> {
-        self.attachments.indices()
-    }
-
-    /// How programs are attached.
-    pub fn mode(&self) -> AttachMode {
-        self.attachments.mode()
     }
 
     /// What was seen and not counted, by reason.

@@ -1,8 +1,8 @@
-//! The only corridor between the rooms: drain → resolve → classify → add, and the changes that
+//! The only way between the rooms: drain → resolve → classify → add, and the changes that
 //! names come from. One loop owns the kernel room and the account room, so that every number of
 //! a scrape comes from the same drain.
 
-mod hooks;
+mod interfaces;
 mod once;
 
 use std::{
@@ -19,19 +19,10 @@ use tokio::{
 pub use self::once::Keeper;
 use crate::{
     account::{Account, Networks},
+    attacher::AttachEvent,
     expose::{SelfMetrics, debug::Question},
-    kernel::{
-        Kernel,
-        attach::{Began, Counting},
-        hooks::watch::Watch,
-        links::{Link, LinkEvent, Links},
-    },
-    model::{
-        cluster::Change,
-        recent::Recent,
-        snapshot::Snapshot,
-        traffic::{Count, Interface, InterfaceChange},
-    },
+    kernel::Kernel,
+    model::{cluster::Change, recent::Recent, snapshot::Snapshot},
     readiness::{Guard, Pulse},
 };
 
@@ -42,10 +33,8 @@ const CHANGES_AT_ONCE: usize = 256;
 pub struct Pipeline {
     /// Counts.
     pub kernel: Kernel,
-    /// Says which veths there are.
-    pub links: Links,
-    /// Says when somebody may have changed something on their hooks.
-    pub hooks: Watch,
+    /// What the loop that attaches did.
+    pub attached: mpsc::UnboundedReceiver<AttachEvent>,
     /// Names and adds up.
     pub account: Account,
     /// Keeps the totals over restarts.
@@ -64,8 +53,6 @@ pub struct Pipeline {
     pub metrics: SelfMetrics,
     /// Met once every veth that was there at the start has been tried and one drain is through.
     pub counting: Guard,
-    /// Lost while there are interfaces that are not counted, or not in both directions.
-    pub all_counted: Guard,
     /// Beats with every drain.
     pub pulse: Pulse,
 }
@@ -74,7 +61,7 @@ impl Pipeline {
     /// Runs until `stop` changes.
     ///
     /// # Errors
-    /// When link messages can no longer be read: the process must end, it would miss pods.
+    /// None so far: what fails is tried again.
     pub async fn run(
         mut self,
         interval: std::time::Duration,
@@ -82,8 +69,9 @@ impl Pipeline {
     ) -> Result<()> {
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let listed = self.links.next().await?;
-        self.follow(listed).await;
+        if !self.wait_for_the_first_list(&mut stop).await {
+            return Ok(());
+        }
         self.recover();
         while self.step(&mut ticks, &mut stop).await? {}
         // What is not drained by now, the next process finds in the pinned maps.
@@ -100,8 +88,7 @@ impl Pipeline {
         tokio::select! {
             biased;
             _ = stop.changed() => return Ok(false),
-            event = self.links.next() => self.follow(event?).await,
-            disturbed = self.hooks.next() => self.look(disturbed?).await,
+            Some(event) = self.attached.recv() => self.hear(event),
             _ = ticks.tick() => self.drain(),
             Ok(()) = self.networks.changed() => {
                 let networks = self.networks.borrow_and_update().clone();
@@ -133,58 +120,6 @@ impl Pipeline {
         }
     }
 
-    /// Attaches to what appeared, lets go of what is gone.
-    async fn follow(&mut self, event: LinkEvent) {
-        match event {
-            LinkEvent::Appeared(link) => self.attach(link).await,
-            LinkEvent::Gone(index) => self.detach(index),
-            LinkEvent::Routed(route) => {
-                self.tell(InterfaceChange::Routed(route.interface, route.address))
-            }
-            LinkEvent::Unrouted(route) => {
-                self.tell(InterfaceChange::Unrouted(route.interface, route.address))
-            }
-            LinkEvent::Listed(links, routes) => {
-                let present: Vec<u32> = links.iter().map(|link| link.index).collect();
-                let counted = self.kernel.interfaces().into_iter();
-                let gone: Vec<u32> = counted.filter(|index| !present.contains(index)).collect();
-                gone.into_iter().for_each(|index| self.detach(index));
-                for link in links {
-                    self.attach(link).await;
-                }
-                for route in routes {
-                    self.tell(InterfaceChange::Routed(route.interface, route.address));
-                }
-                self.settle_predecessor(&present);
-            }
-        }
-        self.show_interfaces();
-    }
-
-    fn tell(&mut self, change: InterfaceChange) {
-        self.account.interface(change, Instant::now());
-    }
-
-    fn detach(&mut self, index: u32) {
-        if let Err(error) = self.kernel.detach(index) {
-            tracing::warn!(index, "letting go of an interface: {error:#}");
-        }
-        self.tell(InterfaceChange::Left(index));
-    }
-
-    /// Takes over what an earlier process left beyond the interfaces that are still there.
-    fn settle_predecessor(&mut self, present: &[u32]) {
-        if let Err(error) = self.kernel.forget_all_but(present) {
-            tracing::warn!("links of interfaces that are gone: {error:#}");
-        }
-        if let Err(error) = self.salvage() {
-            tracing::error!(
-                "what an earlier agent with another --max-flows counted waits in its maps, the \
-                 next agent tries again: {error:#}"
-            );
-        }
-    }
-
     /// The maps of an earlier process go once their numbers are kept; until then they are pinned,
     /// and nothing writes to them.
     fn salvage(&mut self) -> Result<()> {
@@ -202,54 +137,6 @@ impl Pipeline {
             self.kernel.forget_salvaged()?;
         }
         Ok(())
-    }
-
-    async fn attach(&mut self, link: Link) {
-        match self.kernel.attach(&link) {
-            // What of it was not known at first, such as where it leads, may be known by now.
-            Ok(None) => self.tell(InterfaceChange::Attached(announced(
-                &link,
-                [Count::ZERO; 2],
-            ))),
-            Ok(Some(counting)) => {
-                let began = counting.began;
-                self.show_lack(&counting);
-                let interface = self.interface(&link, counting).await;
-                tracing::info!(
-                    interface = &*link.name,
-                    index = link.index,
-                    ?began,
-                    "counting"
-                );
-                self.tell(InterfaceChange::Attached(interface));
-            }
-            // Gone again before it was attached to: there is nothing to count.
-            Err(_) if self.links.one(link.index).await.is_none() => {}
-            Err(error) => {
-                self.metrics.attach_failed(1);
-                tracing::error!(interface = &*link.name, "not counted: {error:#}");
-            }
-        }
-    }
-
-    /// What it carried is read once more after attaching: it may carry traffic meanwhile.
-    async fn interface(&self, link: &Link, counting: Counting) -> Interface {
-        let fresh = self.links.one(link.index).await;
-        let link = fresh.as_ref().unwrap_or(link);
-        let before_attach = match counting.began {
-            Began::Before => [Count::ZERO; 2],
-            Began::Now => link.carried,
-        };
-        Interface {
-            lacks: counting.lacks.map(Arc::from),
-            ..announced(link, before_attach)
-        }
-    }
-
-    fn show_interfaces(&self) {
-        let counted = self.kernel.interfaces().len() as u64;
-        self.metrics.set_interfaces(self.kernel.mode(), counted);
-        self.show_hooks();
     }
 
     /// A drain that an earlier process had begun and not brought to its end; the first one of
@@ -281,13 +168,7 @@ impl Pipeline {
 
     fn try_drain(&mut self) -> Result<()> {
         self.translate_for_services();
-        let Self {
-            kernel,
-            account,
-            keeper,
-            ..
-        } = self;
-        let (flows, snapshot) = once::pass(kernel, account, keeper, SystemTime::now())?;
+        let (flows, snapshot) = self.pass()?;
         self.metrics.set_flows(flows as u64);
         let (asked, failed) = self.kernel.asked();
         self.metrics.set_conntrack_lookups(asked, failed);
@@ -298,15 +179,5 @@ impl Pipeline {
             .send_replace(Arc::new(self.account.take_recent()));
         self.snapshots.send_replace(snapshot);
         Ok(())
-    }
-}
-
-fn announced(link: &Link, before_attach: [Count; 2]) -> Interface {
-    Interface {
-        index: link.index,
-        name: link.name.clone(),
-        peer_namespace: link.peer_namespace,
-        before_attach,
-        lacks: None,
     }
 }

@@ -47,6 +47,8 @@ pub(crate) struct Interfaces {
 struct Veth {
     /// As it was announced.
     announced: Option<Interface>,
+    /// What it carried before counting began, once that was read.
+    before_attach: [Count; 2],
     /// The pod behind it, once known.
     pod: Option<(Arc<Entry<Pod>>, FoundBy)>,
     hash: Option<VethHash>,
@@ -187,19 +189,23 @@ impl Interfaces {
         let hash = VethHash::in_name(&interface.name);
         let named = hash.and_then(|hash| self.named(hash)).cloned();
         self.names_are_hashes |= named.is_some();
-        let veth = self.veths.entry(interface.index).or_insert_with(|| {
-            // Announced again, it is still the same interface: what it carried counts once.
+        let mut interface = interface;
+        let veth = self.veths.entry(interface.index).or_default();
+        if veth.before_attach == [Count::ZERO; 2] {
+            // Announced again, it is still the same interface: what it carried counts once. It may
+            // be known by its first flow, or by name, before that is read.
             for (total, count) in self.before_attach.iter_mut().zip(interface.before_attach) {
                 *total += count;
             }
-            Veth::default()
-        });
+            veth.before_attach = interface.before_attach;
+        }
+        interface.before_attach = veth.before_attach;
         veth.hash = hash;
         veth.gone_at = None;
         let named = named.map(|pod| (pod, FoundBy::Name));
         veth.pod = named.or(veth.pod.take());
         let (index, namespace) = (interface.index, interface.peer_namespace);
-        veth.announced.get_or_insert(interface);
+        veth.announced = Some(interface);
         if let Some(namespace) = namespace {
             self.join(index, namespace);
         }

@@ -58,7 +58,7 @@ pub(super) fn choose_mode(asked: Option<AttachMode>) -> Result<AttachMode> {
 }
 
 /// The programs, and the interfaces that they are attached to.
-pub(super) struct Attachments {
+pub struct Attachments {
     programs: Programs,
     mode: AttachMode,
     has_tcx: bool,
@@ -140,25 +140,33 @@ impl Attachments {
         })
     }
 
-    pub(super) fn mode(&self) -> AttachMode {
+    /// How programs are attached.
+    pub fn mode(&self) -> AttachMode {
         self.mode
     }
 
-    pub(super) fn contains(&self, index: u32) -> bool {
+    /// True where the programs are on the interface with this index.
+    pub fn contains(&self, index: u32) -> bool {
         self.attached.contains_key(&index)
     }
 
-    pub(super) fn indices(&self) -> Vec<u32> {
+    /// Indices of the interfaces that are counted now.
+    pub fn indices(&self) -> Vec<u32> {
         self.attached.keys().copied().collect()
     }
 
     /// True where attaching failed.
-    pub(super) fn has_failed(&self, index: u32) -> bool {
+    pub fn has_failed(&self, index: u32) -> bool {
         self.failed.contains_key(&index)
     }
 
+    /// One line for a direction of this interface that is not counted.
+    pub fn lacks(&self, index: u32) -> Option<String> {
+        self.attached.get(&index).and_then(Attached::lacks)
+    }
+
     /// One line for each interface that is not counted, or not in both directions.
-    pub(super) fn uncounted(&self) -> Vec<String> {
+    pub fn uncounted(&self) -> Vec<String> {
         let in_part = self.attached.values().filter_map(Attached::lacks);
         self.failed.values().cloned().chain(in_part).collect()
     }
@@ -185,7 +193,7 @@ impl Attachments {
     }
 
     /// Attaches both programs, or none; the one from the pod where the other is barred.
-    pub(super) fn attach(&mut self, link: &Link) -> Result<Counting> {
+    pub fn attach(&mut self, link: &Link) -> Result<Counting> {
         let attached = self.try_attach(link);
         match &attached {
             Ok(_) => self.failed.remove(&link.index),
@@ -273,7 +281,7 @@ impl Attachments {
 
     /// False when nothing was attached there. The kernel has dropped the programs together with
     /// the interface, so that letting go of them cannot fail in a way that matters.
-    pub(super) fn detach(&mut self, index: u32) -> Result<bool> {
+    pub fn detach(&mut self, index: u32) -> Result<bool> {
         self.failed.remove(&index);
         let attached = self.attached.remove(&index).is_some();
         if let Some(pins) = self.pins.as_ref().filter(|_| attached) {
@@ -283,7 +291,7 @@ impl Attachments {
     }
 
     /// Removes pinned links of interfaces that went while no agent ran.
-    pub(super) fn forget_all_but(&mut self, present: &[u32]) -> Result<()> {
+    pub fn forget_all_but(&mut self, present: &[u32]) -> Result<()> {
         self.failed.retain(|index, _| present.contains(index));
         let Some(pins) = &self.pins else {
             return Ok(());

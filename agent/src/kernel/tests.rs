@@ -10,7 +10,7 @@ use std::{net::IpAddr, time::Instant};
 use zonemeter_common::SkipReason;
 
 use self::frame::{Frame, Segments};
-use super::{Kernel, Settings, object, translate::Methods};
+use super::{Kernel, Settings, attach::Attachments, object, translate::Methods};
 use crate::model::traffic::{Count, Direction, Drain, Flow};
 
 /// `BPF_PROG_TEST_RUN` puts the frame on the loopback device.
@@ -25,6 +25,7 @@ const ICMP: u8 = 1;
 
 struct Bench {
     kernel: Kernel,
+    attachments: Attachments,
 }
 
 impl Bench {
@@ -49,14 +50,16 @@ impl Bench {
         adjust(&mut settings);
         let (object, _warnings) =
             object::load(&settings, None).expect("the programs load: run as root");
+        let (kernel, attachments) =
+            Kernel::new(object, settings.methods, Instant::now()).expect("maps");
         Self {
-            kernel: Kernel::new(object, settings.methods, Instant::now()).expect("maps"),
+            kernel,
+            attachments,
         }
     }
 
     fn run(&mut self, direction: Direction, frame: &Frame) {
         let verdict = self
-            .kernel
             .attachments
             .test_run(direction, &frame.bytes(), &frame.context())
             .expect("the kernel takes the frame");

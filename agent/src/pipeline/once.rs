@@ -17,7 +17,6 @@ use anyhow::Result;
 use crate::{
     account::Account,
     expose::SelfMetrics,
-    kernel::Kernel,
     model::{
         kept::Kept,
         snapshot::Snapshot,
@@ -30,18 +29,11 @@ use crate::{
 pub(super) trait Source {
     /// Reads the set at rest; the same again until it was cleared.
     fn drain(&mut self) -> Result<Drain>;
+    /// Tells `account` of interfaces that were attached to before the drain ended: it knows an
+    /// interface before it meets a flow of it.
+    fn introduce(&mut self, _account: &mut Account) {}
     /// Clears what was drained; returns interfaces that are done with.
     fn clear(&mut self) -> Result<Vec<u32>>;
-}
-
-impl Source for Kernel {
-    fn drain(&mut self) -> Result<Drain> {
-        self.drain()
-    }
-
-    fn clear(&mut self) -> Result<Vec<u32>> {
-        self.clear()
-    }
 }
 
 /// Where totals are kept over restarts, if anywhere.
@@ -103,6 +95,7 @@ pub(super) fn pass(
     wall: SystemTime,
 ) -> Result<(usize, Arc<Snapshot>)> {
     let drain = source.drain()?;
+    source.introduce(account);
     account.add(&drain, wall);
     let snapshot = Arc::new(account.snapshot());
     keeper.keep(|| account.kept(Arc::clone(&snapshot)));

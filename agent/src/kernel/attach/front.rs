@@ -29,7 +29,7 @@ pub struct Looked {
 
 impl Attachments {
     /// Looks at the hooks that may have changed.
-    pub(in crate::kernel) fn look(&mut self, disturbed: Disturbed, now: Instant) -> Looked {
+    pub fn look(&mut self, disturbed: Disturbed, now: Instant) -> Looked {
         let indices = match disturbed {
             Disturbed::Filters(index) | Disturbed::Qdisc(index) => vec![index],
             Disturbed::All => self.indices(),
@@ -46,7 +46,7 @@ impl Attachments {
     }
 
     /// Interfaces on which somebody came first when they were last looked at.
-    pub(in crate::kernel) fn shadowed(&self) -> u64 {
+    pub fn shadowed(&self) -> u64 {
         let shadowed = |one: &&Attached| one.hooks.iter().any(|hook| hook.ahead.is_some());
         self.attached.values().filter(shadowed).count() as u64
     }
