@@ -1,6 +1,6 @@
 //! Builds the kernel programs (`agent-ebpf`) and leaves the object in `OUT_DIR`, from where the
-//! kernel room takes it into the binary. Where the bpf toolchain is missing it says so in one
-//! line.
+//! kernel room takes it into the binary. They are compiled by a toolchain and a linker of their
+//! own; where one is missing it says so in one line.
 
 use std::{
     env,
@@ -12,6 +12,9 @@ use object::{
     build::elf::{Builder, SectionData},
     elf::SHT_STRTAB,
 };
+
+#[path = "../agent-ebpf/toolchain.rs"]
+mod toolchain;
 
 const PACKAGE: &str = "zonemeter-ebpf";
 const OBJECT: &str = "zonemeter-kernel";
@@ -31,35 +34,42 @@ fn build() -> Result<(), String> {
             workspace.join(source).display()
         );
     }
-    toolchain()?;
-    compile(&workspace, &out)
+    let linker = installed()?;
+    compile(&workspace, &out, &linker)
 }
 
-/// Checks for what `cargo xtask setup` installs.
-fn toolchain() -> Result<(), String> {
+/// Checks for what `cargo xtask setup` installs, and returns the linker.
+fn installed() -> Result<PathBuf, String> {
     let advice = "run `cargo xtask setup` once, it installs what the kernel programs need";
-    Command::new("bpf-linker")
-        .arg("--version")
+    let linker = toolchain::linker().ok_or("neither XDG_CACHE_HOME nor HOME is set")?;
+    if !linker.exists() {
+        return Err(format!("{} is missing: {advice}", linker.display()));
+    }
+    println!("cargo::rerun-if-changed={}", linker.display());
+    let output = Command::new("rustup")
+        .args(["run", toolchain::RUST, "rustc", "--print", "sysroot"])
         .output()
-        .map_err(|error| format!("bpf-linker cannot be run ({error}): {advice}"))?;
-    let output = Command::new(variable("RUSTC")?)
-        .args(["--print", "sysroot"])
-        .output()
-        .map_err(|error| format!("rustc --print sysroot: {error}"))?;
+        .map_err(|error| format!("rustup cannot be run ({error}): {advice}"))?;
     let sysroot = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     let core = sysroot.join("lib/rustlib/src/rust/library/core/Cargo.toml");
-    match core.exists() {
-        true => Ok(()),
-        false => Err(format!("the rust-src component is not installed: {advice}")),
+    match output.status.success() && core.exists() {
+        true => Ok(linker),
+        false => Err(format!(
+            "toolchain {} with rust-src is not installed: {advice}",
+            toolchain::RUST
+        )),
     }
 }
 
-fn compile(workspace: &Path, out: &Path) -> Result<(), String> {
+fn compile(workspace: &Path, out: &Path, linker: &Path) -> Result<(), String> {
     let target = out.join("bpf");
-    let mut cargo = Command::new(variable("CARGO")?);
+    let mut cargo = Command::new("rustup");
     cargo
         .current_dir(workspace)
         .args([
+            "run",
+            toolchain::RUST,
+            "cargo",
             "build",
             "--locked",
             "--release",
@@ -75,6 +85,7 @@ fn compile(workspace: &Path, out: &Path) -> Result<(), String> {
             "--target-dir",
         ])
         .arg(&target)
+        .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", linker)
         // The kernel side needs unstable features on the stable compiler.
         .env("RUSTC_BOOTSTRAP", "1")
         // The release profile is for size; every packet pays for this code.
@@ -90,7 +101,10 @@ fn compile(workspace: &Path, out: &Path) -> Result<(), String> {
         );
     // Set by the outer cargo for the host: clippy's wrapper must not lint the dependencies here.
     for outer in [
+        "CARGO",
         "RUSTC",
+        "RUSTDOC",
+        "RUSTUP_TOOLCHAIN",
         "RUSTC_WRAPPER",
         "RUSTC_WORKSPACE_WRAPPER",
         "RUSTFLAGS",

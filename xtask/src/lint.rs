@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::{
     exec::{self, Cmd},
     progress, repository, setup,
-    setup::toolchain::Toolchain,
+    setup::toolchain::{self, pinned},
 };
 
 mod layout;
@@ -23,11 +23,11 @@ use violation::Violation;
 
 /// The command.
 pub(crate) fn run() -> Result<()> {
-    let toolchain = setup::ensure()?;
+    setup::ensure()?;
     let results = [
         check("the project's rules", rules),
         check("formatting", formatting),
-        check("clippy for the kernel programs", || clippy_bpf(&toolchain)),
+        check("clippy for the kernel programs", clippy_bpf),
         check("clippy for the host", clippy_host),
     ];
     let failed: Vec<&str> = results.into_iter().filter_map(Result::err).collect();
@@ -76,24 +76,17 @@ fn clippy_host() -> Result<()> {
     )
 }
 
-/// In a target folder of its own: the flags would otherwise throw away the host's builds.
-fn clippy_bpf(toolchain: &Toolchain) -> Result<()> {
-    let build_std: &[&str] = if toolchain.has_bpf_core() {
-        &[]
-    } else {
-        &["-Z", "build-std=core"]
-    };
+/// By the toolchain that compiles them, in a target folder of its own: the flags would otherwise
+/// throw away the host's builds.
+fn clippy_bpf() -> Result<()> {
+    let linker = pinned::linker().context("no home folder")?;
     exec::run(
-        Cmd::cargo()
+        toolchain::pinned_cargo()
             .env("RUSTC_BOOTSTRAP", "1")
+            .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", linker)
             .args(["clippy", "--locked", "--package", "zonemeter-ebpf"])
-            .args([
-                "--target",
-                "bpfel-unknown-none",
-                "--target-dir",
-                "target/bpf-clippy",
-            ])
-            .args(build_std)
+            .args(["--target", "bpfel-unknown-none", "-Z", "build-std=core"])
+            .args(["--target-dir", "target/bpf-clippy"])
             .args(["--", "--deny", "warnings"]),
     )
 }

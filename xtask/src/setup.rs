@@ -10,15 +10,18 @@ mod linker;
 mod packages;
 pub(crate) mod toolchain;
 
+use linker::Linker;
 use packages::Packages;
-use toolchain::Toolchain;
+use toolchain::pinned;
 
 /// The command: [`ensure`], and a word about what was found.
 pub(crate) fn run() -> Result<()> {
-    let toolchain = ensure()?;
+    ensure()?;
     progress::say(&format!(
-        "ready: rustc with LLVM {}, bpf-linker, and every tool of the lab",
-        toolchain.llvm_major
+        "ready: Rust {} and bpf-linker {} (LLVM {}) for the kernel programs, and every tool of the lab",
+        pinned::RUST,
+        pinned::LINKER,
+        pinned::LLVM
     ));
     Ok(())
 }
@@ -36,16 +39,15 @@ pub(crate) fn ensure_for_kernels() -> Result<()> {
 ///
 /// # Errors
 /// What cannot be installed here is named in one list, with the command that installs it.
-pub(crate) fn ensure() -> Result<Toolchain> {
+pub(crate) fn ensure() -> Result<()> {
     if !cfg!(target_os = "linux") {
         bail!("zonemeter builds and runs on Linux only: it counts in the Linux kernel");
     }
-    let toolchain = Toolchain::active()?;
-    toolchain::ensure_components(&toolchain)?;
-    let linker = linker::State::look();
+    toolchain::ensure_components()?;
+    toolchain::ensure_pinned()?;
+    let linker = Linker::look()?;
     let privilege = Privilege::find();
-    Packages::missing(&linker, &toolchain).install(privilege)?;
-    linker.ensure(&toolchain)?;
-    bpffs::ensure(privilege)?;
-    Ok(toolchain)
+    Packages::missing(&linker).install(privilege)?;
+    linker.ensure()?;
+    bpffs::ensure(privilege)
 }

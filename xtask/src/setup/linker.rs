@@ -4,88 +4,67 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::toolchain::Toolchain;
+use super::toolchain::{self, pinned};
 use crate::{
     exec::{self, Cmd},
     progress,
 };
 
-/// What is installed when none is there; a newer one that is there is left alone.
-const VERSION: &str = "0.13.0";
-const OLDEST: (u32, u32) = (0, 13);
-/// LLVM majors that this version can be built against, by a feature each.
-const LLVM_MAJORS: [u32; 3] = [21, 22, 23];
-
-/// What was found when looking for it.
-pub(super) enum State {
-    /// It runs and is new enough.
-    Ready,
-    /// It must be built; why.
-    Wanted(String),
+/// The linker of the pinned version and LLVM, in a folder of its own.
+pub(super) struct Linker {
+    root: PathBuf,
+    runs: bool,
 }
 
-impl State {
+impl Linker {
     /// Runs it: a linker whose LLVM library is gone is as good as none.
-    pub(super) fn look() -> Self {
-        match exec::output(Cmd::new("bpf-linker").arg("--version")) {
-            Err(_) => Self::Wanted("it is missing or does not run".to_owned()),
-            Ok(printed) => match parse_version(&printed) {
-                Some(version) if version >= OLDEST => Self::Ready,
-                _ => Self::Wanted(format!("`{}` is too old", printed.trim())),
-            },
-        }
+    ///
+    /// # Errors
+    /// Without a home folder.
+    pub(super) fn look() -> Result<Self> {
+        let (root, linker) = pinned::linker_root()
+            .zip(pinned::linker())
+            .context("neither XDG_CACHE_HOME nor HOME is set: there is no place for bpf-linker")?;
+        let runs = exec::output(Cmd::new(linker).arg("--version")).is_ok();
+        Ok(Self { root, runs })
     }
 
     /// Packages that building it takes.
-    pub(super) fn packages(&self, toolchain: &Toolchain) -> Vec<String> {
-        match self {
-            Self::Ready => Vec::new(),
-            Self::Wanted(_) => build_packages(toolchain.llvm_major, Path::new("/usr")),
+    pub(super) fn packages(&self) -> Vec<String> {
+        match self.runs {
+            true => Vec::new(),
+            false => build_packages(pinned::LLVM, Path::new("/usr")),
         }
     }
 
-    /// Builds it when it is wanted.
-    pub(super) fn ensure(&self, toolchain: &Toolchain) -> Result<()> {
-        match self {
-            Self::Ready => Ok(()),
-            Self::Wanted(why) => build(toolchain.llvm_major, why),
+    /// Builds it where it is missing.
+    pub(super) fn ensure(&self) -> Result<()> {
+        if self.runs {
+            return Ok(());
         }
+        let prefix = llvm_prefix(pinned::LLVM, Path::new("/usr"));
+        if !prefix.join("bin/llvm-config").exists() {
+            bail!(
+                "no LLVM {llvm} in {}: install llvm-{llvm}-dev",
+                prefix.display(),
+                llvm = pinned::LLVM
+            );
+        }
+        let install = toolchain::pinned_cargo()
+            .env("LLVM_PREFIX", prefix)
+            .args(["install", "--locked", "--force", "bpf-linker"])
+            .args(["--version", pinned::LINKER, "--no-default-features"])
+            .args(["--features", &format!("llvm-{}", pinned::LLVM), "--root"])
+            .arg(&self.root);
+        progress::step(
+            &format!(
+                "building bpf-linker {} for LLVM {}, about two minutes",
+                pinned::LINKER,
+                pinned::LLVM
+            ),
+            || exec::run(install).context("building bpf-linker"),
+        )
     }
-}
-
-fn build(llvm_major: u32, why: &str) -> Result<()> {
-    if !LLVM_MAJORS.contains(&llvm_major) {
-        bail!(
-            "rustc has LLVM {llvm_major}, and bpf-linker {VERSION} is built against one of \
-             {LLVM_MAJORS:?}: choose another toolchain, or install a fitting bpf-linker by hand"
-        );
-    }
-    let prefix = llvm_prefix(llvm_major, Path::new("/usr"));
-    if !prefix.join("bin/llvm-config").exists() {
-        bail!(
-            "no LLVM {llvm_major} in {}: install llvm-{llvm_major}-dev",
-            prefix.display()
-        );
-    }
-    let install = Cmd::cargo()
-        .env("LLVM_PREFIX", prefix)
-        .args([
-            "install",
-            "--locked",
-            "--force",
-            "bpf-linker",
-            "--version",
-            VERSION,
-        ])
-        .args([
-            "--no-default-features",
-            "--features",
-            &format!("llvm-{llvm_major}"),
-        ]);
-    progress::step(
-        &format!("building bpf-linker {VERSION}, about two minutes: {why}"),
-        || exec::run(install).context("building bpf-linker"),
-    )
 }
 
 fn llvm_prefix(major: u32, usr: &Path) -> PathBuf {
@@ -112,23 +91,9 @@ fn build_packages(major: u32, usr: &Path) -> Vec<String> {
         .collect()
 }
 
-/// From `bpf-linker 0.13.0`.
-fn parse_version(printed: &str) -> Option<(u32, u32)> {
-    let mut numbers = printed.trim().strip_prefix("bpf-linker ")?.split('.');
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn versions_compare_as_numbers() {
-        assert_eq!(parse_version("bpf-linker 0.13.0\n"), Some((0, 13)));
-        assert!(parse_version("bpf-linker 0.9.15") < Some(OLDEST));
-        assert!(parse_version("bpf-linker 1.0.0") > Some(OLDEST));
-        assert_eq!(parse_version("something else"), None);
-    }
 
     #[test]
     fn only_what_is_not_there_is_asked_for() {

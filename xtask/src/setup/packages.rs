@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use anyhow::{Context, Result, bail};
 
-use super::{linker, toolchain::Toolchain};
+use super::linker::Linker;
 use crate::{
     exec::{self, Cmd},
     privilege::Privilege,
@@ -49,9 +49,9 @@ pub(super) struct Packages(Vec<String>);
 
 impl Packages {
     /// Those whose programs or files are not there.
-    pub(super) fn missing(linker: &linker::State, toolchain: &Toolchain) -> Self {
+    pub(super) fn missing(linker: &Linker) -> Self {
         let mut names = of_missing_tools(&TOOLS, &exec::search_path());
-        names.extend(linker.packages(toolchain));
+        names.extend(linker.packages());
         Self::new(names)
     }
 

@@ -1,6 +1,6 @@
-//! The Rust toolchain: which one is active, and the components it must have.
+//! Rust toolchains: the user's, which builds everything but the kernel programs, and theirs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -9,66 +9,70 @@ use crate::{
     progress, repository,
 };
 
-/// Debian's compiler with a prebuilt core for the bpf target: the way without rustup.
-const DEBIAN_ALTERNATIVE: &str = "rustc-web libstd-rust-web-dev-bpf";
+#[path = "../../../agent-ebpf/toolchain.rs"]
+pub(crate) mod pinned;
 
-/// What the repository's builds use.
-pub(crate) struct Toolchain {
-    /// Major version of the LLVM inside rustc; bpf-linker must read what it writes.
-    pub(crate) llvm_major: u32,
-    sysroot: PathBuf,
+/// cargo of the toolchain that compiles the kernel programs, in the repository.
+pub(crate) fn pinned_cargo() -> Cmd {
+    pinned_tool("cargo")
+        .current_dir(repository::root())
+        .apart_from_cargo_run()
 }
 
-impl Toolchain {
-    /// The toolchain that is active in the repository.
-    pub(crate) fn active() -> Result<Self> {
-        let version = exec::output(Cmd::new("rustc").arg("-vV").current_dir(repository::root()))
-            .context("no Rust compiler; install one with rustup")?;
-        let printed = exec::output(
-            Cmd::new("rustc")
-                .args(["--print", "sysroot"])
-                .current_dir(repository::root()),
+fn pinned_tool(name: &str) -> Cmd {
+    Cmd::new("rustup").args(["run", pinned::RUST, name])
+}
+
+/// Installs the toolchain of the kernel programs where it or a component is missing.
+///
+/// # Errors
+/// Without rustup, or where the toolchain has another LLVM than the linker will.
+pub(crate) fn ensure_pinned() -> Result<()> {
+    if !is_complete() {
+        let what = format!("installing Rust {} for the kernel programs", pinned::RUST);
+        let install = Cmd::new("rustup")
+            .args(["toolchain", "install", pinned::RUST, "--no-self-update"])
+            .args(["--profile", "minimal"])
+            .args(["--component", "rust-src", "--component", "clippy"]);
+        progress::quiet_step(&what, || exec::run_quietly(install)).context(
+            "the kernel programs are compiled by a toolchain of their own, which rustup installs",
         )?;
-        Ok(Self {
-            llvm_major: llvm_major(&version)
-                .with_context(|| format!("`rustc -vV` names no LLVM version:\n{version}"))?,
-            sysroot: PathBuf::from(printed.trim()),
-        })
     }
-
-    /// Whether `core` comes compiled for the bpf target, so that nobody has to build it.
-    pub(crate) fn has_bpf_core(&self) -> bool {
-        self.sysroot
-            .join("lib/rustlib/bpfel-unknown-none/lib")
-            .is_dir()
+    let version = exec::output(pinned_tool("rustc").arg("-vV"))?;
+    match llvm_major(&version) {
+        Some(pinned::LLVM) => Ok(()),
+        other => bail!(
+            "Rust {} has LLVM {other:?}, expected {}: correct agent-ebpf/toolchain.rs",
+            pinned::RUST,
+            pinned::LLVM
+        ),
     }
+}
 
-    fn has_rust_src(&self) -> bool {
-        self.sysroot
+fn is_complete() -> bool {
+    let sysroot = exec::output(pinned_tool("rustc").args(["--print", "sysroot"]));
+    sysroot.is_ok_and(|printed| {
+        let sysroot = Path::new(printed.trim());
+        sysroot
             .join("lib/rustlib/src/rust/library/core/Cargo.toml")
             .is_file()
-    }
-
-    fn has_program(&self, name: &str) -> bool {
-        self.sysroot.join("bin").join(name).is_file()
-            || exec::find(name, &exec::search_path()).is_some_and(|file| !is_rustup_proxy(&file))
-    }
-
-    fn missing_components(&self) -> Vec<&'static str> {
-        let core = self.has_rust_src() || self.has_bpf_core();
-        let clippy = self.has_program("cargo-clippy");
-        let rustfmt = self.has_program("rustfmt");
-        [("rust-src", core), ("clippy", clippy), ("rustfmt", rustfmt)]
-            .into_iter()
-            .filter_map(|(name, there)| (!there).then_some(name))
-            .collect()
-    }
+            && sysroot.join("bin/cargo-clippy").is_file()
+    })
 }
 
-/// Adds what the active toolchain lacks: the sources of `core` for the bpf target, clippy,
-/// rustfmt.
-pub(crate) fn ensure_components(toolchain: &Toolchain) -> Result<()> {
-    let missing = toolchain.missing_components();
+/// Adds what the active toolchain lacks of clippy and rustfmt.
+///
+/// # Errors
+/// Without a Rust compiler, or where rustup cannot add them.
+pub(crate) fn ensure_components() -> Result<()> {
+    let printed = exec::output(
+        Cmd::new("rustc")
+            .args(["--print", "sysroot"])
+            .current_dir(repository::root()),
+    )
+    .context("no Rust compiler; install one with rustup")?;
+    let sysroot = PathBuf::from(printed.trim());
+    let missing = missing_components(&sysroot);
     if missing.is_empty() {
         return Ok(());
     }
@@ -77,14 +81,8 @@ pub(crate) fn ensure_components(toolchain: &Toolchain) -> Result<()> {
         .args(["component", "add"])
         .args(&missing)
         .current_dir(repository::root());
-    progress::quiet_step(&what, || exec::run_quietly(add)).map_err(|error| {
-        anyhow::anyhow!(
-            "the Rust toolchain lacks {}: {error:#}\nWithout rustup, Debian's compiler does: \
-             `apt-get install {DEBIAN_ALTERNATIVE}`, with /usr/bin ahead of rustup in PATH",
-            missing.join(", ")
-        )
-    })?;
-    match toolchain.missing_components()[..] {
+    progress::quiet_step(&what, || exec::run_quietly(add))?;
+    match missing_components(&sysroot)[..] {
         [] => Ok(()),
         [..] => bail!(
             "rustup added {}, and it is still not there",
@@ -93,8 +91,21 @@ pub(crate) fn ensure_components(toolchain: &Toolchain) -> Result<()> {
     }
 }
 
+fn missing_components(sysroot: &Path) -> Vec<&'static str> {
+    [("clippy", "cargo-clippy"), ("rustfmt", "rustfmt")]
+        .into_iter()
+        .filter(|(_, program)| !has_program(sysroot, program))
+        .map(|(component, _)| component)
+        .collect()
+}
+
+fn has_program(sysroot: &Path, name: &str) -> bool {
+    sysroot.join("bin").join(name).is_file()
+        || exec::find(name, &exec::search_path()).is_some_and(|file| !is_rustup_proxy(&file))
+}
+
 /// rustup puts a link for every tool into cargo's folder, whether the toolchain has it or not.
-fn is_rustup_proxy(file: &std::path::Path) -> bool {
+fn is_rustup_proxy(file: &Path) -> bool {
     file.canonicalize()
         .is_ok_and(|target| target.ends_with("rustup"))
         || file.with_file_name("rustup").is_file()
@@ -122,24 +133,9 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_toolchain_lacks_its_sources() {
-        let sysroot = tempfile::tempdir().unwrap();
-        let toolchain = Toolchain {
-            llvm_major: 22,
-            sysroot: sysroot.path().to_owned(),
-        };
-        assert!(toolchain.missing_components().contains(&"rust-src"));
-    }
-
-    #[test]
-    fn a_prebuilt_core_needs_no_sources() {
-        let sysroot = tempfile::tempdir().unwrap();
-        let core = sysroot.path().join("lib/rustlib/bpfel-unknown-none/lib");
-        std::fs::create_dir_all(core).unwrap();
-        let toolchain = Toolchain {
-            llvm_major: 22,
-            sysroot: sysroot.path().to_owned(),
-        };
-        assert!(!toolchain.missing_components().contains(&"rust-src"));
+    fn the_oldest_stated_rust_is_the_kernel_programs() {
+        let manifest = std::fs::read_to_string(repository::root().join("Cargo.toml")).unwrap();
+        let (minor, _) = pinned::RUST.rsplit_once('.').unwrap();
+        assert!(manifest.contains(&format!("rust-version = \"{minor}\"")));
     }
 }
