@@ -25,7 +25,7 @@ use crate::{
     listen::{self, Audience, Limits, Listener},
     memory,
     model::{snapshot::Snapshot, traffic::BackendMethod},
-    pipeline::{Keeper, Pipeline},
+    pipeline::{Keeper, Pipeline, Progress},
     predecessor,
     readiness::{Need, Readiness},
     signals::Signals,
@@ -177,7 +177,15 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
         }
         None => None,
     };
-    let keeper = Keeper::new(writer, metrics.clone());
+    let keeper = match writer {
+        Some(writer) => {
+            let (keeper, thread) = Keeper::new(writer, metrics.clone());
+            let stop = tasks.stop();
+            tasks.spawn_thread("state directory", move || thread.run(stop));
+            keeper
+        }
+        None => Keeper::none(metrics.clone()),
+    };
     let settings = config.kernel.clone();
     let (object, warnings) = apart(move || object::load(&settings, pins)).await?;
     for (method, enabled) in [
@@ -220,6 +228,7 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
             attached,
             account,
             keeper,
+            progress: Progress::default(),
             changes,
             networks: networks_out,
             snapshots,

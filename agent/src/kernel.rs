@@ -37,7 +37,7 @@ use self::{
     object::Object,
     sets::{Drained, Sets},
     skipped::Skipped,
-    translate::{Methods, Translator},
+    translate::{Lookups, Methods, Translator},
 };
 use crate::model::traffic::{AttachMode, Drain, Translated};
 
@@ -147,17 +147,29 @@ impl Kernel {
     }
 
     /// Says for which peer addresses conntrack must name the other end: those of Services and of
-    /// the node itself.
-    ///
-    /// # Errors
-    /// When there are more than the kernel's set holds.
-    pub fn set_translated(&mut self, translated: Translated) -> Result<()> {
-        self.translator.set_addresses(translated)
+    /// the node itself. What fails is done by [`Self::retry_translated`].
+    pub fn set_translated(&mut self, translated: Translated, now: Instant) {
+        self.translator.set_addresses(translated, now);
     }
 
-    /// Questions asked of the connection table so far, and those that could not be asked.
-    pub fn asked(&self) -> (u64, u64) {
-        self.translator.asked()
+    /// Tries what failed of [`Self::set_translated`] again, when it is time.
+    pub fn retry_translated(&mut self, now: Instant) {
+        self.translator.retry(now);
+    }
+
+    /// When to call [`Self::retry_translated`]; `None` while nothing has failed.
+    pub fn retry_translated_at(&self) -> Option<Instant> {
+        self.translator.retry_at()
+    }
+
+    /// How often [`Self::set_translated`] has failed in part so far.
+    pub fn translated_failures(&self) -> u64 {
+        self.translator.update_failures()
+    }
+
+    /// Lookups in the connection table so far.
+    pub fn lookups(&self) -> Lookups {
+        self.translator.lookups()
     }
 
     /// Empties the set that was drained last: its numbers are safe in the ledger. Returns the

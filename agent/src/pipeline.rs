@@ -2,21 +2,23 @@
 //! names come from. One loop owns the kernel room and the account room, so that every number of
 //! a scrape comes from the same drain.
 
+mod drains;
 mod interfaces;
+mod keeper;
 mod once;
 
-use std::{
-    sync::Arc,
-    time::{Instant, SystemTime},
-};
+use std::{sync::Arc, time::Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use tokio::{
     sync::{mpsc, watch},
     time::{Interval, MissedTickBehavior},
 };
 
-pub use self::once::Keeper;
+pub use self::{
+    drains::Progress,
+    keeper::{Keeper, WriterThread},
+};
 use crate::{
     account::{Account, Networks},
     attacher::AttachEvent,
@@ -39,6 +41,8 @@ pub struct Pipeline {
     pub account: Account,
     /// Keeps the totals over restarts.
     pub keeper: Keeper,
+    /// What of a drain is done.
+    pub progress: Progress,
     /// What the cluster feed says.
     pub changes: mpsc::Receiver<Change>,
     /// The last good networks file.
@@ -53,7 +57,7 @@ pub struct Pipeline {
     pub metrics: SelfMetrics,
     /// Met once every veth that was there at the start has been tried and one drain is through.
     pub counting: Guard,
-    /// Beats with every drain.
+    /// Beats with every tick on which a drain began, or waits for the write of the one before.
     pub pulse: Pulse,
 }
 
@@ -72,7 +76,9 @@ impl Pipeline {
         if !self.wait_for_the_first_list(&mut stop).await {
             return Ok(());
         }
-        self.recover();
+        if self.kernel.has_predecessor() {
+            self.drain();
+        }
         while self.step(&mut ticks, &mut stop).await? {}
         // What is not drained by now, the next process finds in the pinned maps.
         Ok(())
@@ -89,7 +95,11 @@ impl Pipeline {
             biased;
             _ = stop.changed() => return Ok(false),
             Some(event) = self.attached.recv() => self.hear(event),
+            kept = self.keeper.written(), if self.progress.waits() => self.kept(kept),
             _ = ticks.tick() => self.drain(),
+            () = retry(self.kernel.retry_translated_at()) => {
+                self.kernel.retry_translated(Instant::now());
+            }
             Ok(()) = self.networks.changed() => {
                 let networks = self.networks.borrow_and_update().clone();
                 self.account.set_networks((*networks).clone(), Instant::now());
@@ -112,72 +122,15 @@ impl Pipeline {
 
     /// Tells the programs which addresses are not their owners'.
     fn translate_for_services(&mut self) {
-        let Some(translated) = self.account.changed_translated() else {
-            return;
-        };
-        if let Err(error) = self.kernel.set_translated(translated) {
-            tracing::error!("backends of some Services will not be named: {error:#}");
+        if let Some(translated) = self.account.changed_translated() {
+            self.kernel.set_translated(translated, Instant::now());
         }
     }
+}
 
-    /// The maps of an earlier process go once their numbers are kept; until then they are pinned,
-    /// and nothing writes to them.
-    fn salvage(&mut self) -> Result<()> {
-        let drains = self.kernel.salvage(Instant::now())?;
-        if drains.is_empty() {
-            return Ok(());
-        }
-        let now = SystemTime::now();
-        drains.iter().for_each(|drain| self.account.add(drain, now));
-        let snapshot = Arc::new(self.account.snapshot());
-        let Self {
-            account, keeper, ..
-        } = self;
-        if keeper.keep(|| account.kept(snapshot)) {
-            self.kernel.forget_salvaged()?;
-        }
-        Ok(())
-    }
-
-    /// A drain that an earlier process had begun and not brought to its end; the first one of
-    /// this process then follows at once.
-    fn recover(&mut self) {
-        if self.kernel.has_predecessor()
-            && let Err(error) = self.try_drain()
-        {
-            tracing::error!("the last drain of an earlier agent: {error:#}");
-        }
-    }
-
-    /// One drain from the kernel to the snapshot. What fails is tried again at the next tick: the
-    /// numbers stay in the kernel until they are in the ledger.
-    fn drain(&mut self) {
-        let began = Instant::now();
-        match self.try_drain() {
-            Ok(()) => {
-                self.metrics.drained(began.elapsed(), SystemTime::now());
-                self.pulse.beat();
-                self.counting.met();
-            }
-            Err(error) => {
-                self.counting.missing(format!("{error:#}"));
-                tracing::error!("drain: {error:#}");
-            }
-        }
-    }
-
-    fn try_drain(&mut self) -> Result<()> {
-        self.translate_for_services();
-        let (flows, snapshot) = self.pass()?;
-        self.metrics.set_flows(flows as u64);
-        let (asked, failed) = self.kernel.asked();
-        self.metrics.set_conntrack_lookups(asked, failed);
-        for (reason, total) in self.kernel.skipped().context("skip counters")? {
-            self.metrics.set_skipped(reason, total);
-        }
-        self.recent
-            .send_replace(Arc::new(self.account.take_recent()));
-        self.snapshots.send_replace(snapshot);
-        Ok(())
+async fn retry(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
     }
 }

@@ -9,7 +9,11 @@ use aya::{
 };
 use zonemeter_common::{Control, Count, names};
 
-use super::{batch::BatchMap, conntrack::addresses::Addresses, sets::Set};
+use super::{
+    batch::BatchMap,
+    conntrack::addresses::{self, Addresses},
+    sets::Set,
+};
 
 /// All maps of one load.
 pub(super) struct Maps {
@@ -41,11 +45,11 @@ impl Maps {
         Ok(Self {
             written: Written::take(&mut take)?,
             skipped: take(names::MAP_SKIPPED)?.try_into()?,
-            addresses: Addresses {
+            addresses: Addresses::new(addresses::Maps {
                 ipv4: take(names::MAP_TRANSLATED4)?.try_into()?,
                 ipv6: take(names::MAP_TRANSLATED6)?.try_into()?,
                 filter: take(names::MAP_FILTER)?.try_into()?,
-            },
+            }),
         })
     }
 }

@@ -1,30 +1,24 @@
 //! What the loop that attaches did, on its way into the account.
 
-use std::{
-    sync::Arc,
-    time::{Instant, SystemTime},
-};
+use std::time::{Instant, SystemTime};
 
 use anyhow::Result;
 use tokio::sync::{mpsc, watch};
 
 use super::{
     Pipeline,
-    once::{self, Source},
+    once::{self, Source, Underway},
 };
 use crate::{
     account::Account,
     attacher::AttachEvent,
     kernel::Kernel,
-    model::{
-        snapshot::Snapshot,
-        traffic::{Drain, InterfaceChange},
-    },
+    model::traffic::{Drain, InterfaceChange},
 };
 
 /// What of the events the kernel's maps are concerned with.
 #[derive(Debug, Default)]
-struct Heard {
+pub(super) struct Heard {
     /// Interfaces that are gone.
     left: Vec<u32>,
     /// Every interface of a list was attached to.
@@ -98,21 +92,19 @@ impl Pipeline {
         self.heed(heard);
     }
 
-    /// One drain, and what happened to interfaces until it ended.
-    pub(super) fn pass(&mut self) -> Result<(usize, Arc<Snapshot>)> {
+    /// The first half of a drain, and what happened to interfaces until it ended.
+    pub(super) fn begin(&mut self) -> (Result<Underway>, Heard) {
         let mut source = Drained {
             kernel: &mut self.kernel,
             attached: &mut self.attached,
             heard: Heard::default(),
         };
         let (account, keeper) = (&mut self.account, &mut self.keeper);
-        let passed = once::pass(&mut source, account, keeper, SystemTime::now());
-        let heard = source.heard;
-        self.heed(heard);
-        passed
+        let begun = once::begin(&mut source, account, keeper, SystemTime::now());
+        (begun, source.heard)
     }
 
-    fn heed(&mut self, heard: Heard) {
+    pub(super) fn heed(&mut self, heard: Heard) {
         for index in heard.left {
             self.kernel.leave(index);
         }
