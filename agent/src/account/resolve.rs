@@ -150,8 +150,8 @@ impl Names {
         }
         for (index, flow) in unbound {
             let routed = self.interfaces.routes(index).iter();
-            let routed = routed.filter_map(|address| self.own_pod(*address, &flow));
-            if let Some(pod) = routed.cloned().next() {
+            let mut routed = routed.filter_map(|address| self.own_pod(*address, &flow));
+            if let Some(pod) = routed.next().cloned() {
                 self.interfaces.bind(index, pod, FoundBy::Route);
             }
         }
