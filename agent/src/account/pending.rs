@@ -13,12 +13,13 @@
 //! - Flows that wait for their own pod (or for this node) have places of their own. Of an interface
 //!   that holds [`MOST_OF_INTERFACE`] of them, or once all hold [`MOST_FLOWS`], further ones wait
 //!   added up for each direction: their bytes still go to the pod, without their peers.
+//! - An address is given up for the interface that waited for it: others still wait for its owner.
 //! - Flows that wait for a peer, and addresses given up, share [`MOST_FOR_PEERS`] places. An
 //!   interface gets another one while it has fewer than are free: alone it can have half, and an
 //!   interface that has none always finds one. A flow that gets none is counted by what is known.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::{IpAddr, Ipv4Addr},
     time::{Duration, Instant},
 };
@@ -85,8 +86,10 @@ pub(crate) struct Held {
 pub(crate) struct Pending {
     patience: Patience,
     flows: Vec<Held>,
-    /// By what was awaited: since when, and for which interface.
-    given_up: HashMap<Awaited, (Instant, u32)>,
+    /// What waits for the pods behind interfaces without its detail, by interface and direction.
+    added_up: BTreeMap<(u32, Direction), Held>,
+    /// By what was awaited: for which interfaces, and since when.
+    given_up: HashMap<Awaited, Vec<(u32, Instant)>>,
     own: Places,
     peers: Places,
 }
@@ -166,6 +169,7 @@ impl Pending {
         Self {
             patience,
             flows: Vec::new(),
+            added_up: BTreeMap::new(),
             given_up: HashMap::new(),
             own: Places::default(),
             peers: Places::default(),
@@ -175,7 +179,7 @@ impl Pending {
     /// Holds back what an earlier process held back. It waits as if it had come now: the names are
     /// read anew, too.
     pub(crate) fn restore(&mut self, flow: &HeldFlow, now: Instant) {
-        self.flows.push(Held {
+        let held = Held {
             interface: flow.interface,
             direction: flow.direction,
             local: flow.local,
@@ -185,10 +189,14 @@ impl Pending {
             count: flow.count,
             from: now,
             until: now,
-        });
+        };
+        match held.is_overflow() {
+            true => self.add_up(&held),
+            false => self.flows.push(held),
+        }
     }
 
-    /// All held flows, oldest first, for the next process.
+    /// All held flows, for the next process.
     pub(crate) fn kept(&self) -> Vec<HeldFlow> {
         let kept = |held: &Held| HeldFlow {
             interface: held.interface,
@@ -199,25 +207,32 @@ impl Pending {
             method: held.method,
             count: held.count,
         };
-        self.flows.iter().map(kept).collect()
+        self.all().map(kept).collect()
     }
 
-    /// All held flows, oldest first, for another try.
+    fn all(&self) -> impl Iterator<Item = &Held> {
+        self.added_up.values().chain(&self.flows)
+    }
+
+    /// All held flows, for another try.
     pub(crate) fn take(&mut self) -> Vec<Held> {
         self.own = Places::default();
         self.peers = Places::default();
-        for (awaited, (_, interface)) in &self.given_up {
+        for (awaited, given_up) in &self.given_up {
             if let Awaited::Peer(_) = awaited {
-                self.peers.take(*interface);
+                let interfaces = given_up.iter().map(|(interface, _)| *interface);
+                interfaces.for_each(|interface| self.peers.take(interface));
             }
         }
-        std::mem::take(&mut self.flows)
+        let mut flows: Vec<Held> = std::mem::take(&mut self.added_up).into_values().collect();
+        flows.append(&mut self.flows);
+        flows
     }
 
     /// Holds the flow back. False where it has waited long enough or the wait is not worth it:
     /// the flow is to be counted by what is known.
     pub(crate) fn hold(&mut self, flow: &Held, awaited: Awaited, now: Instant) -> bool {
-        if self.given_up.contains_key(&awaited) {
+        if self.has_given_up(awaited, flow.interface) {
             return false;
         }
         let waited = now.saturating_duration_since(flow.until);
@@ -233,15 +248,28 @@ impl Pending {
                 true
             }
             Awaited::Pod(_) | Awaited::Node => {
-                self.given_up.insert(awaited, (now, flow.interface));
+                self.give_up(awaited, flow.interface, now);
                 false
             }
             Awaited::Peer(_) => {
                 self.peers.take(flow.interface);
-                self.given_up.insert(awaited, (now, flow.interface));
+                self.give_up(awaited, flow.interface, now);
                 false
             }
         }
+    }
+
+    fn give_up(&mut self, awaited: Awaited, interface: u32, now: Instant) {
+        let given_up = self.given_up.entry(awaited).or_default();
+        given_up.push((interface, now));
+    }
+
+    /// This node's own zone lacks for all interfaces at once.
+    fn has_given_up(&self, awaited: Awaited, interface: u32) -> bool {
+        self.given_up.get(&awaited).is_some_and(|given_up| {
+            let for_this = |(other, _): &(u32, Instant)| *other == interface;
+            awaited == Awaited::Node || given_up.iter().any(for_this)
+        })
     }
 
     /// In detail while there are places; added up otherwise.
@@ -253,13 +281,16 @@ impl Pending {
             self.flows.push(*flow);
             return;
         }
-        let of_the_same = |held: &&mut Held| {
-            held.is_overflow()
-                && (held.interface, held.direction) == (flow.interface, flow.direction)
-        };
-        match self.flows.iter_mut().find(of_the_same) {
+        self.add_up(flow);
+    }
+
+    fn add_up(&mut self, flow: &Held) {
+        let key = (flow.interface, flow.direction);
+        match self.added_up.get_mut(&key) {
             Some(held) => held.count += flow.count,
-            None => self.flows.push(flow.without_detail()),
+            None => {
+                self.added_up.insert(key, flow.without_detail());
+            }
         }
     }
 
@@ -275,13 +306,13 @@ impl Pending {
 
     /// True while a flow of the interface is held.
     pub(crate) fn holds(&self, interface: u32) -> bool {
-        self.flows.iter().any(|flow| flow.interface == interface)
+        self.all().any(|flow| flow.interface == interface)
     }
 
     /// What is held, by [`Direction`] code.
     pub(crate) fn totals(&self) -> [Count; 2] {
         let mut totals = [Count::ZERO; 2];
-        for flow in &self.flows {
+        for flow in self.all() {
             totals[flow.direction as usize] += flow.count;
         }
         totals
@@ -289,7 +320,9 @@ impl Pending {
 
     /// Forgets what was given up long ago.
     pub(crate) fn prune(&mut self, now: Instant) {
-        self.given_up
-            .retain(|_, (since, _)| now.saturating_duration_since(*since) < GIVEN_UP_FOR);
+        self.given_up.retain(|_, given_up| {
+            given_up.retain(|(_, since)| now.saturating_duration_since(*since) < GIVEN_UP_FOR);
+            !given_up.is_empty()
+        });
     }
 }

@@ -254,6 +254,11 @@ fn a_scanner_does_not_take_the_names_of_others() {
             .map(|n| sent(7, "192.168.1.1", &dead(n), 1))
             .collect()
     };
+    // Addresses of which some belong to new peers of others later on.
+    let early: Vec<_> = (100..108)
+        .map(|at| sent(7, "192.168.1.1", &format!("192.168.2.{at}"), 1))
+        .collect();
+    scenario.drain_after(5, &early);
     for round in 0..6 {
         scenario.drain_after(5, &scan(round * 7_000, (round + 1) * 7_000));
     }
