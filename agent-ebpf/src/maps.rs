@@ -8,12 +8,17 @@ use aya_ebpf::{
     maps::{Array, HashMap, PerCpuArray, PerCpuHashMap},
 };
 use zonemeter_common::{
-    Control, Count, FlowKey4, FlowKey6, SkipReason, Totals,
+    Control, Count, FlowKey4, FlowKey6, OverflowKey, SkipReason, Totals,
     conntrack::{ConntrackOffsets, Filter, Tracked},
 };
 
 /// Replaced by the agent at load (`--max-flows`).
 const FLOWS: u32 = 65_536;
+
+/// Interfaces in both directions whose traffic may find no room in the flow map. Twice as many as
+/// a node has pods at most (737 for the largest EC2 instances); set aside, so that there is room
+/// when memory is short.
+const OVERFLOWS: u32 = 4_096;
 
 /// Addresses of Services and of the node; replaced by the agent at load.
 const TRANSLATED: u32 = 65_536;
@@ -42,6 +47,11 @@ pub(crate) static FLOWS6_1: Flows<FlowKey6> = Flows::with_max_entries(FLOWS, 0);
 pub(crate) static TOTALS_0: PerCpuArray<Totals> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub(crate) static TOTALS_1: PerCpuArray<Totals> = PerCpuArray::with_max_entries(1, 0);
+
+#[map]
+pub(crate) static OVERFLOW_0: Flows<OverflowKey> = Flows::with_max_entries(OVERFLOWS, 0);
+#[map]
+pub(crate) static OVERFLOW_1: Flows<OverflowKey> = Flows::with_max_entries(OVERFLOWS, 0);
 
 #[map]
 pub(crate) static TRACKED4_0: TrackedFlows<FlowKey4> =

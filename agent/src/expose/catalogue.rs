@@ -117,6 +117,10 @@ catalogue! {
         "Layer-3 bytes that could not be attributed to a pod, by reason";
     UNATTRIBUTED_PACKETS = Stable Counter "zonemeter_unattributed_packets_total" ["direction", "reason"]
         "Packets that could not be attributed to a pod, by reason";
+    FLOW_OVERFLOW_BYTES = Stable Counter "zonemeter_flow_overflow_bytes_total" ["direction"]
+        "Layer-3 bytes that found no room in the flow map since the agent started: in the pod family with scope unknown, so not a part of the sums by itself";
+    FLOW_OVERFLOW_PACKETS = Stable Counter "zonemeter_flow_overflow_packets_total" ["direction"]
+        "Packets that found no room in the flow map since the agent started: in the pod family with scope unknown, so not a part of the sums by itself";
     PENDING_BYTES = Stable Gauge "zonemeter_pending_bytes" ["direction"]
         "Layer-3 bytes drained and held back because the name of a pod or a peer is still awaited";
     PENDING_PACKETS = Stable Gauge "zonemeter_pending_packets" ["direction"]
@@ -162,7 +166,7 @@ catalogue! {
     ATTACH_FAILURES = Stable Counter "zonemeter_attach_failures_total" []
         "Failed attempts to attach to an interface of a pod";
     SKIPPED_PACKETS = Stable Counter "zonemeter_skipped_packets_total" ["reason"]
-        "Packets on interfaces of pods that are no IP traffic or cannot be read: in no traffic metric";
+        "Packets on interfaces of pods that are no IP traffic or cannot be read: in no traffic metric, but for extension_depth (IPv6 packets with more extension headers than are walked), which are counted without ports";
     SKIPPED_BYTES = Stable Counter "zonemeter_skipped_bytes_total" ["reason"]
         "Frame bytes, Ethernet header included, of the skipped packets";
     BACKEND_METHOD_ENABLED = Stable Gauge "zonemeter_backend_method_enabled" ["method"]

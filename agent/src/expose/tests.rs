@@ -92,6 +92,7 @@ fn example() -> Snapshot {
         created,
     };
     Snapshot {
+        flow_overflow: [count(60, 2), count(0, 0)],
         restoring: false,
         drains_that_disagreed: 0,
         backends: [count(0, 0); 4],

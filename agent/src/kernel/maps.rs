@@ -85,6 +85,7 @@ fn set(take: &mut impl FnMut(&str) -> Result<Map>, number: usize, cpus: usize) -
     Ok(Set {
         flows4: BatchMap::new(data(take(names::MAP_FLOWS4[number])?)?, cpus),
         flows6: BatchMap::new(data(take(names::MAP_FLOWS6[number])?)?, cpus),
+        overflow: BatchMap::new(data(take(names::MAP_OVERFLOW[number])?)?, cpus),
         totals: take(names::MAP_TOTALS[number])?.try_into()?,
         tracked4: BatchMap::new(data(take(names::MAP_TRACKED4[number])?)?, 1),
         tracked6: BatchMap::new(data(take(names::MAP_TRACKED6[number])?)?, 1),

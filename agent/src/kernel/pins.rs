@@ -235,6 +235,7 @@ pub(super) fn map_names() -> impl Iterator<Item = &'static str> {
         names::MAP_FLOWS6,
         names::MAP_TRACKED4,
         names::MAP_TRACKED6,
+        names::MAP_OVERFLOW,
         names::MAP_TOTALS,
     ];
     std::iter::once(names::MAP_CONTROL).chain(sets.into_iter().flatten())

@@ -81,7 +81,7 @@ impl Bench {
                 .sum();
             let (seen, overflow) = (
                 drain.seen[direction as usize],
-                drain.overflow[direction as usize],
+                drain.overflowed()[direction as usize],
             );
             assert_eq!(of_flows + overflow, seen, "conservation, {direction:?}");
         }
@@ -270,18 +270,41 @@ async fn ipv6_extension_headers_are_walked() {
 
 #[tokio::test]
 #[ignore = "needs root"]
+async fn super_packets_with_many_extension_headers_are_counted_as_on_the_wire() {
+    let mut bench = Bench::new();
+    for headers in [9, 32] {
+        let segments = Segments {
+            count: 5,
+            size: 500,
+        };
+        let frame = with_extensions(headers).tcp(40000, 443, 2500);
+        // Each segment repeats 40 bytes of IPv6, the extensions and 20 bytes of TCP.
+        let bytes = 5 * (40 + 8 * headers as u64 + 20 + 500);
+        assert_eq!(
+            bench.transmit(&frame.segments(segments)),
+            flow6(TCP, (0, 443), (bytes, 5))
+        );
+    }
+    assert_eq!(bench.skipped(SkipReason::ExtensionDepth), Count::ZERO);
+}
+
+fn with_extensions(headers: usize) -> Frame {
+    (0..headers).fold(Frame::ipv6(POD6, PEER6), |frame, _| {
+        frame.destination_options(8)
+    })
+}
+
+#[tokio::test]
+#[ignore = "needs root"]
 async fn more_extension_headers_than_are_walked_lose_ports_and_no_bytes() {
     let mut bench = Bench::new();
-    let mut frame = Frame::ipv6(POD6, PEER6);
-    for _ in 0..7 {
-        frame = frame.destination_options(8);
-    }
-    let flow = bench.transmit(&frame.udp(40000, 53, 10));
+    let flow = bench.transmit(&with_extensions(33).udp(40000, 53, 10));
+    assert_eq!(bench.skipped(SkipReason::ExtensionDepth).packets, 1);
     assert_eq!((flow.protocol, flow.peer_port), (60, 0));
     assert_eq!(
         flow.count,
         Count {
-            bytes: 40 + 7 * 8 + 18,
+            bytes: 40 + 33 * 8 + 18,
             packets: 1
         }
     );

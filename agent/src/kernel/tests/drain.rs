@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::{Bench, Frame, PEER, POD, TCP, UDP, flow};
-use crate::model::traffic::{Count, Direction};
+use super::{Bench, Frame, LOOPBACK, PEER, POD, TCP, UDP, flow};
+use crate::model::traffic::{Count, Direction, Overflow};
 
 #[tokio::test]
 #[ignore = "needs root"]
@@ -24,13 +24,20 @@ async fn a_full_map_loses_detail_and_no_bytes() {
             packets: 100
         }
     );
-    assert_eq!(
-        drain.overflow[0],
-        Count {
+    let overflow = Overflow {
+        interface: LOOPBACK,
+        direction: Direction::Transmit,
+        count: Count {
             bytes: 96 * 100,
-            packets: 96
-        }
-    );
+            packets: 96,
+        },
+    };
+    assert_eq!(drain.overflow, [overflow]);
+    assert_eq!(drain.unplaced, [Count::ZERO; 2]);
+    // Drained once, in each of the two sets.
+    for _ in 0..2 {
+        assert_eq!(bench.drain().overflow, []);
+    }
 }
 
 #[tokio::test]

@@ -86,7 +86,8 @@ impl Source for Kernel<'_> {
                 .map(|(peer, packets)| flow(*peer, *packets))
                 .collect(),
             seen: [count(*seen), Count::ZERO],
-            overflow: [Count::ZERO; 2],
+            overflow: Vec::new(),
+            unplaced: [Count::ZERO; 2],
         })
     }
 
@@ -275,6 +276,7 @@ fn introduce(account: &mut Account) {
         lacks: None,
     };
     account.interface(InterfaceChange::Attached(interface), now);
+    account.interface(InterfaceChange::Routed(7, local()), now);
 }
 
 fn local() -> IpAddr {
