@@ -121,7 +121,9 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
     })
     .await?;
     let metrics = SelfMetrics::default();
-    metrics.set_flow_capacity(config.kernel.max_flows.into());
+    let plan = &config.kernel.plan;
+    tracing::info!("map memory: {plan}");
+    metrics.set_map_capacity(plan.capacity.flows.into(), plan.demand.total().0);
     let networks_need = match config.networks_file {
         Some(_) => NETWORKS,
         None => WITHOUT_NETWORKS,

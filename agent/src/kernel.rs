@@ -10,10 +10,13 @@ pub mod attach;
 mod batch;
 mod btf;
 mod conntrack;
+mod explain;
+pub mod facts;
 mod grace;
 pub mod hooks;
 pub mod links;
 mod maps;
+pub mod memory;
 pub mod object;
 pub mod pins;
 pub mod preflight;
@@ -44,8 +47,8 @@ use crate::model::traffic::{AttachMode, Drain, Translated};
 /// What the programs and maps are loaded with.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Capacity of each flow map.
-    pub max_flows: u32,
+    /// How large the maps are.
+    pub plan: memory::Plan,
     /// Fold the ephemeral port of a connection to 0.
     pub fold_ports: bool,
     /// Lowest and highest ephemeral port of the node.

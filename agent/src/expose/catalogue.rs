@@ -153,6 +153,8 @@ catalogue! {
         "Flows in the last drain of the kernel's maps";
     FLOW_CAPACITY = Stable Gauge "zonemeter_flow_capacity" []
         "Flows that the kernel's maps hold between two drains";
+    MAP_MEMORY = Stable Gauge "zonemeter_map_memory_bytes" []
+        "Kernel memory that the agent's maps take, all of it from the start";
     DRAIN_DURATION = Stable Histogram "zonemeter_drain_duration_seconds" []
         "Time from the flip of the kernel's maps to the new snapshot";
     LAST_DRAIN = Stable Gauge "zonemeter_last_drain_timestamp_seconds" []

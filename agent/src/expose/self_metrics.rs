@@ -100,6 +100,7 @@ struct Numbers {
     ready: Gauge,
     flows: Gauge,
     flow_capacity: Gauge,
+    map_memory: Gauge,
     drain_duration: Histogram,
     last_drain: SecondsGauge,
     interfaces: Labelled<Gauge>,
@@ -143,9 +144,10 @@ impl SelfMetrics {
         self.numbers.flows.set(flows);
     }
 
-    /// Flows that fit into the kernel's maps: `--max-flows`.
-    pub fn set_flow_capacity(&self, flows: u64) {
+    /// Flows that fit into the kernel's maps, and the bytes that all maps take.
+    pub fn set_map_capacity(&self, flows: u64, bytes: u64) {
         self.numbers.flow_capacity.set(flows);
+        self.numbers.map_memory.set(bytes);
     }
 
     /// A drain took this long, from the flip to the new snapshot, and ended at `ended`.
@@ -282,6 +284,7 @@ impl Default for Numbers {
             ready: Gauge::default(),
             flows: Gauge::default(),
             flow_capacity: Gauge::default(),
+            map_memory: Gauge::default(),
             drain_duration: Histogram::new(DRAIN_BUCKETS),
             last_drain: SecondsGauge::default(),
             interfaces: Labelled::new(&metric::INTERFACES, AttachMode::ALL.map(AttachMode::name)),
@@ -322,6 +325,7 @@ impl Numbers {
         register(&mut registry, &metric::READY, numbers.ready);
         register(&mut registry, &metric::FLOWS, numbers.flows);
         register(&mut registry, &metric::FLOW_CAPACITY, numbers.flow_capacity);
+        register(&mut registry, &metric::MAP_MEMORY, numbers.map_memory);
         register(
             &mut registry,
             &metric::DRAIN_DURATION,

@@ -3,6 +3,7 @@
 
 mod drain;
 mod frame;
+mod map_memory;
 mod without_types;
 
 use std::{net::IpAddr, time::Instant};
@@ -10,7 +11,13 @@ use std::{net::IpAddr, time::Instant};
 use zonemeter_common::SkipReason;
 
 use self::frame::{Frame, Segments};
-use super::{Kernel, Settings, attach::Attachments, object, translate::Methods};
+use super::{
+    Kernel, Settings,
+    attach::Attachments,
+    memory::{DEFAULT_BUDGET, Machine, Plan},
+    object,
+    translate::Methods,
+};
 use crate::model::traffic::{Count, Direction, Drain, Flow};
 
 /// `BPF_PROG_TEST_RUN` puts the frame on the loopback device.
@@ -22,6 +29,11 @@ const PEER6: &str = "2001:db8:2::9";
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 const ICMP: u8 = 1;
+
+fn of_flows(flows: u32) -> Plan {
+    let machine = Machine::this().expect("possible CPUs");
+    Plan::new(DEFAULT_BUDGET, Some(flows), machine).expect("the object file")
+}
 
 struct Bench {
     kernel: Kernel,
@@ -36,7 +48,7 @@ impl Bench {
     /// A kernel room of its own; dropped, it leaves nothing behind.
     fn with(adjust: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings {
-            max_flows: 64,
+            plan: of_flows(64),
             fold_ports: true,
             ephemeral_ports: [32768, 60999],
             methods: Methods {

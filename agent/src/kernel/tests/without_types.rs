@@ -10,7 +10,7 @@ async fn the_programs_load_and_walk_extension_headers_without_type_information()
         table: false,
     };
     let settings = Settings {
-        max_flows: 64,
+        plan: of_flows(64),
         fold_ports: true,
         ephemeral_ports: [32768, 60999],
         methods,

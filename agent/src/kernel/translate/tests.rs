@@ -137,7 +137,8 @@ fn drain(flows: Vec<Flow>) -> Drain {
         until: Instant::now(),
         flows,
         seen: [Count::ZERO; 2],
-        overflow: [Count::ZERO; 2],
+        overflow: Vec::new(),
+        unplaced: [Count::ZERO; 2],
     }
 }
 
