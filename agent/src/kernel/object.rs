@@ -138,6 +138,11 @@ impl Programs {
         program(&mut self.0, direction)
     }
 
+    /// Its name in the object file.
+    pub(super) fn name(&self, direction: Direction) -> &'static str {
+        name(direction)
+    }
+
     /// The number by which the kernel lists it.
     pub(super) fn id(&mut self, direction: Direction) -> Result<u32> {
         Ok(self.get(direction)?.info()?.id())

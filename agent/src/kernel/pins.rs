@@ -21,7 +21,7 @@ use anyhow::{Context as _, Result, bail};
 use aya::maps::MapInfo;
 use zonemeter_common::names;
 
-use super::memory::Capacity;
+use super::{attach::tcx, memory::Capacity};
 use crate::model::traffic::Direction;
 
 /// `BPF_FS_MAGIC` (`include/uapi/linux/magic.h`).
@@ -105,11 +105,11 @@ impl Pins {
         Ok(interfaces)
     }
 
-    /// Removes the pinned links of an interface. Programs stop running there.
+    /// Takes the pinned links of an interface off their hooks and removes them.
     pub(super) fn unlink(&self, interface: u32) -> Result<()> {
         Direction::ALL
             .into_iter()
-            .try_for_each(|direction| remove(&self.link(interface, direction)))
+            .try_for_each(|direction| tcx::remove(&self.link(interface, direction)))
     }
 
     /// Sets the pinned maps aside if there are any and they do not fit `capacity`: aya would take
