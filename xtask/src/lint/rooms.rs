@@ -56,6 +56,8 @@ const ROOMS: [Room; 6] = [
             "anyhow",
             "futures",
             "http",
+            "http_body_util",
+            "hyper",
             "k8s_openapi",
             "kube",
             "serde",
