@@ -4,9 +4,11 @@ from grafana_foundation_sdk.builders import dashboard
 
 import panels
 
-POD = 'zonemeter_pod_bytes_total{namespace=~"$namespace"'
-WORKLOAD = 'zonemeter_workload_bytes_total{namespace=~"$namespace"'
-DOLLARS = 'namespace_workload:zonemeter_transfer_dollars_per_hour:rate5m{namespace=~"$namespace"'
+POD = 'zonemeter_pod_bytes_total{cluster=~"$cluster", namespace=~"$namespace"'
+WORKLOAD = 'zonemeter_workload_bytes_total{cluster=~"$cluster", namespace=~"$namespace"'
+DOLLARS = 'namespace:zonemeter_transfer_dollars_per_hour:rate5m{cluster=~"$cluster", namespace=~"$namespace"'
+AMOUNTS = 'namespace_workload:zonemeter_transfer_dollars:increase5m{cluster=~"$cluster", namespace=~"$namespace"'
+PAIRS = 'workload_pair:zonemeter_transfer_dollars:increase5m{cluster=~"$cluster", namespace=~"$namespace"'
 HOURS_A_MONTH = 730
 
 
@@ -16,8 +18,8 @@ def build():
         "zonemeter / Cluster",
         "Bytes within nodes, within zones, across zones and to the internet, and what they cost. "
         "Exact layer-3 bytes as VPC Flow Logs count them. Dollars come from zonemeter.prices.yaml.",
-    ).with_variable(
-        panels.variable("namespace", "Namespace", "label_values(zonemeter_pod_bytes_total, namespace)")
+    ).with_variable(panels.cluster()).with_variable(
+        panels.variable("namespace", "Namespace", 'label_values(zonemeter_pod_bytes_total{cluster=~"$cluster"}, namespace)')
     )
     for panel in numbers():
         page = page.with_panel(panel)
@@ -34,13 +36,13 @@ def build():
 
 
 def numbers():
-    cross = f'sum(rate({POD}, scope="cross_zone", direction="transmit"}}[$__rate_interval]))'
+    cross = 'sum(namespace:zonemeter_bytes:rate5m{cluster=~"$cluster", namespace=~"$namespace", scope="cross_zone", direction="transmit"})'
     return [
         panels.number(
             "Across zones",
             cross,
             "Bps",
-            "Sent by pods to another zone now; each byte between two pods once.",
+            "Sent by pods to another zone, mean of the last 5 minutes; each byte between two pods once.",
         ),
         panels.number(
             "Share across zones",
@@ -54,27 +56,27 @@ def numbers():
             "A month across zones",
             f'{HOURS_A_MONTH} * sum({DOLLARS}, scope="cross_zone"}})',
             "currencyUSD",
-            "If it went on like now for 730 hours; both ends, at the prices in zonemeter.prices.yaml.",
+            "Mean of the last 5 minutes for 730 hours; both ends. Empty until there are 5 minutes.",
             decimals=2,
         ),
         panels.number(
             "A month to the internet",
             f'{HOURS_A_MONTH} * sum({DOLLARS}, scope="internet"}})',
             "currencyUSD",
-            "If it went on like now for 730 hours, at the first paid tier: an upper bound.",
+            "Mean of the last 5 minutes for 730 hours, at the first paid tier: an upper bound. Empty until there are 5 minutes.",
             decimals=2,
         ),
         panels.number(
             "Without a pod",
-            "sum(rate(zonemeter_unattributed_bytes_total[$__rate_interval]))"
-            " / sum(rate(zonemeter_interface_bytes_total[$__rate_interval]))",
+            "sum(rate(zonemeter_unattributed_bytes_total{cluster=~\"$cluster\"}[$__rate_interval]))"
+            " / sum(rate(zonemeter_interface_bytes_total{cluster=~\"$cluster\"}[$__rate_interval]))",
             "percentunit",
             "Bytes seen that no pod could be found for, in the whole cluster.",
             decimals=3,
         ),
         panels.number(
             "Nodes counted",
-            "count(zonemeter_build_info)",
+            'count(zonemeter_build_info{cluster=~"$cluster"})',
             "short",
             "Agents that Prometheus scrapes.",
         ),
@@ -113,7 +115,7 @@ def zones():
             "Share across zones by namespace",
             [
                 (
-                    'topk(10, namespace:zonemeter_cross_zone:ratio_rate5m{namespace=~"$namespace"})',
+                    'topk(10, namespace:zonemeter_cross_zone:ratio_rate5m{cluster=~"$cluster", namespace=~"$namespace"})',
                     "{{namespace}}",
                 )
             ],
@@ -127,23 +129,22 @@ def payers():
     both_ends = "namespace, workload, workload_kind, zone, peer_namespace, peer_workload, peer_workload_kind, peer_zone"
     return [
         panels.rows(
-            "Dollars a month by workload",
-            f"topk(20, {HOURS_A_MONTH} * sum by (namespace, workload, workload_kind)"
-            f" (avg_over_time({DOLLARS}}}[$__range])))",
+            "Dollars of the time range by workload",
+            f"topk(20, sum by (namespace, workload, workload_kind) (sum_over_time({AMOUNTS}}}[$__range:5m])))",
             {"namespace": "namespace", "workload": "workload", "workload_kind": "kind"},
             "currencyUSD",
-            "Mean of the time range times 730 hours: each workload's own end, across zones and to the internet.",
+            "What it cost in the time range, in whole steps of 5 minutes: each workload's own end, every priced scope. Choose Last 30 days or This month so far for a month.",
         ),
         panels.lines(
             "Dollars an hour by namespace",
             [(f"topk(10, sum by (namespace) ({DOLLARS}}}))", "{{namespace}}")],
             "currencyUSD",
-            "Across zones and to the internet.",
+            "Every priced scope, mean of 5 minutes.",
             stacked=True,
         ),
         panels.rows(
-            "Busiest pairs across zones",
-            f'topk(20, sum by ({both_ends}) (increase({WORKLOAD}, scope="cross_zone", direction="transmit"}}[$__range])))',
+            "Dearest pairs, both ends",
+            f"topk(20, sum by ({both_ends}) (sum_over_time({PAIRS}}}[$__range:5m])))",
             {
                 "namespace": "namespace",
                 "workload": "workload",
@@ -154,8 +155,8 @@ def payers():
                 "peer_workload_kind": "peer kind",
                 "peer_zone": "peer zone",
             },
-            "decbytes",
-            "Sent in the time range. Bytes the other way are in the row of the peer's workload.",
+            "currencyUSD",
+            "What each pair cost in the time range, in whole steps of 5 minutes: both directions, both ends, one row.",
             span=24,
             height=11,
         ),

@@ -26,6 +26,9 @@ FOLDER = pathlib.Path(__file__).parent / "dashboards"
 COLUMNS = 24
 # Inches for one unit of Grafana's grid.
 WIDTH, HEIGHT = 0.75, 0.36
+# Dollars have no data before their window of five minutes is full, or without a whole step of it.
+FULL_WINDOW = 360
+NEEDS_WINDOW = ("_dollars_per_hour:", ":5m]")
 NOTE = "Drawn by deploy/grafana/draw.py from the panels' own queries; not a picture of Grafana."
 
 
@@ -182,7 +185,8 @@ class Panel:
         return [(self.legend(target, labels), times, values) for labels, times, values in answer]
 
     def noted(self, expr, answer):
-        if not answer:
+        young = self.prometheus.range_seconds < FULL_WINDOW and any(mark in expr for mark in NEEDS_WINDOW)
+        if not answer and not young:
             self.empty.append(expr)
         return answer
 

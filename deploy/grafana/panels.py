@@ -187,6 +187,11 @@ def page(uid, title, description):
     )
 
 
+def cluster():
+    """Chooses clusters where Prometheus has several; All where series have no such label."""
+    return variable("cluster", "Cluster", "label_values(zonemeter_build_info, cluster)")
+
+
 def variable(name, label, expr, several=True):
     built = (
         dashboard.QueryVariable(name)

@@ -77,7 +77,8 @@ class Variables:
             r"label_values\((.*), (\w+)\)", variable["query"]
         ).groups()
         values = [one for one in self.prometheus.label_values(self.fill(selector), label) if one]
-        if not values:
+        # Without several clusters there is no such label.
+        if not values and label != "cluster":
             self.empty.append(f"variable {variable['name']}: {variable['query']}")
         if variable.get("includeAll"):
             return variable["allValue"]

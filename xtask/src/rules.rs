@@ -14,7 +14,13 @@ use crate::{
 };
 
 const RULES: [&str; 2] = ["zonemeter.prices.yaml", "zonemeter.rules.yaml"];
-const RULE_TESTS: [&str; 2] = ["zonemeter.rules.test.yaml", "zonemeter.surge.test.yaml"];
+const RULE_TESTS: [&str; 5] = [
+    "zonemeter.rules.test.yaml",
+    "zonemeter.dollars.test.yaml",
+    "zonemeter.prices.test.yaml",
+    "zonemeter.month.test.yaml",
+    "zonemeter.surge.test.yaml",
+];
 /// Enough that every metric has several series.
 const SERIES: &str = "200";
 
