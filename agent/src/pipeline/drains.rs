@@ -32,8 +32,8 @@ enum Waiting {
     Drain {
         underway: Underway,
         began: Instant,
-        /// It was one that had been drained before and not been cleared: the other set has what
-        /// came since, so that the next drain follows at once.
+        /// An earlier process drained it and did not clear it: what came since is in the other
+        /// set, which the first tick drains.
         again: bool,
     },
     /// The maps of earlier processes, of another size, are removed.
@@ -89,9 +89,8 @@ impl Pipeline {
             }) => match underway.end(&mut self.kernel, &mut self.account) {
                 Ok(ended) => {
                     self.show(ended, began);
-                    match again {
-                        true => self.progress.due = true,
-                        false => self.counting.met(),
+                    if !again {
+                        self.counting.met();
                     }
                 }
                 Err(error) => self.failed(&error),
