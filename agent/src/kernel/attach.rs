@@ -4,6 +4,7 @@
 //! AWS network policy agent but under another handle ([`tc`]). [`front`] keeps them there.
 
 pub mod front;
+mod refusal;
 pub(super) mod tc;
 pub(super) mod tcx;
 mod tries;
@@ -16,10 +17,10 @@ use std::{
     time::Instant,
 };
 
-use anyhow::{Context as _, Error, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use aya::{programs::TcAttachType, util::KernelVersion};
 
-use self::tries::Tries;
+use self::{refusal::cause, tries::Tries};
 use super::{
     hooks::{netlink::Route, qdisc::Qdisc},
     links::Link,
@@ -372,33 +373,6 @@ fn hook(direction: Direction) -> TcAttachType {
         Direction::Transmit => TcAttachType::Ingress,
         Direction::Receive => TcAttachType::Egress,
     }
-}
-
-/// The innermost cause; where it is a limit, with its value and the remedy.
-fn cause(error: &Error) -> String {
-    let cause = error.root_cause();
-    let code = cause.downcast_ref::<io::Error>();
-    match code.and_then(io::Error::raw_os_error) {
-        Some(libc::EMFILE) => {
-            let limit = open_files().map_or("?".to_owned(), |limit| limit.to_string());
-            format!(
-                "{cause}: this process may have {limit} open (RLIMIT_NOFILE): raise the limit of \
-                 the container or of the unit"
-            )
-        }
-        _ => cause.to_string(),
-    }
-}
-
-/// The soft limit of open files.
-fn open_files() -> Option<u64> {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: there is room for the answer.
-    let answered = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == 0;
-    answered.then_some(limit.rlim_cur)
 }
 
 /// True while the interface with this index is there.
