@@ -128,12 +128,11 @@ fn thing(words: &str) -> String {
         },
         _ => None,
     };
-    known.unwrap_or_else(
-        || match words.starts_with("a ") || words.starts_with("the ") {
-            true => words.to_owned(),
-            false => "something else".to_owned(),
-        },
-    )
+    let is_ours = ours.starts_with("a ");
+    known.unwrap_or_else(|| match is_ours {
+        true => ours.to_owned(),
+        false => "something else".to_owned(),
+    })
 }
 
 #[cfg(test)]

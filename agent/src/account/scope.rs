@@ -6,10 +6,10 @@
 //! |---|---|---|
 //! | pod of this node, or this node itself | `intra_node` | the node's |
 //! | pod or node elsewhere, both zones known, no hybrid node | `intra_zone` or `cross_zone` | its node's |
-//! | pod or node elsewhere, its zone not known or a hybrid node: by its addresses, then its node's, the first of | | |
-//! | … network of the file, `vpc:` range (the longer prefix) | as below | its node's, else the entry's |
+//! | … hybrid or without a zone, in a network of the file | as that network | its node's, else the entry's |
+//! | … in a longer `vpc:` range of the file | `vpc` | its node's, where known |
 //! | … private, VPC ranges configured | `peered` | its node's, where known |
-//! | … a hybrid node, no VPC range configured | `peered` | its node's, where known |
+//! | … a hybrid node | `peered` | its node's, where known |
 //! | pod or node elsewhere, a zone not known | `vpc` | its node's, where known |
 //! | Service address, backend not known, all ready endpoints on this node | `intra_node` | the node's |
 //! | … all ready endpoints in one zone | `intra_zone` or `cross_zone` | that zone |
