@@ -2,12 +2,13 @@
 //! workloads talk, and shows for twenty seconds what the agents' `/metrics` say of it.
 
 use std::{
+    net::SocketAddr,
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
-use zonemeter_lab::{Agent, Lab, Metrics, interrupt};
+use zonemeter_lab::{Agent, Lab, Metrics, Namespace, agent_binary, interrupt};
 
 use crate::{privilege, progress, setup, test};
 
@@ -19,9 +20,12 @@ mod screen;
 mod table;
 mod totals;
 mod units;
+mod verdict;
+mod zones;
 
 use screen::Screen;
 use totals::Totals;
+use verdict::Verdict;
 
 /// The lab's name: what `--end` removes.
 const LAB: &str = "demo";
@@ -29,6 +33,10 @@ const LAB: &str = "demo";
 const REDRAW_EVERY: Duration = Duration::from_secs(1);
 /// How often it is printed where nobody does.
 const PRINT_EVERY: Duration = Duration::from_secs(5);
+
+/// The agent's default ports.
+const METRICS_PORT: u16 = 9464;
+const DEBUG_PORT: u16 = 9465;
 
 /// How long, and what stays.
 #[derive(clap::Args)]
@@ -111,8 +119,7 @@ fn show(args: &Args) -> Result<()> {
     let interrupted = interrupt::interrupted();
     if args.keep && !interrupted && result.is_ok() {
         lab.keep();
-        say_what_stays(&lab);
-        return result.map(|_| ());
+        return say_what_stays(&lab);
     }
     progress::quiet_step("removing the lab", || lab.end())?;
     match result {
@@ -141,7 +148,7 @@ fn perform(lab: &Lab, args: &Args) -> Result<()> {
         false => None,
     };
     let mut traffic = scene::Traffic::start(lab)?;
-    watch(&agents, Duration::from_secs(args.seconds))?;
+    let verdict = watch(&agents, Duration::from_secs(args.seconds))?;
     if interrupt::interrupted() {
         return Ok(());
     }
@@ -151,13 +158,14 @@ fn perform(lab: &Lab, args: &Args) -> Result<()> {
             prometheus.keep();
         }
     }
-    if args.keep {
-        agents.iter_mut().for_each(Agent::keep);
-        traffic.keep();
-        return Ok(());
-    }
+    // Sums can be compared only while nothing moves.
     traffic.stop()?;
-    report(lab, &mut agents)
+    report(lab, &mut agents, &verdict)?;
+    if args.keep {
+        scene::Traffic::start(lab)?.keep();
+        agents.iter_mut().for_each(Agent::keep);
+    }
+    Ok(())
 }
 
 fn start(lab: &Lab) -> Result<Vec<Agent>> {
@@ -171,7 +179,8 @@ fn start(lab: &Lab) -> Result<Vec<Agent>> {
         .collect()
 }
 
-fn watch(agents: &[Agent], duration: Duration) -> Result<()> {
+/// Shows the table until the time is over; what the time cost.
+fn watch(agents: &[Agent], duration: Duration) -> Result<Verdict> {
     let every = if progress::is_terminal() {
         REDRAW_EVERY
     } else {
@@ -181,11 +190,15 @@ fn watch(agents: &[Agent], duration: Duration) -> Result<()> {
     let mut rates = flows::Rates::default();
     let started = Instant::now();
     let mut next = started;
+    let mut first = None;
     loop {
-        let rows = rates.next(flows::read(&scrape(agents)?), started.elapsed());
-        screen.draw(&table::render(&rows, started.elapsed(), duration));
+        let scrapes = scrape(agents)?;
+        let (now, charged) = (started.elapsed(), verdict::charged(&scrapes));
+        let (since, before) = *first.get_or_insert((now, charged));
+        let rows = rates.next(flows::read(&scrapes), now);
+        screen.draw(&table::render(&rows, now, duration));
         if started.elapsed() >= duration || interrupt::interrupted() {
-            return Ok(());
+            return Ok(Verdict::new(before, charged, now - since, rows));
         }
         next += every;
         wait_until(next.min(started + duration));
@@ -203,7 +216,7 @@ fn wait_until(time: Instant) {
     }
 }
 
-fn report(lab: &Lab, agents: &mut [Agent]) -> Result<()> {
+fn report(lab: &Lab, agents: &mut [Agent], verdict: &Verdict) -> Result<()> {
     let settle = || {
         agents
             .iter_mut()
@@ -211,29 +224,63 @@ fn report(lab: &Lab, agents: &mut [Agent]) -> Result<()> {
             .collect::<Result<Vec<_>>>()
     };
     let scrapes = progress::quiet_step("draining what is left", settle)?;
-    for line in Totals::read(&scrapes, &scene::wire_truth(lab)?).render() {
-        progress::say(&line);
+    let totals = Totals::read(&scrapes, &scene::wire_truth(lab)?);
+    for line in totals.render().iter().chain(&verdict.render()) {
+        progress::say(line);
     }
     Ok(())
 }
 
-fn say_what_stays(lab: &Lab) {
-    progress::say("the lab, its agents and its traffic stay:");
-    for node in lab.nodes() {
-        let address = node.management_address();
-        progress::say(&format!(
-            "    node {}: curl http://{address}:9464/metrics",
-            node.name()
-        ));
+/// Every line that is a command can be pasted.
+fn say_what_stays(lab: &Lab) -> Result<()> {
+    progress::say("\nthe lab, its agents and its traffic stay; as root, try:");
+    for line in commands(lab)? {
+        progress::say(&format!("    {line}"));
     }
-    for pod in lab.pods() {
-        progress::say(&format!(
-            "    pod {} at {}: ip netns exec {} sh",
-            pod.key(),
-            pod.address(),
-            pod.namespace().name()
-        ));
+    progress::say("enter a node or a pod (not by `ip netns exec`, which mounts another /sys):");
+    let nodes = lab.nodes().iter().map(|node| {
+        let name = format!("node {}", node.name());
+        (node.namespace(), name)
+    });
+    let pods = lab.pods().iter().map(|pod| {
+        let name = format!("{} at {}", pod.key(), pod.address());
+        (pod.namespace(), name)
+    });
+    for (namespace, name) in nodes.chain(pods) {
+        progress::say(&format!("    {} sh    # {name}", enter(namespace)));
     }
-    progress::say(&format!("    files: {}", lab.directory().display()));
+    progress::say(&format!("files: {}", lab.directory().display()));
     progress::say("end it with: cargo xtask demo --end");
+    Ok(())
+}
+
+/// Metrics of every node; page, `top` and `explain` of the first one.
+fn commands(lab: &Lab) -> Result<Vec<String>> {
+    let agent = agent_binary()?;
+    let agent = agent.display();
+    let mut lines: Vec<String> = lab
+        .nodes()
+        .iter()
+        .map(|node| {
+            let address = SocketAddr::new(node.management_address(), METRICS_PORT);
+            format!("curl http://{address}/metrics    # node {}", node.name())
+        })
+        .collect();
+    let node = lab.nodes().first().context("a lab without nodes")?;
+    let pods = lab.pods();
+    let elsewhere = pods.iter().find(|pod| pod.node().zone() != node.zone());
+    let address = elsewhere
+        .context("a lab without a pod in another zone")?
+        .address();
+    let inside = enter(node.namespace());
+    lines.push(format!(
+        "{inside} curl http://127.0.0.1:{DEBUG_PORT}/    # the page"
+    ));
+    lines.push(format!("{inside} {agent} top"));
+    lines.push(format!("{inside} {agent} explain {address}"));
+    Ok(lines)
+}
+
+fn enter(namespace: &Namespace) -> String {
+    format!("nsenter --net=/run/netns/{}", namespace.name())
 }

@@ -40,8 +40,8 @@ pub(super) fn plan(name: &str) -> Plan {
         .pod(deployed("client-dep", "6c8f-x2v7p", "a1"))
         .pod(deployed("server-dep", "797d-b9jf8", "a2").app("server"))
         .pod(deployed("server-dep", "797d-8m6hx", "b1").app("server"))
-        .pod(PodPlan::new("iperf3", "iperf3-client", "b1"))
-        .pod(PodPlan::new("iperf3", "iperf3-server", "b1"))
+        .pod(PodPlan::new("iperf3", "client", "b1"))
+        .pod(PodPlan::new("iperf3", "server", "b1"))
         .pod(deployed("updater", "5b4d-tq9wl", "a2"))
         .pod(deployed("reports", "7c9f-m2k8d", "b1"))
 }
@@ -91,10 +91,7 @@ impl Traffic {
         traffic.add(client(&pod("client-dep-6c8f-x2v7p")?))?;
         traffic.add(download(&pod("updater-5b4d-tq9wl")?, lab.internet_host(0)))?;
         traffic.add(download(&pod("reports-7c9f-m2k8d")?, s3(lab)))?;
-        let (sender, receiver) = (
-            lab.pod("iperf3/iperf3-client")?,
-            lab.pod("iperf3/iperf3-server")?,
-        );
+        let (sender, receiver) = (lab.pod("iperf3/client")?, lab.pod("iperf3/server")?);
         traffic.add(iperf_server(&receiver))?;
         traffic.add(iperf_client(&sender, receiver.address()))?;
         Ok(traffic)

@@ -2,20 +2,25 @@
 
 use std::time::Duration;
 
-use super::{flows::Row, units};
+use super::{flows::Row, units, zones::Prefix};
 
-const HEAD: [&str; 6] = ["FROM", "TO", "ZONES", "SCOPE", "BYTES", "RATE"];
+const HEAD: [&str; 6] = ["FROM", "TO", "ZONES", "SCOPE", "BYTES", "BYTES/S"];
 const BAR: usize = 20;
 
-/// A line on how far the demo is, the head, and a line for each flow.
+/// A line on how far the demo is and on how zones are shortened, the head, and a line for each
+/// flow.
 pub(super) fn render(rows: &[Row], elapsed: Duration, duration: Duration) -> Vec<String> {
     let mut lines = vec![progress(elapsed, duration)];
     if rows.is_empty() {
         lines.push("waiting for the first bytes".to_owned());
         return lines;
     }
+    let prefix = Prefix::of(zones(rows));
+    if let Some(note) = prefix.note(zones(rows)) {
+        lines[0] = format!("{}; {note}", lines[0]);
+    }
     let mut cells = vec![HEAD.map(str::to_owned)];
-    cells.extend(rows.iter().map(cells_of));
+    cells.extend(rows.iter().map(|row| cells_of(row, &prefix)));
     lines.extend(align(&cells, 2));
     lines
 }
@@ -32,25 +37,21 @@ fn progress(elapsed: Duration, duration: Duration) -> String {
     )
 }
 
-fn cells_of(row: &Row) -> [String; 6] {
-    let zone = |name: &str| {
-        if name.is_empty() {
-            "-".to_owned()
-        } else {
-            name.to_owned()
-        }
-    };
+fn zones(rows: &[Row]) -> impl Iterator<Item = &str> {
+    rows.iter()
+        .flat_map(|row| [row.flow.from_zone.as_str(), row.flow.to_zone.as_str()])
+}
+
+fn cells_of(row: &Row, prefix: &Prefix) -> [String; 6] {
+    let flow = &row.flow;
+    let zones = [&flow.from_zone, &flow.to_zone].map(|zone| prefix.short(zone));
     [
-        row.flow.from.clone(),
-        row.flow.to.clone(),
-        format!(
-            "{} > {}",
-            zone(&row.flow.from_zone),
-            zone(&row.flow.to_zone)
-        ),
-        row.flow.scope.clone(),
+        flow.from.clone(),
+        flow.to.clone(),
+        zones.join(">"),
+        flow.scope.clone(),
         units::bytes(row.bytes),
-        format!("{}/s", units::bytes(row.bytes_per_s as u64)),
+        units::bytes(row.bytes_per_s as u64),
     ]
 }
 
@@ -101,11 +102,28 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "[#####---------------] 5 of 20 s",
-                "FROM        TO                  ZONES           SCOPE      BYTES        RATE",
-                "(internet)  default/client-dep  - > us-east-2a  internet  1.2 MB  617.3 kB/s",
+                "[#####---------------] 5 of 20 s; zone 2a is us-east-2a",
+                "FROM        TO                  ZONES  SCOPE      BYTES   BYTES/S",
+                "(internet)  default/client-dep  ->2a   internet  1.2 MB  617.3 kB",
             ]
         );
+    }
+
+    /// The longest names of the scene, the longest numbers; a terminal of 80 columns may lose the
+    /// last one when the rest of the line is deleted.
+    #[test]
+    fn the_table_fits_80_columns() {
+        let text = "zonemeter_workload_bytes_total{namespace=\"default\",workload=\"server-dep\",\
+            zone=\"us-east-2a\",direction=\"transmit\",scope=\"aws_service\",peer_namespace=\"default\",\
+            peer_workload=\"client-dep\",peer_workload_kind=\"Deployment\",peer_zone=\"us-east-2b\"} \
+            999900000\n";
+        let mut rates = flows::Rates::default();
+        rates.next(BTreeMap::new(), Duration::ZERO);
+        let reading = flows::read(&[Metrics::parse(text).unwrap()]);
+        let rows = rates.next(reading, Duration::from_secs(1));
+        for line in render(&rows, Duration::from_secs(3600), Duration::from_secs(3600)) {
+            assert!(line.chars().count() < 80, "{line}");
+        }
     }
 
     #[test]
