@@ -2,7 +2,10 @@
 //! toolchain that builds everything else. `cargo xtask setup` installs both, `agent/build.rs` uses
 //! them; both include this file.
 
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 /// rustup's name of the toolchain. The verifier of the oldest kernel sees what its LLVM makes.
 pub(crate) const RUST: &str = "1.95.0";
@@ -27,4 +30,11 @@ pub(crate) fn linker_root() -> Option<PathBuf> {
 /// The executable in [`linker_root`].
 pub(crate) fn linker() -> Option<PathBuf> {
     Some(linker_root()?.join("bin/bpf-linker"))
+}
+
+/// Whether a toolchain has the sources of `core`, which are compiled for the bpf target.
+pub(crate) fn has_core(sysroot: &Path) -> bool {
+    sysroot
+        .join("lib/rustlib/src/rust/library/core/Cargo.toml")
+        .is_file()
 }

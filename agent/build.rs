@@ -51,8 +51,7 @@ fn installed() -> Result<PathBuf, String> {
         .output()
         .map_err(|error| format!("rustup cannot be run ({error}): {advice}"))?;
     let sysroot = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    let core = sysroot.join("lib/rustlib/src/rust/library/core/Cargo.toml");
-    match output.status.success() && core.exists() {
+    match output.status.success() && toolchain::has_core(&sysroot) {
         true => Ok(linker),
         false => Err(format!(
             "toolchain {} with rust-src is not installed: {advice}",

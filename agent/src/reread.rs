@@ -65,7 +65,7 @@ impl Reread {
         }
     }
 
-    /// As [`Self::new`], looking every `period`.
+    /// Looks every `period` instead of every second.
     pub fn every(self, period: Duration) -> Self {
         Self { period, ..self }
     }

@@ -20,9 +20,9 @@ pub use crate::http::HttpAnswer;
 use crate::{http, metrics::Metrics, node::Node, patience::stretched};
 
 /// The port of `/metrics`, `/livez` and `/readyz`.
-const METRICS_PORT: u16 = 9464;
+pub const METRICS_PORT: u16 = 9464;
 /// The port of the debug page.
-const DEBUG_PORT: u16 = 9465;
+pub const DEBUG_PORT: u16 = 9465;
 /// How long an agent gets to end after SIGTERM.
 const TERM_PATIENCE: Duration = Duration::from_secs(15);
 /// How long a drain may take to show itself.

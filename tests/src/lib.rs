@@ -48,7 +48,7 @@ pub mod traffic;
 mod truth;
 mod wiring;
 pub use address::{Family, Space, Zone};
-pub use agent::{Agent, AgentPlan, HttpAnswer, agent_binary};
+pub use agent::{Agent, AgentPlan, DEBUG_PORT, HttpAnswer, METRICS_PORT, agent_binary};
 pub use cluster_api::ClusterApi;
 pub use interface::{InterfaceCount, backlog_drops};
 pub use lab::Lab;

@@ -8,7 +8,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use zonemeter_lab::{Agent, Lab, Metrics, Namespace, agent_binary, interrupt};
+use zonemeter_lab::{
+    Agent, DEBUG_PORT, Lab, METRICS_PORT, Metrics, Namespace, agent_binary, interrupt,
+};
 
 use crate::{privilege, progress, setup, test};
 
@@ -33,10 +35,6 @@ const LAB: &str = "demo";
 const REDRAW_EVERY: Duration = Duration::from_secs(1);
 /// How often it is printed where nobody does.
 const PRINT_EVERY: Duration = Duration::from_secs(5);
-
-/// The agent's default ports.
-const METRICS_PORT: u16 = 9464;
-const DEBUG_PORT: u16 = 9465;
 
 /// How long, and what stays.
 #[derive(clap::Args)]

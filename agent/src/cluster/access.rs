@@ -1,10 +1,6 @@
 //! How to reach the Kubernetes API.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use http::{Request, Response, StatusCode, header::RETRY_AFTER};
@@ -66,11 +62,7 @@ impl Access {
         {
             return Ok(Arc::clone(server));
         }
-        let builder = ClientBuilder::try_from(config.clone())?;
-        let client = builder
-            .with_layer(&TimeoutLayer::new(ANSWER_WITHIN))
-            .build();
-        let server = Arc::new(Server { config, client });
+        let server = Arc::new(Server::new(config)?);
         *known = Some(Arc::clone(&server));
         Ok(server)
     }
@@ -120,8 +112,7 @@ impl Access {
         };
         let options = KubeConfigOptions::default();
         let named = || format!("$KUBECONFIG {}", path.display());
-        let there = |file: &PathBuf| Path::new(file).exists();
-        for file in std::env::split_paths(&path).filter(there) {
+        for file in std::env::split_paths(&path).filter(|file| file.exists()) {
             files::open(&file).with_context(named)?;
         }
         Config::from_kubeconfig(&options).await.with_context(named)
@@ -129,6 +120,14 @@ impl Access {
 }
 
 impl Server {
+    fn new(config: Config) -> anyhow::Result<Self> {
+        let builder = ClientBuilder::try_from(config.clone())?;
+        let client = builder
+            .with_layer(&TimeoutLayer::new(ANSWER_WITHIN))
+            .build();
+        Ok(Self { config, client })
+    }
+
     /// Where requests go, for messages.
     pub(super) fn url(&self) -> String {
         self.config.cluster_url.to_string()
@@ -213,11 +212,7 @@ mod tests {
         let url = format!("http://{}", silent.local_addr().unwrap());
         let ([reporter], _health) = reporters([("pods", Counter::WatchErrors(Kind::Pod))]);
         let config = Config::new(url.parse().unwrap());
-        let builder = ClientBuilder::try_from(config.clone()).unwrap();
-        let client = builder
-            .with_layer(&TimeoutLayer::new(ANSWER_WITHIN))
-            .build();
-        let client = Server { config, client }.client(reporter);
+        let client = Server::new(config).unwrap().client(reporter);
         let (pods, all) = (Api::<Pod>::all(client), Default::default());
         let listed = pods.list(&all);
         let listed = tokio::time::timeout(2 * ANSWER_WITHIN, listed).await;

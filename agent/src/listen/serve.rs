@@ -232,6 +232,13 @@ fn protocol() -> http1::Builder {
     protocol
 }
 
+fn forbid_sniffing(answer: &mut Response<Body>) {
+    answer.headers_mut().insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+}
+
 /// What goes wrong on a connection is its client's affair.
 async fn until_its_end(
     stream: impl AsyncRead + AsyncWrite + Unpin,
@@ -246,10 +253,7 @@ async fn until_its_end(
         let answer = router.clone().oneshot(request.map(Body::new));
         async move {
             let Ok(mut answer) = answer.await;
-            answer.headers_mut().insert(
-                header::X_CONTENT_TYPE_OPTIONS,
-                HeaderValue::from_static("nosniff"),
-            );
+            forbid_sniffing(&mut answer);
             Ok::<_, Infallible>(answer.map(|body| HeldBody::new(body, busy)))
         }
     });
@@ -279,12 +283,9 @@ async fn tell(
 ) {
     let answer = service_fn(|_: Request<Incoming>| async move {
         let mut answer: Response<Body> = (status, why).into_response();
-        let headers = answer.headers_mut();
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        headers.insert(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        );
+        let again = HeaderValue::from_static("1");
+        answer.headers_mut().insert(header::RETRY_AFTER, again);
+        forbid_sniffing(&mut answer);
         Ok::<_, Infallible>(answer)
     });
     let mut protocol = protocol();

@@ -53,10 +53,7 @@ fn is_complete() -> bool {
     let sysroot = exec::output(pinned_tool("rustc").args(["--print", "sysroot"]));
     sysroot.is_ok_and(|printed| {
         let sysroot = Path::new(printed.trim());
-        sysroot
-            .join("lib/rustlib/src/rust/library/core/Cargo.toml")
-            .is_file()
-            && sysroot.join("bin/cargo-clippy").is_file()
+        pinned::has_core(sysroot) && sysroot.join("bin/cargo-clippy").is_file()
     })
 }
 
@@ -133,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_stated_rust_is_the_kernel_programs() {
+    fn the_kernel_programs_are_compiled_by_the_oldest_stated_rust() {
         let manifest = std::fs::read_to_string(repository::root().join("Cargo.toml")).unwrap();
         let (minor, _) = pinned::RUST.rsplit_once('.').unwrap();
         assert!(manifest.contains(&format!("rust-version = \"{minor}\"")));
