@@ -17,7 +17,7 @@ mod totals;
 pub mod wire;
 
 pub use control::Control;
-pub use flow::{Count, Direction, FlowKey4, FlowKey6};
+pub use flow::{Count, Direction, FlowKey4, FlowKey6, OverflowKey};
 pub use skip::SkipReason;
 pub use totals::Totals;
 
@@ -38,6 +38,7 @@ mod pod {
         crate::Count,
         crate::FlowKey4,
         crate::FlowKey6,
+        crate::OverflowKey,
         crate::Totals,
         crate::conntrack::ConntrackOffsets,
         crate::conntrack::Filter,

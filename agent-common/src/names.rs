@@ -1,7 +1,7 @@
 //! Names by which the loader finds maps, programs and globals in the object file.
 
 /// Version of every layout in this crate; part of the pin path.
-pub const LAYOUT: u32 = 1;
+pub const LAYOUT: u32 = 2;
 
 /// Program on tc ingress of the host-side veth: packets from the pod.
 pub const PROGRAM_TRANSMIT: &str = "zonemeter_tx";
@@ -16,6 +16,8 @@ pub const MAP_FLOWS4: [&str; 2] = ["FLOWS4_0", "FLOWS4_1"];
 pub const MAP_FLOWS6: [&str; 2] = ["FLOWS6_0", "FLOWS6_1"];
 /// One [`crate::Totals`], one map for each set.
 pub const MAP_TOTALS: [&str; 2] = ["TOTALS_0", "TOTALS_1"];
+/// What found no room in a flow map, by [`crate::OverflowKey`], one map for each set.
+pub const MAP_OVERFLOW: [&str; 2] = ["OVERFLOW_0", "OVERFLOW_1"];
 /// [`crate::conntrack::Tracked`] of IPv4 flows to translated addresses, one map for each set.
 pub const MAP_TRACKED4: [&str; 2] = ["TRACKED4_0", "TRACKED4_1"];
 /// [`crate::conntrack::Tracked`] of IPv6 flows to translated addresses, one map for each set.

@@ -12,11 +12,20 @@ pub enum SkipReason {
     Malformed = 2,
     /// More than two VLAN tags in the frame.
     VlanDepth = 3,
+    /// More IPv6 extension headers than are walked. Counted as traffic all the same: without
+    /// ports, and where it is a super-packet without the headers that were not walked.
+    ExtensionDepth = 4,
 }
 
 impl SkipReason {
     /// All reasons, in the order of their codes.
-    pub const ALL: [Self; 4] = [Self::Arp, Self::NotIp, Self::Malformed, Self::VlanDepth];
+    pub const ALL: [Self; 5] = [
+        Self::Arp,
+        Self::NotIp,
+        Self::Malformed,
+        Self::VlanDepth,
+        Self::ExtensionDepth,
+    ];
 
     /// The `reason` label.
     pub fn name(self) -> &'static str {
@@ -25,6 +34,7 @@ impl SkipReason {
             Self::NotIp => "not_ip",
             Self::Malformed => "malformed",
             Self::VlanDepth => "vlan_depth",
+            Self::ExtensionDepth => "extension_depth",
         }
     }
 }

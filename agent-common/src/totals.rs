@@ -8,8 +8,9 @@ use crate::{Count, Direction};
 pub struct Totals {
     /// All IP traffic, by [`Direction`] code.
     pub seen: [Count; 2],
-    /// The part of `seen` that found no room in the flow map, by [`Direction`] code.
-    pub overflow: [Count; 2],
+    /// The part of `seen` that found no room in the flow map nor in the overflow map, by
+    /// [`Direction`] code.
+    pub unplaced: [Count; 2],
 }
 
 impl Totals {
@@ -18,9 +19,9 @@ impl Totals {
         self.seen[direction as usize]
     }
 
-    /// The traffic in one direction that the flow map had no room for.
-    pub fn overflow(&self, direction: Direction) -> Count {
-        self.overflow[direction as usize]
+    /// The traffic in one direction that neither map had room for.
+    pub fn unplaced(&self, direction: Direction) -> Count {
+        self.unplaced[direction as usize]
     }
 }
 

@@ -5,16 +5,16 @@ use core::mem::transmute;
 use aya_ebpf::{bindings::BPF_NOEXIST, maps::PerCpuArray, programs::TcContext};
 use aya_log_ebpf::warn;
 use zonemeter_common::{
-    Count, Direction, FlowKey4, FlowKey6, SkipReason, Totals,
+    Count, Direction, FlowKey4, FlowKey6, OverflowKey, SkipReason, Totals,
     wire::{fold_ephemeral, on_wire},
 };
 
 use crate::{
     conntrack::{self, is_translated},
     maps::{
-        FLOWS4_0, FLOWS4_1, FLOWS6_0, FLOWS6_1, Flows, SKIPPED, TOTALS_0, TOTALS_1, TRACKED4_0,
-        TRACKED4_1, TRACKED6_0, TRACKED6_1, TRANSLATED4, TRANSLATED6, TrackedFlows, active_set,
-        ephemeral_ports, fold_ports,
+        FLOWS4_0, FLOWS4_1, FLOWS6_0, FLOWS6_1, Flows, OVERFLOW_0, OVERFLOW_1, SKIPPED, TOTALS_0,
+        TOTALS_1, TRACKED4_0, TRACKED4_1, TRACKED6_0, TRACKED6_1, TRANSLATED4, TRANSLATED6,
+        TrackedFlows, active_set, ephemeral_ports, fold_ports,
     },
     packet::{Address4, Address6, Headers, Layer3, ipv4, ipv6, layer3},
 };
@@ -38,26 +38,29 @@ fn try_packet(context: &TcContext, direction: Direction) -> Result<(), SkipReaso
             let (key, translated) = key4(context, direction, &headers);
             match active_set() {
                 0 => {
-                    let new = add(direction, count, &TOTALS_0, &FLOWS4_0, &key);
+                    let new = add(context, direction, count, &SET_0, &FLOWS4_0, &key);
                     note_new(context, translated && new, &TRACKED4_0, &key);
                 }
                 _ => {
-                    let new = add(direction, count, &TOTALS_1, &FLOWS4_1, &key);
+                    let new = add(context, direction, count, &SET_1, &FLOWS4_1, &key);
                     note_new(context, translated && new, &TRACKED4_1, &key);
                 }
             }
         }
         Layer3::Ipv6(offset) => {
             let headers = ipv6(context, offset)?;
+            if headers.is_unfinished {
+                skip(context, SkipReason::ExtensionDepth);
+            }
             let count = on_the_wire(context, &headers);
             let (key, translated) = key6(context, direction, &headers);
             match active_set() {
                 0 => {
-                    let new = add(direction, count, &TOTALS_0, &FLOWS6_0, &key);
+                    let new = add(context, direction, count, &SET_0, &FLOWS6_0, &key);
                     note_new(context, translated && new, &TRACKED6_0, &key);
                 }
                 _ => {
-                    let new = add(direction, count, &TOTALS_1, &FLOWS6_1, &key);
+                    let new = add(context, direction, count, &SET_1, &FLOWS6_1, &key);
                     note_new(context, translated && new, &TRACKED6_1, &key);
                 }
             }
@@ -141,18 +144,34 @@ fn on_the_wire<A>(context: &TcContext, headers: &Headers<A>) -> Count {
     )
 }
 
-/// Adds to the totals, then to the flow; a flow that finds no room is added to the overflow, so
-/// that detail is lost and bytes are not. True for the flow's first packet in this set. Totals are
+/// The maps of a set that do not depend on the address family.
+struct Common {
+    totals: &'static PerCpuArray<Totals>,
+    overflow: &'static Flows<OverflowKey>,
+}
+
+const SET_0: Common = Common {
+    totals: &TOTALS_0,
+    overflow: &OVERFLOW_0,
+};
+const SET_1: Common = Common {
+    totals: &TOTALS_1,
+    overflow: &OVERFLOW_1,
+};
+
+/// Adds to the totals, then to the flow; a flow that finds no room is added to the overflow of
+/// its interface, so that detail is lost and neither bytes nor whose they are. True for the flow's first packet in this set. Totals are
 /// an array, because its lookup is inline: a second hash lookup would cost as much as the first.
 #[inline(always)]
 fn add<K>(
+    context: &TcContext,
     direction: Direction,
     count: Count,
-    totals: &PerCpuArray<Totals>,
+    set: &Common,
     flows: &Flows<K>,
     key: &K,
 ) -> bool {
-    let Some(totals) = totals.get_ptr_mut(0) else {
+    let Some(totals) = set.totals.get_ptr_mut(0) else {
         return false;
     };
     // SAFETY: a map value of this CPU; the program runs with bottom halves off.
@@ -162,7 +181,13 @@ fn add<K>(
         Added::Known => false,
         Added::New => true,
         Added::NoRoom => {
-            totals.overflow[direction as usize] += count;
+            let key = OverflowKey {
+                interface: interface(context),
+                direction: direction as u32,
+            };
+            if let Added::NoRoom = add_to_flow(set.overflow, &key, count) {
+                totals.unplaced[direction as usize] += count;
+            }
             false
         }
     }

@@ -3,17 +3,21 @@
 //! other.
 
 use aya_ebpf::{
-    bindings::BPF_F_NO_PREALLOC,
     macros::map,
     maps::{Array, HashMap, PerCpuArray, PerCpuHashMap},
 };
 use zonemeter_common::{
-    Control, Count, FlowKey4, FlowKey6, SkipReason, Totals,
+    Control, Count, FlowKey4, FlowKey6, OverflowKey, SkipReason, Totals,
     conntrack::{ConntrackOffsets, Filter, Tracked},
 };
 
-/// Replaced by the agent at load (`--max-flows`).
+/// Replaced by the agent at load (`--map-memory`, `--max-flows`).
 const FLOWS: u32 = 65_536;
+
+/// Interfaces in both directions whose traffic may find no room in the flow map. Twice as many as
+/// a node has pods at most (737 for the largest EC2 instances); set aside, so that there is room
+/// when memory is short.
+const OVERFLOWS: u32 = 1_024;
 
 /// Addresses of Services and of the node; replaced by the agent at load.
 const TRANSLATED: u32 = 65_536;
@@ -21,7 +25,8 @@ const TRANSLATED: u32 = 65_536;
 /// Flow counts of one address family, per CPU: additions need no lock.
 pub(crate) type Flows<K> = PerCpuHashMap<K, Count>;
 
-/// Connections of flows to translated addresses. Few flows have one, so nothing is set aside.
+/// Connections of flows to translated addresses. Preallocated as all maps are, so that the memory of
+/// the maps is known, and asked for, when they are made.
 pub(crate) type TrackedFlows<K> = HashMap<K, Tracked>;
 
 #[map]
@@ -44,24 +49,23 @@ pub(crate) static TOTALS_0: PerCpuArray<Totals> = PerCpuArray::with_max_entries(
 pub(crate) static TOTALS_1: PerCpuArray<Totals> = PerCpuArray::with_max_entries(1, 0);
 
 #[map]
-pub(crate) static TRACKED4_0: TrackedFlows<FlowKey4> =
-    TrackedFlows::with_max_entries(FLOWS, BPF_F_NO_PREALLOC);
+pub(crate) static OVERFLOW_0: Flows<OverflowKey> = Flows::with_max_entries(OVERFLOWS, 0);
 #[map]
-pub(crate) static TRACKED4_1: TrackedFlows<FlowKey4> =
-    TrackedFlows::with_max_entries(FLOWS, BPF_F_NO_PREALLOC);
-#[map]
-pub(crate) static TRACKED6_0: TrackedFlows<FlowKey6> =
-    TrackedFlows::with_max_entries(FLOWS, BPF_F_NO_PREALLOC);
-#[map]
-pub(crate) static TRACKED6_1: TrackedFlows<FlowKey6> =
-    TrackedFlows::with_max_entries(FLOWS, BPF_F_NO_PREALLOC);
+pub(crate) static OVERFLOW_1: Flows<OverflowKey> = Flows::with_max_entries(OVERFLOWS, 0);
 
 #[map]
-pub(crate) static TRANSLATED4: HashMap<[u8; 4], u8> =
-    HashMap::with_max_entries(TRANSLATED, BPF_F_NO_PREALLOC);
+pub(crate) static TRACKED4_0: TrackedFlows<FlowKey4> = TrackedFlows::with_max_entries(FLOWS, 0);
 #[map]
-pub(crate) static TRANSLATED6: HashMap<[u8; 16], u8> =
-    HashMap::with_max_entries(TRANSLATED, BPF_F_NO_PREALLOC);
+pub(crate) static TRACKED4_1: TrackedFlows<FlowKey4> = TrackedFlows::with_max_entries(FLOWS, 0);
+#[map]
+pub(crate) static TRACKED6_0: TrackedFlows<FlowKey6> = TrackedFlows::with_max_entries(FLOWS, 0);
+#[map]
+pub(crate) static TRACKED6_1: TrackedFlows<FlowKey6> = TrackedFlows::with_max_entries(FLOWS, 0);
+
+#[map]
+pub(crate) static TRANSLATED4: HashMap<[u8; 4], u8> = HashMap::with_max_entries(TRANSLATED, 0);
+#[map]
+pub(crate) static TRANSLATED6: HashMap<[u8; 16], u8> = HashMap::with_max_entries(TRANSLATED, 0);
 #[map]
 pub(crate) static FILTER: Array<Filter> = Array::with_max_entries(1, 0);
 

@@ -13,8 +13,9 @@ const VLAN_TAG_BYTES: u32 = 4;
 /// Two tags, as in 802.1ad; the kernel takes the outer one off the data before tc sees it.
 const VLAN_TAGS: usize = 2;
 const IPV6_BYTES: u32 = 40;
-/// More extension headers than any sane packet has; the verifier wants a bound.
-const EXTENSIONS: usize = 6;
+/// Extension headers that are walked: the verifier wants a bound. A packet with more is named by
+/// [`SkipReason::ExtensionDepth`].
+const EXTENSIONS: usize = 32;
 
 const TYPE_IPV4: u16 = 0x0800;
 const TYPE_ARP: u16 = 0x0806;
@@ -47,6 +48,8 @@ pub(crate) struct Headers<A> {
     pub(crate) layer2_bytes: u32,
     /// Bytes of the IP header, its extensions and the transport header.
     pub(crate) header_bytes: u32,
+    /// There are more extension headers than are walked.
+    pub(crate) is_unfinished: bool,
 }
 
 /// An address as the header has it, in pairs of bytes: headers lie on even addresses only.
@@ -113,6 +116,7 @@ pub(crate) fn ipv4(context: &TcContext, offset: u32) -> Result<Headers<Address4>
         destination_port: transport.destination_port,
         layer2_bytes: offset,
         header_bytes: words * 4 + transport.bytes,
+        is_unfinished: false,
     })
 }
 
@@ -149,6 +153,7 @@ pub(crate) fn ipv6(context: &TcContext, offset: u32) -> Result<Headers<Address6>
         destination_port: transport.destination_port,
         layer2_bytes: offset,
         header_bytes: payload.offset - offset + transport.bytes,
+        is_unfinished: payload.is_unfinished,
     })
 }
 
@@ -157,6 +162,8 @@ struct Payload {
     protocol: u8,
     offset: u32,
     later_fragment: bool,
+    /// More extension headers follow than are walked.
+    is_unfinished: bool,
 }
 
 impl Payload {
@@ -164,6 +171,7 @@ impl Payload {
     #[inline(always)]
     fn pack(&self) -> u64 {
         u64::from(self.offset) << 16
+            | u64::from(self.is_unfinished) << 9
             | u64::from(self.later_fragment) << 8
             | u64::from(self.protocol)
     }
@@ -174,6 +182,7 @@ impl Payload {
             protocol: packed as u8,
             offset: (packed >> 16) as u32,
             later_fragment: packed & 1 << 8 != 0,
+            is_unfinished: packed & 1 << 9 != 0,
         }
     }
 }
@@ -185,6 +194,7 @@ fn extensions(context: &TcContext, next: u8, offset: u32) -> Payload {
         protocol: next,
         offset,
         later_fragment: false,
+        is_unfinished: false,
     };
     if !is_extension(next) {
         return payload;
@@ -204,12 +214,12 @@ pub(crate) extern "C" fn zonemeter_extensions(buffer: *mut __sk_buff, packed: u6
     let mut payload = Payload::unpack(packed);
     for _ in 0..EXTENSIONS {
         if !is_extension(payload.protocol) || payload.later_fragment {
-            break;
+            return payload.pack();
         }
         let Some([next, length, fragment_high, fragment_low]) =
             read_copied::<[u8; 4]>(buffer, payload.offset)
         else {
-            break;
+            return payload.pack();
         };
         payload.offset += match payload.protocol {
             FRAGMENT => 8,
@@ -220,6 +230,7 @@ pub(crate) extern "C" fn zonemeter_extensions(buffer: *mut __sk_buff, packed: u6
             && u16::from_be_bytes([fragment_high, fragment_low]) & 0xfff8 != 0;
         payload.protocol = next;
     }
+    payload.is_unfinished = is_extension(payload.protocol) && !payload.later_fragment;
     payload.pack()
 }
 

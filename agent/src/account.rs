@@ -195,13 +195,19 @@ impl Account {
         }
         let at = Moment::of(drain, wall);
         self.ledger.add_totals(drain);
-        for flow in self.pending.take() {
+        let held = self.pending.take();
+        let new = drain.flows.iter().map(|flow| Held::new(flow, drain));
+        self.names.bind_by_address(held.iter().copied().chain(new));
+        for flow in held {
             self.place(&flow, at);
         }
         self.recorder.begin(drain, wall);
         for flow in &drain.flows {
             let placed = self.place(&Held::new(flow, drain), at);
             self.recorder.add(flow, placed);
+        }
+        for overflow in &drain.overflow {
+            self.place(&Held::overflow(overflow, drain), at);
         }
         self.recorder.end(&self.names.interfaces);
         self.show_at_zero(at);
@@ -244,7 +250,6 @@ impl Account {
 
     /// One flow: resolve, classify, hold back or add.
     fn place(&mut self, flow: &Held, at: Moment) -> Placed {
-        self.names.bind_by_address(flow);
         let Resolved { pod, peer, awaited } = self.names.resolve(flow);
         let known = self.classes.classify(&self.names, peer);
         let service = backends::service(&self.names, flow);
@@ -293,7 +298,7 @@ impl Account {
         }
     }
 
-    /// Lets go of what time has made useless, and gives its room to others.
+    /// Lets go of what time has made useless, so that there is room for others.
     fn tidy(&mut self, at: Moment) {
         let now = at.now;
         let mut live = Live::default();
@@ -311,7 +316,6 @@ impl Account {
         if !self.pods_awaited {
             self.ledger.retire(now, &live);
         }
-        self.ledger.look_for_the_busiest(at);
         self.pending.prune(now);
         self.names.book.prune(now);
         let held = |interface| self.pending.holds(interface);

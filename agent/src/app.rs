@@ -16,6 +16,7 @@ use tokio::{
 use crate::{
     account::{Account, Settings},
     args::AgentArgs,
+    attacher::Attacher,
     cluster::Feed,
     config::Config,
     expose::{self, SelfMetrics, debug, prepared},
@@ -24,7 +25,7 @@ use crate::{
     listen::{self, Audience, Limits, Listener},
     memory,
     model::{snapshot::Snapshot, traffic::BackendMethod},
-    pipeline::{Keeper, Pipeline},
+    pipeline::{Keeper, Pipeline, Progress},
     predecessor,
     readiness::{Need, Readiness},
     signals::Signals,
@@ -34,6 +35,9 @@ use crate::{
 
 /// On top of three intervals: a drain waits for a grace period, which a busy kernel may stretch.
 const PULSE_MARGIN: Duration = Duration::from_secs(10);
+/// Within which the loop that attaches must turn: it waits for the kernel's lock of all links
+/// (rtnl), and for a grace period at each attachment of its first list.
+const ATTACH_DEADLINE: Duration = Duration::from_secs(60);
 /// Changes of the cluster that may wait for the pipeline.
 const CHANGES_WAITING: usize = 1024;
 /// Connections to `--listen`: some tens of kilobytes each.
@@ -117,7 +121,9 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
     })
     .await?;
     let metrics = SelfMetrics::default();
-    metrics.set_flow_capacity(config.kernel.max_flows.into());
+    let plan = &config.kernel.plan;
+    tracing::info!("map memory: {plan}");
+    metrics.set_map_capacity(plan.capacity.flows.into(), plan.demand.total().0);
     let networks_need = match config.networks_file {
         Some(_) => NETWORKS,
         None => WITHOUT_NETWORKS,
@@ -173,7 +179,15 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
         }
         None => None,
     };
-    let keeper = Keeper::new(writer, metrics.clone());
+    let keeper = match writer {
+        Some(writer) => {
+            let (keeper, thread) = Keeper::new(writer, metrics.clone());
+            let stop = tasks.stop();
+            tasks.spawn_thread("state directory", move || thread.run(stop));
+            keeper
+        }
+        None => Keeper::none(metrics.clone()),
+    };
     let settings = config.kernel.clone();
     let (object, warnings) = apart(move || object::load(&settings, pins)).await?;
     for (method, enabled) in [
@@ -184,7 +198,8 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
         metrics.set_backend_method(method, enabled);
     }
     config.cni.log();
-    let kernel = Kernel::new(object, config.kernel.methods, Instant::now())?;
+    let (kernel, attachments) = Kernel::new(object, config.kernel.methods, Instant::now())?;
+    let (events, attached) = mpsc::unbounded_channel();
     tasks.spawn_endless("memory", memory::give_back());
     tasks.spawn_endless("program log", warnings.run());
     tasks.spawn_endless(
@@ -194,18 +209,28 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
     let networks_feed =
         feeds::networks(config.networks_file, networks_in, networks, metrics.clone());
     tasks.spawn_endless("networks file", networks_feed);
+    let attaching = readiness.pulse("attaching", ATTACH_DEADLINE);
+    let (attach_stop, attach_metrics) = (stop.clone(), metrics.clone());
+    tasks.spawn_thread("attaching", move || async move {
+        let attacher = Attacher {
+            links: Links::subscribe(config.names)?,
+            hooks: Watch::open(attachments.mode())?,
+            attachments,
+            events,
+            metrics: attach_metrics,
+            all_counted,
+            pulse: attaching,
+        };
+        attacher.run(attach_stop).await
+    });
     let deadline = 3 * config.interval + PULSE_MARGIN;
     tasks.spawn_thread("pipeline", move || async move {
-        // The loop begins here: what it waited for before was not its own.
-        let pulse = readiness.pulse("pipeline", deadline);
-        let links = Links::subscribe(config.names)?;
-        let hooks = Watch::open(kernel.mode())?;
         let pipeline = Pipeline {
             kernel,
-            links,
-            hooks,
+            attached,
             account,
             keeper,
+            progress: Progress::default(),
             changes,
             networks: networks_out,
             snapshots,
@@ -213,8 +238,8 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
             questions,
             metrics,
             counting,
-            all_counted,
-            pulse,
+            // The loop begins here: what it waited for before was not its own.
+            pulse: readiness.pulse("pipeline", deadline),
         };
         pipeline.run(config.interval, stop).await
     });

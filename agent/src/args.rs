@@ -9,7 +9,13 @@ use clap::{
 };
 use glob::Pattern;
 
-use crate::{explain::ExplainArgs, listen::Address, networks::NetworksArgs, top::TopArgs};
+use crate::{
+    explain::ExplainArgs,
+    kernel::memory::{MOST_FLOWS, Size},
+    listen::Address,
+    networks::NetworksArgs,
+    top::TopArgs,
+};
 
 pub mod complaint;
 pub mod in_force;
@@ -125,10 +131,15 @@ pub struct AgentArgs {
     #[arg(long, env = "ZONEMETER_STATE_DIR", value_name = "PATH")]
     pub state_dir: Option<PathBuf>,
 
-    /// Flow map capacity
-    #[arg(long, env = "ZONEMETER_MAX_FLOWS", value_name = "N", default_value = "65536",
-          value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
-    pub max_flows: u32,
+    /// Budget of all kernel maps together, whatever the number of CPUs
+    #[arg(long, env = "ZONEMETER_MAP_MEMORY", value_name = "SIZE", default_value = "64MiB",
+          value_parser = size)]
+    pub map_memory: Size,
+
+    /// Flow map capacity [default: from --map-memory]
+    #[arg(long, env = "ZONEMETER_MAX_FLOWS", value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_FLOWS)))]
+    pub max_flows: Option<u32>,
 
     /// Ceiling of traffic series this agent exposes
     #[arg(long, env = "ZONEMETER_MAX_SERIES", value_name = "N", default_value = "20000",
@@ -243,6 +254,24 @@ fn interval(text: &str) -> Result<Duration, String> {
         }
         _ => Err(accepted.to_owned()),
     }
+}
+
+fn size(text: &str) -> Result<Size, String> {
+    let accepted = "a size from 1MiB to 1TiB, like 64MiB, 128Mi, 1GiB or 67108864";
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let shift = match &text[digits.len()..] {
+        "" => 0,
+        "Ki" | "KiB" => 10,
+        "Mi" | "MiB" => 20,
+        "Gi" | "GiB" => 30,
+        _ => return Err(accepted.to_owned()),
+    };
+    let bytes = digits.parse::<u64>().ok();
+    bytes
+        .and_then(|number| number.checked_mul(1 << shift))
+        .filter(|bytes| (1 << 20..=1 << 40).contains(bytes))
+        .map(Size)
+        .ok_or_else(|| accepted.to_owned())
 }
 
 fn pattern(text: &str) -> Result<Pattern, String> {

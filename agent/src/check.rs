@@ -53,8 +53,13 @@ fn check(args: &CheckArgs) -> Result<Report> {
 }
 
 async fn of_kernel(config: &Config) -> Vec<Requirement> {
+    let memory = kernel::memory(&config.kernel.plan);
     let (programs, mode) = kernel::programs(&config.kernel);
-    let mut found = vec![programs, kernel::attach(mode.as_ref(), config.kernel.mode)];
+    let mut found = vec![
+        memory,
+        programs,
+        kernel::attach(mode.as_ref(), config.kernel.mode),
+    ];
     found.push(kernel::connections(config.kernel.methods));
     found.push(kernel::grace_period());
     let mode = mode.ok();

@@ -15,7 +15,12 @@ use crate::{
     args::{self, AgentArgs, Attach, FlowPorts, NameBackendsBy, in_force},
     cluster::Source,
     cni::Chain,
-    kernel::{self, links::Names, translate::Methods},
+    kernel::{
+        self,
+        links::Names,
+        memory::{Machine, Plan},
+        translate::Methods,
+    },
     listen::Address,
     model::traffic::AttachMode,
 };
@@ -78,8 +83,9 @@ impl Config {
     pub fn new(args: AgentArgs) -> Result<Self> {
         let node_name = node_name(args.node_name.as_deref())?;
         let cni = Chain::read(&args.cni_dir);
+        let plan = Plan::new(args.map_memory, args.max_flows, Machine::this()?)?;
         Ok(Self {
-            by_flag: in_force::by_flag(&args, &node_name),
+            by_flag: in_force::by_flag(&args, &node_name, plan.capacity.flows),
             cluster: cluster_source(args.cluster_file, args.kubeconfig, &node_name)?,
             node_name,
             networks_file: args.networks_file,
@@ -94,7 +100,7 @@ impl Config {
                 .name_backends_by
                 .contains(&NameBackendsBy::EndpointSlices),
             kernel: kernel::Settings {
-                max_flows: args.max_flows,
+                plan,
                 fold_ports: args.flow_ports == FlowPorts::Service,
                 ephemeral_ports: ephemeral_ports(Path::new(EPHEMERAL_PORTS))?,
                 methods: Methods {

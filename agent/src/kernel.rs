@@ -10,10 +10,13 @@ pub mod attach;
 mod batch;
 mod btf;
 mod conntrack;
+mod explain;
+pub mod facts;
 mod grace;
 pub mod hooks;
 pub mod links;
 mod maps;
+pub mod memory;
 pub mod object;
 pub mod pins;
 pub mod preflight;
@@ -31,23 +34,21 @@ use std::{path::PathBuf, time::Instant};
 use anyhow::{Context as _, Result};
 
 use self::{
-    attach::{Attachments, Counting, front::Looked},
+    attach::Attachments,
     conntrack::table::Table,
-    hooks::watch::Disturbed,
-    links::Link,
     maps::Leftover,
     object::Object,
     sets::{Drained, Sets},
     skipped::Skipped,
-    translate::{Methods, Translator},
+    translate::{Lookups, Methods, Translator},
 };
 use crate::model::traffic::{AttachMode, Drain, Translated};
 
 /// What the programs and maps are loaded with.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Capacity of each flow map.
-    pub max_flows: u32,
+    /// How large the maps are.
+    pub plan: memory::Plan,
     /// Fold the ephemeral port of a connection to 0.
     pub fold_ports: bool,
     /// Lowest and highest ephemeral port of the node.
@@ -63,9 +64,8 @@ pub struct Settings {
     pub pin_dir: Option<PathBuf>,
 }
 
-/// The loaded programs, where they are attached, and the maps they write to.
+/// The maps that the programs write to.
 pub struct Kernel {
-    attachments: Attachments,
     sets: Sets,
     skipped: Skipped,
     translator: Translator,
@@ -75,8 +75,13 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Takes what [`object::load`] made. Needs CAP_NET_ADMIN for the connection table.
-    pub fn new(object: Object, methods: Methods, now: Instant) -> Result<Self> {
+    /// Takes what [`object::load`] made apart: the maps, and the programs with the interfaces that
+    /// they are attached to, each for a thread of its own. Needs CAP_NET_ADMIN for the connection
+    /// table.
+    ///
+    /// # Errors
+    /// When the kernel refuses a netlink socket or the control map cannot be read.
+    pub fn new(object: Object, methods: Methods, now: Instant) -> Result<(Self, Attachments)> {
         let Object {
             programs,
             mode,
@@ -87,67 +92,21 @@ impl Kernel {
             ..
         } = object;
         let table = methods.table.then(Table::open).transpose()?;
-        Ok(Self {
-            attachments: Attachments::new(programs, mode, may_add_clsact, pins)?,
+        let attachments = Attachments::new(programs, mode, may_add_clsact, pins)?;
+        let kernel = Self {
             sets: Sets::new(maps.written, now).context("reading the control map")?,
             leftovers,
             salvaged: Vec::new(),
             skipped: Skipped::new(maps.skipped),
             translator: Translator::new(maps.addresses, table),
-        })
+        };
+        Ok((kernel, attachments))
     }
 
-    /// Begins to count on `link`. Nothing is done where that has begun already; `None` then.
-    ///
-    /// # Errors
-    /// When the interface is gone, or the kernel refuses; the message names both.
-    pub fn attach(&mut self, link: &Link) -> Result<Option<Counting>> {
-        if self.attachments.contains(link.index) {
-            return Ok(None);
-        }
-        self.attachments.attach(link).map(Some)
-    }
-
-    /// Looks whether the programs still come first where somebody changed something, and puts
-    /// them in front again.
-    pub fn look(&mut self, disturbed: Disturbed, now: Instant) -> Looked {
-        self.attachments.look(disturbed, now)
-    }
-
-    /// Interfaces on which somebody else came first at the last look.
-    pub fn shadowed(&self) -> u64 {
-        self.attachments.shadowed()
-    }
-
-    /// True where attaching failed.
-    pub fn has_failed(&self, index: u32) -> bool {
-        self.attachments.has_failed(index)
-    }
-
-    /// One line for each interface that is not counted, or not in both directions.
-    pub fn uncounted(&self) -> Vec<String> {
-        self.attachments.uncounted()
-    }
-
-    /// Stops counting on an interface that is gone. Its last flows come with the next drain,
-    /// which reports it in [`Drained::gone`].
-    ///
-    /// # Errors
-    /// When its pinned links cannot be removed.
-    pub fn detach(&mut self, index: u32) -> Result<()> {
-        if self.attachments.detach(index)? {
-            self.sets.leave(index);
-        }
-        Ok(())
-    }
-
-    /// Lets go of what an earlier process left on interfaces that are gone; what they counted is
-    /// in the maps still.
-    ///
-    /// # Errors
-    /// When pinned links cannot be removed.
-    pub fn forget_all_but(&mut self, present: &[u32]) -> Result<()> {
-        self.attachments.forget_all_but(present)
+    /// No program runs on this interface any more. Its last flows come with the next drain, whose
+    /// [`Self::clear`] returns it.
+    pub fn leave(&mut self, index: u32) {
+        self.sets.leave(index);
     }
 
     /// True while the first drain is one that an earlier process had begun.
@@ -191,33 +150,35 @@ impl Kernel {
     }
 
     /// Says for which peer addresses conntrack must name the other end: those of Services and of
-    /// the node itself.
-    ///
-    /// # Errors
-    /// When there are more than the kernel's set holds.
-    pub fn set_translated(&mut self, translated: Translated) -> Result<()> {
-        self.translator.set_addresses(translated)
+    /// the node itself. What fails is done by [`Self::retry_translated`].
+    pub fn set_translated(&mut self, translated: Translated, now: Instant) {
+        self.translator.set_addresses(translated, now);
     }
 
-    /// Questions asked of the connection table so far, and those that could not be asked.
-    pub fn asked(&self) -> (u64, u64) {
-        self.translator.asked()
+    /// Tries what failed of [`Self::set_translated`] again, when it is time.
+    pub fn retry_translated(&mut self, now: Instant) {
+        self.translator.retry(now);
+    }
+
+    /// When to call [`Self::retry_translated`]; `None` while nothing has failed.
+    pub fn retry_translated_at(&self) -> Option<Instant> {
+        self.translator.retry_at()
+    }
+
+    /// How often [`Self::set_translated`] has failed in part so far.
+    pub fn translated_failures(&self) -> u64 {
+        self.translator.update_failures()
+    }
+
+    /// Lookups in the connection table so far.
+    pub fn lookups(&self) -> Lookups {
+        self.translator.lookups()
     }
 
     /// Empties the set that was drained last: its numbers are safe in the ledger. Returns the
     /// interfaces whose last flows that drain brought.
     pub fn clear(&mut self) -> Result<Vec<u32>> {
         self.sets.clear()
-    }
-
-    /// Indices of the interfaces that are counted now.
-    pub fn interfaces(&self) -> Vec<u32> {
-        self.attachments.indices()
-    }
-
-    /// How programs are attached.
-    pub fn mode(&self) -> AttachMode {
-        self.attachments.mode()
     }
 
     /// What was seen and not counted, by reason.

@@ -8,6 +8,7 @@
 pub mod account;
 pub mod app;
 pub mod args;
+pub mod attacher;
 pub mod check;
 pub mod client;
 pub mod cluster;

@@ -1,37 +1,30 @@
-//! The only corridor between the rooms: drain → resolve → classify → add, and the changes that
+//! The only way between the rooms: drain → resolve → classify → add, and the changes that
 //! names come from. One loop owns the kernel room and the account room, so that every number of
 //! a scrape comes from the same drain.
 
-mod hooks;
+mod drains;
+mod interfaces;
+mod keeper;
 mod once;
 
-use std::{
-    sync::Arc,
-    time::{Instant, SystemTime},
-};
+use std::{sync::Arc, time::Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use tokio::{
     sync::{mpsc, watch},
     time::{Interval, MissedTickBehavior},
 };
 
-pub use self::once::Keeper;
+pub use self::{
+    drains::Progress,
+    keeper::{Keeper, WriterThread},
+};
 use crate::{
     account::{Account, Networks},
+    attacher::AttachEvent,
     expose::{SelfMetrics, debug::Question},
-    kernel::{
-        Kernel,
-        attach::{Began, Counting},
-        hooks::watch::Watch,
-        links::{Link, LinkEvent, Links},
-    },
-    model::{
-        cluster::Change,
-        recent::Recent,
-        snapshot::Snapshot,
-        traffic::{Count, Interface, InterfaceChange},
-    },
+    kernel::Kernel,
+    model::{cluster::Change, recent::Recent, snapshot::Snapshot},
     readiness::{Guard, Pulse},
 };
 
@@ -42,14 +35,14 @@ const CHANGES_AT_ONCE: usize = 256;
 pub struct Pipeline {
     /// Counts.
     pub kernel: Kernel,
-    /// Says which veths there are.
-    pub links: Links,
-    /// Says when somebody may have changed something on their hooks.
-    pub hooks: Watch,
+    /// What the loop that attaches did.
+    pub attached: mpsc::UnboundedReceiver<AttachEvent>,
     /// Names and adds up.
     pub account: Account,
     /// Keeps the totals over restarts.
     pub keeper: Keeper,
+    /// What of a drain is done.
+    pub progress: Progress,
     /// What the cluster feed says.
     pub changes: mpsc::Receiver<Change>,
     /// The last good networks file.
@@ -64,9 +57,7 @@ pub struct Pipeline {
     pub metrics: SelfMetrics,
     /// Met once every veth that was there at the start has been tried and one drain is through.
     pub counting: Guard,
-    /// Lost while there are interfaces that are not counted, or not in both directions.
-    pub all_counted: Guard,
-    /// Beats with every drain.
+    /// Beats with every tick on which a drain began, or waits for the write of the one before.
     pub pulse: Pulse,
 }
 
@@ -74,7 +65,7 @@ impl Pipeline {
     /// Runs until `stop` changes.
     ///
     /// # Errors
-    /// When link messages can no longer be read: the process must end, it would miss pods.
+    /// None so far: what fails is tried again.
     pub async fn run(
         mut self,
         interval: std::time::Duration,
@@ -82,9 +73,12 @@ impl Pipeline {
     ) -> Result<()> {
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let listed = self.links.next().await?;
-        self.follow(listed).await;
-        self.recover();
+        if !self.wait_for_the_first_list(&mut stop).await {
+            return Ok(());
+        }
+        if self.kernel.has_predecessor() {
+            self.drain();
+        }
         while self.step(&mut ticks, &mut stop).await? {}
         // What is not drained by now, the next process finds in the pinned maps.
         Ok(())
@@ -100,9 +94,12 @@ impl Pipeline {
         tokio::select! {
             biased;
             _ = stop.changed() => return Ok(false),
-            event = self.links.next() => self.follow(event?).await,
-            disturbed = self.hooks.next() => self.look(disturbed?).await,
+            Some(event) = self.attached.recv() => self.hear(event),
+            kept = self.keeper.written(), if self.progress.waits() => self.kept(kept),
             _ = ticks.tick() => self.drain(),
+            () = retry(self.kernel.retry_translated_at()) => {
+                self.kernel.retry_translated(Instant::now());
+            }
             Ok(()) = self.networks.changed() => {
                 let networks = self.networks.borrow_and_update().clone();
                 self.account.set_networks((*networks).clone(), Instant::now());
@@ -125,188 +122,15 @@ impl Pipeline {
 
     /// Tells the programs which addresses are not their owners'.
     fn translate_for_services(&mut self) {
-        let Some(translated) = self.account.changed_translated() else {
-            return;
-        };
-        if let Err(error) = self.kernel.set_translated(translated) {
-            tracing::error!("backends of some Services will not be named: {error:#}");
+        if let Some(translated) = self.account.changed_translated() {
+            self.kernel.set_translated(translated, Instant::now());
         }
-    }
-
-    /// Attaches to what appeared, lets go of what is gone.
-    async fn follow(&mut self, event: LinkEvent) {
-        match event {
-            LinkEvent::Appeared(link) => self.attach(link).await,
-            LinkEvent::Gone(index) => self.detach(index),
-            LinkEvent::Routed(route) => {
-                self.tell(InterfaceChange::Routed(route.interface, route.address))
-            }
-            LinkEvent::Unrouted(route) => {
-                self.tell(InterfaceChange::Unrouted(route.interface, route.address))
-            }
-            LinkEvent::Listed(links, routes) => {
-                let present: Vec<u32> = links.iter().map(|link| link.index).collect();
-                let counted = self.kernel.interfaces().into_iter();
-                let gone: Vec<u32> = counted.filter(|index| !present.contains(index)).collect();
-                gone.into_iter().for_each(|index| self.detach(index));
-                for link in links {
-                    self.attach(link).await;
-                }
-                for route in routes {
-                    self.tell(InterfaceChange::Routed(route.interface, route.address));
-                }
-                self.settle_predecessor(&present);
-            }
-        }
-        self.show_interfaces();
-    }
-
-    fn tell(&mut self, change: InterfaceChange) {
-        self.account.interface(change, Instant::now());
-    }
-
-    fn detach(&mut self, index: u32) {
-        if let Err(error) = self.kernel.detach(index) {
-            tracing::warn!(index, "letting go of an interface: {error:#}");
-        }
-        self.tell(InterfaceChange::Left(index));
-    }
-
-    /// Takes over what an earlier process left beyond the interfaces that are still there.
-    fn settle_predecessor(&mut self, present: &[u32]) {
-        if let Err(error) = self.kernel.forget_all_but(present) {
-            tracing::warn!("links of interfaces that are gone: {error:#}");
-        }
-        if let Err(error) = self.salvage() {
-            tracing::error!(
-                "what an earlier agent with another --max-flows counted waits in its maps, the \
-                 next agent tries again: {error:#}"
-            );
-        }
-    }
-
-    /// The maps of an earlier process go once their numbers are kept; until then they are pinned,
-    /// and nothing writes to them.
-    fn salvage(&mut self) -> Result<()> {
-        let drains = self.kernel.salvage(Instant::now())?;
-        if drains.is_empty() {
-            return Ok(());
-        }
-        let now = SystemTime::now();
-        drains.iter().for_each(|drain| self.account.add(drain, now));
-        let snapshot = Arc::new(self.account.snapshot());
-        let Self {
-            account, keeper, ..
-        } = self;
-        if keeper.keep(|| account.kept(snapshot)) {
-            self.kernel.forget_salvaged()?;
-        }
-        Ok(())
-    }
-
-    async fn attach(&mut self, link: Link) {
-        match self.kernel.attach(&link) {
-            // What of it was not known at first, such as where it leads, may be known by now.
-            Ok(None) => self.tell(InterfaceChange::Attached(announced(
-                &link,
-                [Count::ZERO; 2],
-            ))),
-            Ok(Some(counting)) => {
-                let began = counting.began;
-                self.show_lack(&counting);
-                let interface = self.interface(&link, counting).await;
-                tracing::info!(
-                    interface = &*link.name,
-                    index = link.index,
-                    ?began,
-                    "counting"
-                );
-                self.tell(InterfaceChange::Attached(interface));
-            }
-            // Gone again before it was attached to: there is nothing to count.
-            Err(_) if self.links.one(link.index).await.is_none() => {}
-            Err(error) => {
-                self.metrics.attach_failed(1);
-                tracing::error!(interface = &*link.name, "not counted: {error:#}");
-            }
-        }
-    }
-
-    /// What it carried is read once more after attaching: it may carry traffic meanwhile.
-    async fn interface(&self, link: &Link, counting: Counting) -> Interface {
-        let fresh = self.links.one(link.index).await;
-        let link = fresh.as_ref().unwrap_or(link);
-        let before_attach = match counting.began {
-            Began::Before => [Count::ZERO; 2],
-            Began::Now => link.carried,
-        };
-        Interface {
-            lacks: counting.lacks.map(Arc::from),
-            ..announced(link, before_attach)
-        }
-    }
-
-    fn show_interfaces(&self) {
-        let counted = self.kernel.interfaces().len() as u64;
-        self.metrics.set_interfaces(self.kernel.mode(), counted);
-        self.show_hooks();
-    }
-
-    /// A drain that an earlier process had begun and not brought to its end; the first one of
-    /// this process then follows at once.
-    fn recover(&mut self) {
-        if self.kernel.has_predecessor()
-            && let Err(error) = self.try_drain()
-        {
-            tracing::error!("the last drain of an earlier agent: {error:#}");
-        }
-    }
-
-    /// One drain from the kernel to the snapshot. What fails is tried again at the next tick: the
-    /// numbers stay in the kernel until they are in the ledger.
-    fn drain(&mut self) {
-        let began = Instant::now();
-        match self.try_drain() {
-            Ok(()) => {
-                self.metrics.drained(began.elapsed(), SystemTime::now());
-                self.pulse.beat();
-                self.counting.met();
-            }
-            Err(error) => {
-                self.counting.missing(format!("{error:#}"));
-                tracing::error!("drain: {error:#}");
-            }
-        }
-    }
-
-    fn try_drain(&mut self) -> Result<()> {
-        self.translate_for_services();
-        let Self {
-            kernel,
-            account,
-            keeper,
-            ..
-        } = self;
-        let (flows, snapshot) = once::pass(kernel, account, keeper, SystemTime::now())?;
-        self.metrics.set_flows(flows as u64);
-        let (asked, failed) = self.kernel.asked();
-        self.metrics.set_conntrack_lookups(asked, failed);
-        for (reason, total) in self.kernel.skipped().context("skip counters")? {
-            self.metrics.set_skipped(reason, total);
-        }
-        self.recent
-            .send_replace(Arc::new(self.account.take_recent()));
-        self.snapshots.send_replace(snapshot);
-        Ok(())
     }
 }
 
-fn announced(link: &Link, before_attach: [Count; 2]) -> Interface {
-    Interface {
-        index: link.index,
-        name: link.name.clone(),
-        peer_namespace: link.peer_namespace,
-        before_attach,
-        lacks: None,
+async fn retry(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
     }
 }

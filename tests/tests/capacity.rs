@@ -22,7 +22,7 @@ use zonemeter_lab::{
 };
 
 with_both_sources! {
-    ten_thousand_flows_in_a_map_of_64_lose_no_byte,
+    ten_thousand_flows_in_a_map_of_64_stay_their_pods,
 }
 
 /// How long the two senders run.
@@ -59,7 +59,7 @@ fn quiet(agents: &mut [Agent]) -> Vec<Metrics> {
     }
 }
 
-fn ten_thousand_flows_in_a_map_of_64_lose_no_byte(source: Source) {
+fn ten_thousand_flows_in_a_map_of_64_stay_their_pods(source: Source) {
     let plan = Plan::new("tiny-map")
         .source(source)
         .pod(PodPlan::new("default", "client", "a1"))
@@ -102,23 +102,40 @@ fn ten_thousand_flows_in_a_map_of_64_lose_no_byte(source: Source) {
             seen(&after, direction) - seen(&before[node], direction),
             wire
         );
-        let full = after.sum(
-            "zonemeter_unattributed_bytes_total",
-            &[("direction", direction), ("reason", "map_full")],
-        );
+        let pod = ["client", "server"][node / 2];
+        let of_pod = |scope| {
+            let labels = [("direction", direction), ("pod", pod), ("scope", scope)];
+            let sum = |unit| after.sum(&format!("zonemeter_pod_{unit}_total"), &labels);
+            Count {
+                bytes: sum("bytes"),
+                packets: sum("packets"),
+            }
+        };
+        let (named, overflow) = (of_pod("cross_zone"), of_pod("unknown"));
+        assert!(named.packets > 0, "{direction}: what did fit is named");
         assert!(
-            full > 0,
+            overflow.packets > 0,
             "{direction}: 10,000 flows cannot fit into 64 entries"
         );
-        let shown = after.sum(
-            "zonemeter_pod_bytes_total",
-            &[("direction", direction), ("scope", "cross_zone")],
+        // Every byte is the pod's, with or without its peer.
+        assert_eq!(named + overflow, wire, "{direction}: {named:?} with a peer");
+        let labels = [
+            ("direction", direction),
+            ("scope", "unknown"),
+            ("peer_workload", "other"),
+        ];
+        let other = after.sum("zonemeter_workload_bytes_total", &labels);
+        assert_eq!(other, overflow.bytes, "{direction}");
+        let counted = after.sum(
+            "zonemeter_flow_overflow_bytes_total",
+            &[("direction", direction)],
         );
-        assert!(shown > 0, "{direction}: what did fit is named");
-        assert!(
-            shown + full >= 1_280_000,
-            "{direction}: {shown} named, {full} without room"
+        assert_eq!(counted, overflow.bytes, "{direction}");
+        let nobody = after.sum(
+            "zonemeter_unattributed_bytes_total",
+            &[("direction", direction)],
         );
+        assert_eq!(nobody, 0, "{direction}");
     }
 }
 

@@ -166,8 +166,8 @@ fn check(agent: &mut Agent, peers: usize, scrapes: usize) -> Row {
         scopes.iter().map(of).sum::<u64>()
     };
     let full = |metrics: &Metrics| {
-        let labels = [("direction", "transmit"), ("reason", "map_full")];
-        metrics.sum("zonemeter_unattributed_bytes_total", &labels)
+        let labels = [("direction", "transmit")];
+        metrics.sum("zonemeter_flow_overflow_bytes_total", &labels)
     };
     let metrics = agent
         .wait_until(Duration::from_secs(60), |metrics| {

@@ -47,7 +47,8 @@ pub(crate) fn service<'a>(names: &'a Names, flow: &Held) -> Option<&'a Name> {
         | Peer::ServiceIn(..)
         | Peer::Network(_)
         | Peer::Vpc
-        | Peer::Range(_) => None,
+        | Peer::Range(_)
+        | Peer::Other => None,
     }
 }
 

@@ -2,12 +2,16 @@
 //!
 //! In this order, each way only where the ones before it say nothing:
 //!
-//! 1. by name: the veth's name holds the hash of a pod of this node (see [`super::veth`]);
+//! 1. by name: the veth's name holds the hash of one pod of this node, and of no other (see
+//!    [`super::veth`]). The hash of a further NIC tells nothing by itself, because pod `web.1` has
+//!    on its first NIC what pod `web` has on its second: the network namespace decides;
 //! 2. by another veth of the same pod, which leads into the same network namespace: the IPv4
 //!    egress of an IPv6 cluster has a name out of the blue, and addresses that are the same on
 //!    every node;
 //! 3. by route: the node sends a pod's address there;
-//! 4. by address: the flow's local address is owned by a pod of this node.
+//! 4. by address: packets for the address of a pod of this node were delivered there and nowhere
+//!    else, and no other interface is that pod's. What a pod sends says nothing: it may write any
+//!    source address.
 //!
 //! Once the first veth has been found by name, this node's names are known to be hashes: a veth
 //! whose hash fits no pod then waits for its pod and is not read by route or address, because an
@@ -15,7 +19,7 @@
 //! found once stays.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -33,9 +37,7 @@ use crate::model::{
 pub(crate) struct Interfaces {
     veths: HashMap<u32, Veth>,
     /// Pods of this node that have a veth, by its hash.
-    pods: HashMap<VethHash, Arc<Entry<Pod>>>,
-    /// From the hashes of their further NICs to that of the first one.
-    further_nics: HashMap<VethHash, VethHash>,
+    pods: BTreeMap<(VethHash, Name), Arc<Entry<Pod>>>,
     /// Veths that have not left, by the namespace they lead into.
     together: HashMap<i32, BTreeSet<u32>>,
     names_are_hashes: bool,
@@ -47,6 +49,8 @@ pub(crate) struct Interfaces {
 struct Veth {
     /// As it was announced.
     announced: Option<Interface>,
+    /// What it carried before counting began, once that was read.
+    before_attach: [Count; 2],
     /// The pod behind it, once known.
     pod: Option<(Arc<Entry<Pod>>, FoundBy)>,
     hash: Option<VethHash>,
@@ -103,6 +107,15 @@ impl Interfaces {
         self.veths.get(&index).map_or(&[], |veth| &veth.routes)
     }
 
+    /// True where the pod is known to be behind an interface that is still there.
+    pub(crate) fn has_interface(&self, name: &Name) -> bool {
+        let mut there = self.veths.values().filter(|veth| veth.gone_at.is_none());
+        there.any(|veth| {
+            let pod = veth.pod.as_ref();
+            pod.is_some_and(|(pod, _)| pod.object.name == *name)
+        })
+    }
+
     /// The pod is behind the interface: its address leads or was seen there.
     pub(crate) fn bind(&mut self, index: u32, pod: Arc<Entry<Pod>>, by: FoundBy) {
         let veth = self.veths.entry(index).or_default();
@@ -116,18 +129,19 @@ impl Interfaces {
     pub(crate) fn learn(&mut self, pod: &Arc<Entry<Pod>>) {
         let name = &pod.object.name;
         let hash = VethHash::of_pod(name);
-        let further = VethHash::of_further_nics(name);
-        self.pods.insert(hash, Arc::clone(pod));
-        self.further_nics
-            .extend(further.map(|further| (further, hash)));
+        self.pods.insert((hash, name.clone()), Arc::clone(pod));
+        let is_alone = self.named(hash).is_some();
         let mut groups = BTreeSet::new();
         for veth in self.veths.values_mut() {
-            let named = veth
-                .hash
-                .is_some_and(|it| it == hash || further.contains(&it));
+            let named = is_alone && veth.hash == Some(hash);
             let found_by = match &veth.pod {
+                Some((old, by)) if old.object.name == *name => match named {
+                    true => FoundBy::Name,
+                    false => *by,
+                },
+                // A veth belongs to one pod for life.
+                Some((_, FoundBy::Name)) => continue,
                 _ if named => FoundBy::Name,
-                Some((old, by)) if old.object.name == *name => *by,
                 Some(_) | None => continue,
             };
             veth.pod = Some((Arc::clone(pod), found_by));
@@ -140,14 +154,7 @@ impl Interfaces {
     /// A pod is gone, or no longer of this node. Its veth stays its own.
     pub(crate) fn forget(&mut self, pod: &Entry<Pod>) {
         let name = &pod.object.name;
-        let hash = VethHash::of_pod(name);
-        let held = self.pods.get(&hash);
-        if held.is_some_and(|held| held.object.name == *name) {
-            self.pods.remove(&hash);
-            for further in VethHash::of_further_nics(name) {
-                self.further_nics.remove(&further);
-            }
-        }
+        self.pods.remove(&(VethHash::of_pod(name), name.clone()));
     }
 
     /// Pods of this node that have a veth, in no order.
@@ -187,27 +194,41 @@ impl Interfaces {
         let hash = VethHash::in_name(&interface.name);
         let named = hash.and_then(|hash| self.named(hash)).cloned();
         self.names_are_hashes |= named.is_some();
-        let veth = self.veths.entry(interface.index).or_insert_with(|| {
-            // Announced again, it is still the same interface: what it carried counts once.
+        let mut interface = interface;
+        let veth = self.veths.entry(interface.index).or_default();
+        if veth.before_attach == [Count::ZERO; 2] {
+            // Announced again, it is still the same interface: what it carried counts once. It may
+            // be known by its first flow, or by name, before that is read.
             for (total, count) in self.before_attach.iter_mut().zip(interface.before_attach) {
                 *total += count;
             }
-            Veth::default()
-        });
+            veth.before_attach = interface.before_attach;
+        }
+        interface.before_attach = veth.before_attach;
         veth.hash = hash;
         veth.gone_at = None;
-        let named = named.map(|pod| (pod, FoundBy::Name));
-        veth.pod = named.or(veth.pod.take());
+        if !matches!(veth.pod, Some((_, FoundBy::Name)))
+            && let Some(named) = named
+        {
+            veth.pod = Some((named, FoundBy::Name));
+        }
         let (index, namespace) = (interface.index, interface.peer_namespace);
-        veth.announced.get_or_insert(interface);
+        veth.announced = Some(interface);
         if let Some(namespace) = namespace {
             self.join(index, namespace);
         }
     }
 
+    /// The one pod of this node whose first NIC has this hash.
     fn named(&self, hash: VethHash) -> Option<&Arc<Entry<Pod>>> {
-        let of_first = || self.pods.get(self.further_nics.get(&hash)?);
-        self.pods.get(&hash).or_else(of_first)
+        let first = Name {
+            namespace: Arc::default(),
+            name: Arc::default(),
+        };
+        let mut found = self.pods.range((hash, first)..);
+        let mut next = || found.next().filter(|((of, _), _)| *of == hash);
+        let (_, pod) = next()?;
+        next().is_none().then_some(pod)
     }
 
     /// The veth leads into this namespace, maybe beside others.
@@ -232,9 +253,14 @@ impl Interfaces {
             return;
         };
         let pod = Arc::clone(pod);
+        let further = VethHash::of_further_nics(&pod.object.name);
         let members = self.veths.values_mut();
         for veth in members.filter(|veth| veth.group == Some(group) && veth.pod.is_none()) {
-            veth.pod = Some((Arc::clone(&pod), FoundBy::NetworkNamespace));
+            let found_by = match veth.hash.is_some_and(|hash| further.contains(&hash)) {
+                true => FoundBy::Name,
+                false => FoundBy::NetworkNamespace,
+            };
+            veth.pod = Some((Arc::clone(&pod), found_by));
         }
     }
 

@@ -1,11 +1,9 @@
 //! The totals: monotone, by label set, under a ceiling.
 //!
 //! Nothing that a series has shown moves to another traffic series. Past the ceiling, what comes
-//! from then on goes to a series named `other` (see [`ceiling`]), and room that becomes free goes to
-//! the busiest (see [`busiest`]); the series of a gone pod that were idle for a time are taken out
-//! and what they showed goes to `retired`.
+//! from then on goes to a series named `other` (see [`ceiling`]); the series of a gone pod that were
+//! idle for a time are taken out and what they showed goes to `retired`.
 
-mod busiest;
 mod ceiling;
 mod table;
 mod workloads;
@@ -15,6 +13,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+pub(crate) use self::ceiling::other;
 use self::{
     ceiling::{Ceiling, is_other_pod},
     table::{Slot, Table},
@@ -39,6 +38,7 @@ pub(crate) struct Ledger {
     interface: [Count; 2],
     unattributed: [[Count; 2]; Reason::ALL.len()],
     retired: [Count; 2],
+    flow_overflow: [Count; 2],
     folded: u64,
     drains_that_disagreed: u64,
 }
@@ -114,6 +114,7 @@ impl Ledger {
             interface: [Count::ZERO; 2],
             unattributed: [[Count::ZERO; 2]; Reason::ALL.len()],
             retired: [Count::ZERO; 2],
+            flow_overflow: [Count::ZERO; 2],
             folded: 0,
             drains_that_disagreed: 0,
         }
@@ -134,7 +135,7 @@ impl Ledger {
                 self.retired[labels.direction as usize] += *count;
                 continue;
             }
-            self.ceiling.restore(2, is_other);
+            self.ceiling.restore_pod(is_other);
             let series = Series {
                 total: *count,
                 created: *created,
@@ -161,7 +162,8 @@ impl Ledger {
     /// in detail goes to [`Reason::NoDetail`], what is too much is taken as seen, and the drain is
     /// counted as one that disagreed.
     pub(crate) fn add_totals(&mut self, drain: &Drain) {
-        let mut detailed = drain.overflow;
+        let overflowed = drain.overflowed();
+        let mut detailed = overflowed;
         for flow in &drain.flows {
             detailed[flow.direction as usize] += flow.count;
         }
@@ -169,7 +171,8 @@ impl Ledger {
         for direction in Direction::ALL {
             let index = direction as usize;
             let (seen, detailed) = (drain.seen[index], detailed[index]);
-            self.add_unattributed(Reason::MapFull, direction, drain.overflow[index]);
+            self.flow_overflow[index] += overflowed[index];
+            self.add_unattributed(Reason::MapFull, direction, drain.unplaced[index]);
             self.add_unattributed(Reason::NoDetail, direction, surplus(seen, detailed));
             self.interface[index] += seen + surplus(detailed, seen);
         }
@@ -203,7 +206,7 @@ impl Ledger {
     pub(crate) fn show_at_zero(&mut self, labels: PodLabels, at: Moment) {
         if !self.detail.pods {
             self.open_shared(labels, at);
-        } else if self.pods.find(&labels).is_none() && self.ceiling.take_for_zero(2) {
+        } else if self.pods.find(&labels).is_none() && self.ceiling.take_pod_for_zero() {
             self.pods.insert(labels, Series::new(at));
         }
     }
@@ -224,16 +227,9 @@ impl Ledger {
         for (labels, series) in &pods {
             self.retired[labels.direction as usize] += series.total;
         }
-        self.ceiling.give_back(2 * pods.len());
+        self.ceiling.give_back_pods(pods.len());
         let workloads_went = self.workloads.retire(idle, live, &mut self.ceiling);
         if !pods.is_empty() || workloads_went {
-            self.forget_routes();
-        }
-    }
-
-    /// Every now and then: gives room in the workload family to the busiest that have none.
-    pub(crate) fn look_for_the_busiest(&mut self, at: Moment) {
-        if self.workloads.look(at, &mut self.ceiling) {
             self.forget_routes();
         }
     }
@@ -252,6 +248,7 @@ impl Ledger {
             interface: self.interface,
             unattributed: unattributed.into(),
             retired: self.retired,
+            flow_overflow: self.flow_overflow,
             series_folded: self.folded,
             drains_that_disagreed: self.drains_that_disagreed,
             ..Snapshot::default()
@@ -280,7 +277,7 @@ impl Ledger {
         if let Some(slot) = self.pods.find(&labels) {
             return (slot, false);
         }
-        if self.ceiling.take(2) {
+        if self.ceiling.take_pod() {
             return (self.pods.insert(labels, Series::new(at)), false);
         }
         (self.open_shared(labels, at), true)

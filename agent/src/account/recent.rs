@@ -63,7 +63,7 @@ impl Recorder {
             lasted: drain.until.saturating_duration_since(drain.from),
             flows: Vec::with_capacity(drain.flows.len()),
             interfaces: Vec::new(),
-            overflow: drain.overflow,
+            overflow: drain.overflowed(),
         };
     }
 

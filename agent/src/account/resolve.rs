@@ -1,6 +1,11 @@
 //! From a flow to its two ends: the pod behind the veth, and who or what the peer is.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    sync::Arc,
+    time::Instant,
+};
 
 use super::{
     book::{Book, Entry, Owner, Place},
@@ -12,6 +17,7 @@ use super::{
 use crate::model::{
     cluster::{Node, Pod, Service},
     recent::FoundBy,
+    traffic::Direction,
 };
 
 /// Everything by which the agent names an address.
@@ -59,6 +65,8 @@ pub(crate) enum Peer<'a> {
     Vpc,
     /// Any other address, by its range.
     Range(Range),
+    /// Not told apart: the flow found no room where its peer would have been kept.
+    Other,
 }
 
 /// Tells peers apart that may be classified differently.
@@ -72,13 +80,18 @@ pub(crate) enum PeerKey {
     Vpc,
     /// A range.
     Range(Range),
+    /// Not told apart.
+    Other,
 }
 
 impl Names {
     /// The flow's ends, as far as they are known.
     pub(crate) fn resolve(&self, flow: &Held) -> Resolved<'_> {
         let pod = self.interfaces.pod(flow.interface);
-        let peer = self.placed(self.peer(flow.peer, flow.from, flow.until));
+        let peer = match flow.is_overflow() {
+            true => Peer::Other,
+            false => self.placed(self.peer(flow.peer, flow.from, flow.until)),
+        };
         let awaited = if pod.is_none() {
             Some(Awaited::Pod(flow.interface))
         } else if self.book.node(&self.home).is_none() {
@@ -115,23 +128,44 @@ impl Names {
         }
     }
 
-    /// Finds the pod of a veth whose name does not tell: by an address that the node routes to it
-    /// or, where it routes none, by the address seen behind it.
-    pub(crate) fn bind_by_address(&mut self, flow: &Held) {
-        if !self.interfaces.may_bind_by_address(flow.interface) {
+    /// Finds the pods of veths whose names do not tell: by an address that the node routes to one
+    /// or, where it routes none, by the address of what a drain saw delivered there and nowhere else. A
+    /// bridge delivers what it does not know yet to everyone.
+    pub(crate) fn bind_by_address(&mut self, flows: impl Iterator<Item = Held> + Clone) {
+        let unbound: BTreeMap<u32, Held> = flows
+            .clone()
+            .filter(|flow| self.interfaces.may_bind_by_address(flow.interface))
+            .map(|flow| (flow.interface, flow))
+            .collect();
+        if unbound.is_empty() {
             return;
         }
-        let routes = self.interfaces.routes(flow.interface);
-        let (addresses, by) = match routes {
-            [] => (std::slice::from_ref(&flow.local), FoundBy::Address),
-            _ => (routes, FoundBy::Route),
-        };
-        let pod = addresses
-            .iter()
-            .find_map(|address| self.own_pod(*address, flow))
-            .cloned();
-        if let Some(pod) = pod {
-            self.interfaces.bind(flow.interface, pod, by);
+        let mut delivered: HashMap<(IpAddr, Instant), (Held, bool)> = HashMap::new();
+        let received = |flow: &Held| flow.direction == Direction::Receive && !flow.is_overflow();
+        for flow in flows.filter(received) {
+            let (first, is_alone) = delivered
+                .entry((flow.local, flow.until))
+                .or_insert((flow, true));
+            *is_alone &= first.interface == flow.interface;
+        }
+        for (index, flow) in unbound {
+            let routed = self.interfaces.routes(index).iter();
+            let mut routed = routed.filter_map(|address| self.own_pod(*address, &flow));
+            if let Some(pod) = routed.next().cloned() {
+                self.interfaces.bind(index, pod, FoundBy::Route);
+            }
+        }
+        for (flow, is_alone) in delivered.into_values() {
+            let index = flow.interface;
+            let may_bind = is_alone
+                && self.interfaces.may_bind_by_address(index)
+                && self.interfaces.routes(index).is_empty();
+            let pod = self.own_pod(flow.local, &flow).filter(|_| may_bind);
+            if let Some(pod) = pod.cloned()
+                && !self.interfaces.has_interface(&pod.object.name)
+            {
+                self.interfaces.bind(index, pod, FoundBy::Address);
+            }
         }
     }
 
@@ -173,6 +207,7 @@ impl Peer<'_> {
             Self::Network(network) => PeerKey::Network(network.id),
             Self::Vpc => PeerKey::Vpc,
             Self::Range(range) => PeerKey::Range(*range),
+            Self::Other => PeerKey::Other,
         })
     }
 
@@ -180,7 +215,9 @@ impl Peer<'_> {
     /// network of the file that is not said to be elsewhere, in private space.
     pub(crate) fn may_be_pod(&self) -> bool {
         match self {
-            Self::Pod(_) | Self::Node(_) | Self::Service(_) | Self::ServiceIn(..) => false,
+            Self::Pod(_) | Self::Node(_) | Self::Service(_) | Self::ServiceIn(..) | Self::Other => {
+                false
+            }
             Self::Network(network) => network.scope.is_none(),
             Self::Vpc => true,
             Self::Range(range) => *range == Range::Private,

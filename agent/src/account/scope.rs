@@ -19,11 +19,13 @@
 //! | private, no VPC range configured | `unknown` | |
 //! | loopback, unspecified, reserved, documentation | `unknown` | |
 //! | any other address | `internet` | |
+//! | not told apart: no room in the flow map | `unknown` | |
 
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
     book::Place,
+    ledger::other,
     networks::Network,
     resolve::{Names, Peer, PeerKey},
     special::Range,
@@ -76,6 +78,7 @@ pub(crate) fn decide<'a>(names: &'a Names, peer: Peer<'a>) -> (Scope, Option<&'a
         Peer::Network(network) => in_network(names, network),
         Peer::Vpc => (Scope::Vpc, None),
         Peer::Range(range) => (in_range(range, names.networks.knows_vpc()), None),
+        Peer::Other => (Scope::Unknown, None),
     }
 }
 
@@ -152,6 +155,7 @@ fn labels(peer: Peer<'_>) -> (Arc<str>, Workload) {
             (Arc::clone(&name.namespace), shown_as("Service", &name.name))
         }
         Peer::Network(network) => (Arc::default(), shown_as("Network", &network.name)),
+        Peer::Other => (Arc::default(), other()),
         Peer::Vpc | Peer::Range(_) => (
             Arc::default(),
             Workload {
@@ -168,7 +172,9 @@ pub(crate) fn party(peer: Peer<'_>, class: &Class) -> Party {
         Peer::Pod(pod) => (Some(&pod.object.name.name), pod.object.node.as_deref()),
         Peer::Node(node) => (None, Some(&*node.object.name)),
         Peer::ServiceIn(_, place) => (None, place.node),
-        Peer::Service(_) | Peer::Network(_) | Peer::Vpc | Peer::Range(_) => (None, None),
+        Peer::Service(_) | Peer::Network(_) | Peer::Vpc | Peer::Range(_) | Peer::Other => {
+            (None, None)
+        }
     };
     Party {
         namespace: Arc::clone(&class.peer_namespace),

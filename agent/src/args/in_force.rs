@@ -8,8 +8,8 @@ use super::{AgentArgs, PinDir};
 use crate::config::DEFAULT_INTERFACES;
 
 /// Every flag of `agent` without its dashes, and its value after environment and defaults; `null`
-/// where there is none.
-pub fn by_flag(args: &AgentArgs, node_name: &str) -> Value {
+/// where there is none. `max_flows` is what follows from `--map-memory` where it is not given.
+pub fn by_flag(args: &AgentArgs, node_name: &str, max_flows: u32) -> Value {
     let AgentArgs {
         node_name: _,
         kubeconfig,
@@ -23,7 +23,8 @@ pub fn by_flag(args: &AgentArgs, node_name: &str) -> Value {
         pins: PinDir { pin_dir },
         cni_dir,
         state_dir,
-        max_flows,
+        map_memory,
+        max_flows: _,
         max_series,
         detail,
         flow_ports,
@@ -47,6 +48,7 @@ pub fn by_flag(args: &AgentArgs, node_name: &str) -> Value {
         "pin-dir": path(Some(pin_dir)),
         "cni-dir": path(Some(cni_dir)),
         "state-dir": path(state_dir.as_deref()),
+        "map-memory": map_memory.to_string(),
         "max-flows": max_flows,
         "max-series": max_series,
         "detail": value_name(detail),
@@ -85,7 +87,7 @@ mod tests {
         let Command::Agent(args) = Cli::try_parse_from(line).unwrap().command else {
             panic!("not the agent")
         };
-        let shown = by_flag(&args, "node-1");
+        let shown = by_flag(&args, "node-1", 65_536);
         let command = Cli::command();
         let agent = command.find_subcommand("agent").unwrap();
         let flags = agent
@@ -98,6 +100,7 @@ mod tests {
         assert_eq!(shown["interval"], "250ms");
         assert_eq!(shown["attach"], "tc");
         assert_eq!(shown["max-flows"], 65_536);
+        assert_eq!(shown["map-memory"], "64MiB");
         assert_eq!(shown["cluster-file"], Value::Null);
         assert_eq!(shown["name-backends-by"][1], "conntrack-table");
     }

@@ -37,7 +37,7 @@ pub(super) async fn on_interfaces(names: Names, mode: Option<AttachMode>) -> Vec
 }
 
 async fn list(names: Names) -> Result<Vec<Link>> {
-    Links::subscribe(names)?.list().await
+    Links::subscribe(names)?.list()
 }
 
 fn others(links: &[Link], mode: AttachMode) -> Requirement {

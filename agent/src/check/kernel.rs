@@ -4,9 +4,48 @@ use anyhow::{Error, Result, anyhow};
 
 use super::report::Requirement;
 use crate::{
-    kernel::{Settings, attach::best_mode, object, preflight, translate::Methods},
+    kernel::{
+        Settings,
+        attach::best_mode,
+        facts::Facts,
+        memory::{Plan, Size},
+        object, preflight,
+        translate::Methods,
+    },
     model::traffic::AttachMode,
 };
+
+/// Memory that the process itself should have besides its maps.
+const FOR_THE_PROCESS: u64 = 64 << 20;
+
+/// What the maps take, beside what there is.
+pub(super) fn memory(plan: &Plan) -> Requirement {
+    let facts = Facts::read();
+    let total = plan.demand.total();
+    let needed = match &facts.cgroup {
+        Some(limit) => format!(
+            "the memory cgroup allows {} ({})",
+            limit.size.rounded(),
+            limit.file.display()
+        ),
+        None => "no memory cgroup has a limit".to_owned(),
+    };
+    let needed = match facts.locked {
+        Some(limit) if facts.locks_memory() => {
+            format!("{needed}; RLIMIT_MEMLOCK is {limit}, and counts on this kernel")
+        }
+        _ => needed,
+    };
+    let found = Requirement::ok("map memory", plan.to_string(), needed);
+    match (preflight::too_much(plan), facts.cgroup) {
+        (Some(reason), _) => found.unless(reason),
+        (None, Some(limit)) if limit.size.0 < total.0 + FOR_THE_PROCESS => found.but(format!(
+            "less than {} are left for the process: raise the container's memory limit",
+            Size(FOR_THE_PROCESS).rounded()
+        )),
+        (None, _) => found,
+    }
+}
 
 /// Really loads the programs and their maps, and lets go of them again.
 pub(super) fn programs(settings: &Settings) -> (Requirement, Result<AttachMode>) {
@@ -29,7 +68,7 @@ pub(super) fn programs(settings: &Settings) -> (Requirement, Result<AttachMode>)
         }
         Err(error) => {
             let found = Requirement::ok("programs", format!("{error:#}"), needed);
-            let remedy = "see capabilities and kernel above; ZONEMETER_LOG=debug shows the \
+            let remedy = "see the lines above; ZONEMETER_LOG=debug shows the \
                           verifier's whole log";
             (found.unless(remedy), best_mode())
         }

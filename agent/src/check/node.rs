@@ -8,30 +8,19 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::report::Requirement;
-use crate::kernel::Settings;
-
-/// The oldest kernel whose verifier and helpers the programs are made for.
-const OLDEST: (u32, u32) = (5, 10);
-/// Numbers of `include/uapi/linux/capability.h`.
-const NET_ADMIN: u32 = 12;
-const SYS_ADMIN: u32 = 21;
-const PERFMON: u32 = 38;
-const BPF: u32 = 39;
+use crate::kernel::{
+    Settings,
+    facts::{self, OLDEST},
+};
 
 pub(super) fn version() -> Requirement {
     let needed = format!("Linux {}.{} or newer", OLDEST.0, OLDEST.1);
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let found = Requirement::ok("kernel", release.trim(), needed);
-    match numbers(&release) {
+    match facts::version(&release) {
         Some(version) if version >= OLDEST => found,
         _ => found.unless("choose a node image with a newer kernel"),
     }
-}
-
-/// `6.1.0-50-cloud-amd64` is (6, 1).
-fn numbers(release: &str) -> Option<(u32, u32)> {
-    let mut parts = release.trim().split(|c: char| !c.is_ascii_digit());
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 pub(super) fn capabilities() -> Requirement {
@@ -41,8 +30,8 @@ pub(super) fn capabilities() -> Requirement {
 
 fn of_status(status: &str) -> Requirement {
     let needed = "CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
-    let effective = effective(status).unwrap_or(0);
-    let missing = missing(effective);
+    let effective = facts::bits(status, "CapEff:").unwrap_or(0);
+    let missing = facts::missing(effective);
     if missing.is_empty() {
         return Requirement::ok("capabilities", "all that are needed", needed);
     }
@@ -50,26 +39,6 @@ fn of_status(status: &str) -> Requirement {
     Requirement::ok("capabilities", format!("without {missing}"), needed).unless(format!(
         "run as root, or add {missing} to securityContext.capabilities.add"
     ))
-}
-
-fn effective(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))?;
-    u64::from_str_radix(line.trim(), 16).ok()
-}
-
-/// CAP_SYS_ADMIN includes the two that were split off it (capabilities(7)).
-fn missing(effective: u64) -> Vec<&'static str> {
-    let has = |bit: u32| effective & 1 << bit != 0;
-    [
-        ("CAP_BPF", has(BPF) || has(SYS_ADMIN)),
-        ("CAP_NET_ADMIN", has(NET_ADMIN)),
-        ("CAP_PERFMON", has(PERFMON) || has(SYS_ADMIN)),
-    ]
-    .into_iter()
-    .filter_map(|(name, has)| (!has).then_some(name))
-    .collect()
 }
 
 pub(super) fn pins(settings: &Settings) -> Requirement {
@@ -160,13 +129,6 @@ mod tests {
         let poor = status(1 << 12);
         assert_eq!(poor.status, Status::Failed);
         assert_eq!(poor.found, "without CAP_BPF, CAP_PERFMON");
-    }
-
-    #[test]
-    fn versions_compare_by_number() {
-        assert!(numbers("5.9.16-amd64") < Some(OLDEST));
-        assert_eq!(numbers("5.10.0-32-cloud-amd64\n"), Some((5, 10)));
-        assert_eq!(numbers(""), None);
     }
 
     #[test]

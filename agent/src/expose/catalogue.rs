@@ -117,6 +117,10 @@ catalogue! {
         "Layer-3 bytes that could not be attributed to a pod, by reason";
     UNATTRIBUTED_PACKETS = Stable Counter "zonemeter_unattributed_packets_total" ["direction", "reason"]
         "Packets that could not be attributed to a pod, by reason";
+    FLOW_OVERFLOW_BYTES = Stable Counter "zonemeter_flow_overflow_bytes_total" ["direction"]
+        "Layer-3 bytes that found no room in the flow map since the agent started: in the pod family with scope unknown, so not a part of the sums by itself";
+    FLOW_OVERFLOW_PACKETS = Stable Counter "zonemeter_flow_overflow_packets_total" ["direction"]
+        "Packets that found no room in the flow map since the agent started: in the pod family with scope unknown, so not a part of the sums by itself";
     PENDING_BYTES = Stable Gauge "zonemeter_pending_bytes" ["direction"]
         "Layer-3 bytes drained and held back because the name of a pod or a peer is still awaited";
     PENDING_PACKETS = Stable Gauge "zonemeter_pending_packets" ["direction"]
@@ -149,6 +153,8 @@ catalogue! {
         "Flows in the last drain of the kernel's maps";
     FLOW_CAPACITY = Stable Gauge "zonemeter_flow_capacity" []
         "Flows that the kernel's maps hold between two drains";
+    MAP_MEMORY = Stable Gauge "zonemeter_map_memory_bytes" []
+        "Kernel memory that the agent's maps take, all of it from the start";
     DRAIN_DURATION = Stable Histogram "zonemeter_drain_duration_seconds" []
         "Time from the flip of the kernel's maps to the new snapshot";
     LAST_DRAIN = Stable Gauge "zonemeter_last_drain_timestamp_seconds" []
@@ -162,13 +168,15 @@ catalogue! {
     ATTACH_FAILURES = Stable Counter "zonemeter_attach_failures_total" []
         "Failed attempts to attach to an interface of a pod";
     SKIPPED_PACKETS = Stable Counter "zonemeter_skipped_packets_total" ["reason"]
-        "Packets on interfaces of pods that are no IP traffic or cannot be read: in no traffic metric";
+        "Packets on interfaces of pods that are no IP traffic or cannot be read: in no traffic metric, but for extension_depth (IPv6 packets with more extension headers than are walked), which are counted without ports";
     SKIPPED_BYTES = Stable Counter "zonemeter_skipped_bytes_total" ["reason"]
         "Frame bytes, Ethernet header included, of the skipped packets";
     BACKEND_METHOD_ENABLED = Stable Gauge "zonemeter_backend_method_enabled" ["method"]
         "1 while this way to find the backend of a Service is in use; 0 where --name-backends-by leaves it out or the kernel does not describe its types (BTF)";
     CONNTRACK_LOOKUPS = Stable Counter "zonemeter_conntrack_lookups_total" ["result"]
-        "Conntrack table lookups, by result";
+        "Conntrack table lookups: answered, failed, or not made because a drain had more than its limit";
+    TRANSLATED_FAILURES = Stable Counter "zonemeter_translated_update_failures_total" []
+        "Failed updates of the addresses of Services that the programs know; each is tried again until it holds";
     WATCH_ERRORS = Stable Counter "zonemeter_cluster_watch_errors_total" ["kind"]
         "Failed reads of Kubernetes objects, from the API or the cluster file";
     CLUSTER_MISSING_SINCE = Stable Gauge "zonemeter_cluster_missing_since_timestamp_seconds" ["part"]

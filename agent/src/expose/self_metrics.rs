@@ -100,6 +100,7 @@ struct Numbers {
     ready: Gauge,
     flows: Gauge,
     flow_capacity: Gauge,
+    map_memory: Gauge,
     drain_duration: Histogram,
     last_drain: SecondsGauge,
     interfaces: Labelled<Gauge>,
@@ -110,6 +111,7 @@ struct Numbers {
     skipped_bytes: Labelled<Counter>,
     backend_methods: Labelled<Gauge>,
     conntrack_lookups: Labelled<Counter>,
+    translated_failures: Counter,
     watch_errors: Labelled<Counter>,
     cluster_missing_since: Labelled<SecondsGauge>,
     reload_failures: Labelled<Counter>,
@@ -126,7 +128,7 @@ const DRAIN_BUCKETS: [f64; 12] = [
 ];
 
 /// What may come of a question to the connection table.
-const ASKED: [&str; 2] = ["answered", "failed"];
+const LOOKUPS: [&str; 3] = ["answered", "failed", "over_limit"];
 
 impl Default for SelfMetrics {
     fn default() -> Self {
@@ -142,9 +144,10 @@ impl SelfMetrics {
         self.numbers.flows.set(flows);
     }
 
-    /// Flows that fit into the kernel's maps: `--max-flows`.
-    pub fn set_flow_capacity(&self, flows: u64) {
+    /// Flows that fit into the kernel's maps, and the bytes that all maps take.
+    pub fn set_map_capacity(&self, flows: u64, bytes: u64) {
         self.numbers.flow_capacity.set(flows);
+        self.numbers.map_memory.set(bytes);
     }
 
     /// A drain took this long, from the flip to the new snapshot, and ended at `ended`.
@@ -197,16 +200,20 @@ impl SelfMetrics {
         }
     }
 
-    /// Questions put to the connection table so far, and how many of them failed: totals.
-    pub fn set_conntrack_lookups(&self, asked: u64, failed: u64) {
-        for (result, total) in ASKED
-            .into_iter()
-            .zip([asked.saturating_sub(failed), failed])
-        {
+    /// Lookups in the connection table so far: answered, failed, and not made because a drain had
+    /// more than its limit. Totals.
+    pub fn set_conntrack_lookups(&self, totals: [u64; 3]) {
+        for (result, total) in LOOKUPS.into_iter().zip(totals) {
             if let Some(counter) = self.numbers.conntrack_lookups.get(result) {
                 counter.inner().store(total, Ordering::Relaxed);
             }
         }
+    }
+
+    /// How often the addresses of Services could not all be told to the programs so far: a total.
+    pub fn set_translated_failures(&self, total: u64) {
+        let counter = &self.numbers.translated_failures;
+        counter.inner().store(total, Ordering::Relaxed);
     }
 
     /// How often objects of this kind could not be read so far: a total, not a difference.
@@ -277,6 +284,7 @@ impl Default for Numbers {
             ready: Gauge::default(),
             flows: Gauge::default(),
             flow_capacity: Gauge::default(),
+            map_memory: Gauge::default(),
             drain_duration: Histogram::new(DRAIN_BUCKETS),
             last_drain: SecondsGauge::default(),
             interfaces: Labelled::new(&metric::INTERFACES, AttachMode::ALL.map(AttachMode::name)),
@@ -289,7 +297,8 @@ impl Default for Numbers {
                 &metric::BACKEND_METHOD_ENABLED,
                 BackendMethod::WAYS.map(BackendMethod::name),
             ),
-            conntrack_lookups: Labelled::new(&metric::CONNTRACK_LOOKUPS, ASKED),
+            conntrack_lookups: Labelled::new(&metric::CONNTRACK_LOOKUPS, LOOKUPS),
+            translated_failures: Counter::default(),
             watch_errors: Labelled::new(&metric::WATCH_ERRORS, kinds),
             cluster_missing_since: Labelled::new(
                 &metric::CLUSTER_MISSING_SINCE,
@@ -316,6 +325,7 @@ impl Numbers {
         register(&mut registry, &metric::READY, numbers.ready);
         register(&mut registry, &metric::FLOWS, numbers.flows);
         register(&mut registry, &metric::FLOW_CAPACITY, numbers.flow_capacity);
+        register(&mut registry, &metric::MAP_MEMORY, numbers.map_memory);
         register(
             &mut registry,
             &metric::DRAIN_DURATION,
@@ -345,6 +355,11 @@ impl Numbers {
             &mut registry,
             &metric::CONNTRACK_LOOKUPS,
             numbers.conntrack_lookups,
+        );
+        register(
+            &mut registry,
+            &metric::TRANSLATED_FAILURES,
+            numbers.translated_failures,
         );
         register(&mut registry, &metric::WATCH_ERRORS, numbers.watch_errors);
         register(

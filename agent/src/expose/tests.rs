@@ -92,6 +92,7 @@ fn example() -> Snapshot {
         created,
     };
     Snapshot {
+        flow_overflow: [count(60, 2), count(0, 0)],
         restoring: false,
         drains_that_disagreed: 0,
         backends: [count(0, 0); 4],
@@ -201,7 +202,7 @@ async fn reported_numbers_appear() {
     let state = state(Snapshot::default());
     let metrics = state.metrics.clone();
     metrics.set_flows(42);
-    metrics.set_flow_capacity(65536);
+    metrics.set_map_capacity(65536, 1 << 26);
     metrics.drained(
         Duration::from_millis(3),
         UNIX_EPOCH + Duration::from_secs(1_700_000_000),

@@ -76,6 +76,7 @@ fn write_sums(body: &mut Exposition, snapshot: &Snapshot) {
         pending,
         retired,
         before_attach,
+        flow_overflow,
         ..
     } = snapshot;
     write_directions(
@@ -85,6 +86,11 @@ fn write_sums(body: &mut Exposition, snapshot: &Snapshot) {
     );
     write_unattributed(body, snapshot, &metric::UNATTRIBUTED_BYTES, bytes);
     write_unattributed(body, snapshot, &metric::UNATTRIBUTED_PACKETS, packets);
+    write_directions(
+        body,
+        flow_overflow,
+        [&metric::FLOW_OVERFLOW_BYTES, &metric::FLOW_OVERFLOW_PACKETS],
+    );
     write_directions(
         body,
         pending,

@@ -4,19 +4,23 @@
 //! AWS network policy agent but under another handle ([`tc`]). [`front`] keeps them there.
 
 pub mod front;
+mod refusal;
 pub(super) mod tc;
-mod tcx;
+pub(super) mod tcx;
 mod tries;
 
-use std::{collections::BTreeMap, mem, sync::Arc, time::Instant};
-
-use anyhow::{Context as _, Result, anyhow, bail};
-use aya::{
-    programs::{TcAttachType, tc::SchedClassifierLink},
-    util::KernelVersion,
+use std::{
+    collections::BTreeMap,
+    io, mem,
+    os::fd::{AsFd as _, OwnedFd},
+    sync::Arc,
+    time::Instant,
 };
 
-use self::tries::Tries;
+use anyhow::{Context as _, Result, anyhow, bail};
+use aya::{programs::TcAttachType, util::KernelVersion};
+
+use self::{refusal::cause, tries::Tries};
 use super::{
     hooks::{netlink::Route, qdisc::Qdisc},
     links::Link,
@@ -58,7 +62,7 @@ pub(super) fn choose_mode(asked: Option<AttachMode>) -> Result<AttachMode> {
 }
 
 /// The programs, and the interfaces that they are attached to.
-pub(super) struct Attachments {
+pub struct Attachments {
     programs: Programs,
     mode: AttachMode,
     has_tcx: bool,
@@ -80,12 +84,18 @@ struct Attached {
 /// Our program on one hook.
 struct Hook {
     /// `None` where the hook is barred, and for the moment in which it moves.
-    program: Option<SchedClassifierLink>,
+    program: Option<Placed>,
     /// Our program cannot be there.
     barred: bool,
     /// Who runs first, as it was when last looked at.
     ahead: Option<String>,
     tries: Tries,
+}
+
+/// A program on a hook.
+enum Placed {
+    Tcx(OwnedFd),
+    Filter,
 }
 
 /// How counting on an interface began.
@@ -140,25 +150,33 @@ impl Attachments {
         })
     }
 
-    pub(super) fn mode(&self) -> AttachMode {
+    /// How programs are attached.
+    pub fn mode(&self) -> AttachMode {
         self.mode
     }
 
-    pub(super) fn contains(&self, index: u32) -> bool {
+    /// True where the programs are on the interface with this index.
+    pub fn contains(&self, index: u32) -> bool {
         self.attached.contains_key(&index)
     }
 
-    pub(super) fn indices(&self) -> Vec<u32> {
+    /// Indices of the interfaces that are counted now.
+    pub fn indices(&self) -> Vec<u32> {
         self.attached.keys().copied().collect()
     }
 
     /// True where attaching failed.
-    pub(super) fn has_failed(&self, index: u32) -> bool {
+    pub fn has_failed(&self, index: u32) -> bool {
         self.failed.contains_key(&index)
     }
 
+    /// One line for a direction of this interface that is not counted.
+    pub fn lacks(&self, index: u32) -> Option<String> {
+        self.attached.get(&index).and_then(Attached::lacks)
+    }
+
     /// One line for each interface that is not counted, or not in both directions.
-    pub(super) fn uncounted(&self) -> Vec<String> {
+    pub fn uncounted(&self) -> Vec<String> {
         let in_part = self.attached.values().filter_map(Attached::lacks);
         self.failed.values().cloned().chain(in_part).collect()
     }
@@ -185,12 +203,21 @@ impl Attachments {
     }
 
     /// Attaches both programs, or none; the one from the pod where the other is barred.
-    pub(super) fn attach(&mut self, link: &Link) -> Result<Counting> {
+    ///
+    /// # Errors
+    /// When the interface is gone, or the kernel refuses; the message names both. Then nothing of
+    /// ours is on the interface, and nothing is pinned for it.
+    pub fn attach(&mut self, link: &Link) -> Result<Counting> {
         let attached = self.try_attach(link);
         match &attached {
-            Ok(_) => self.failed.remove(&link.index),
-            Err(error) => self.failed.insert(link.index, format!("{error:#}")),
-        };
+            Ok(_) => {
+                self.failed.remove(&link.index);
+            }
+            Err(error) => {
+                self.take_off(link);
+                self.failed.insert(link.index, format!("{error:#}"));
+            }
+        }
         attached
     }
 
@@ -226,6 +253,21 @@ impl Attachments {
         Ok(Counting { began, lacks })
     }
 
+    /// Takes what a failed attempt put on the interface off it. Links without a pin went with
+    /// their descriptors.
+    fn take_off(&mut self, link: &Link) {
+        let taken_off = match (self.mode, &self.pins) {
+            (AttachMode::Tcx, Some(pins)) => pins.unlink(link.index),
+            (AttachMode::Tcx, None) => Ok(()),
+            (AttachMode::Tc, _) => Direction::ALL
+                .into_iter()
+                .try_for_each(|direction| tc::remove(&mut self.route, link, direction).map(drop)),
+        };
+        if let Err(error) = taken_off {
+            tracing::debug!(interface = &*link.name, "after a failed attempt: {error:#}");
+        }
+    }
+
     /// Gives filters something to hang on.
     fn prepare(&mut self, link: &Link) -> Result<Room> {
         match self.mode {
@@ -249,41 +291,37 @@ impl Attachments {
         }
     }
 
-    fn attach_one(
-        &mut self,
-        link: &Link,
-        direction: Direction,
-    ) -> Result<(SchedClassifierLink, bool)> {
-        let program = self.programs.get(direction)?;
-        let hook = hook(direction);
+    fn attach_one(&mut self, link: &Link, direction: Direction) -> Result<(Placed, bool)> {
+        let name = self.programs.name(direction);
+        let program = self.programs.get(direction)?.fd()?.as_fd();
         let attached = match self.mode {
-            AttachMode::Tcx => tcx::attach(program, link, direction, hook, self.pins.as_deref()),
-            AttachMode::Tc => tc::attach(program, &mut self.route, link, direction),
+            AttachMode::Tcx => tcx::attach(program, link.index, direction, self.pins.as_deref())
+                .map(|(link, adopted)| (Placed::Tcx(link), adopted)),
+            AttachMode::Tc => tc::attach((name, program), &mut self.route, link, direction)
+                .map(|adopted| (Placed::Filter, adopted)),
         };
-        let attached = attached.map_err(|error| {
-            let (name, mode) = (&link.name, self.mode.name());
-            anyhow!(
-                "attaching to {name} ({hook:?}, {mode}): {}",
-                error.root_cause()
-            )
-        })?;
-        still_the_same(link)?;
-        Ok(attached)
+        attached.map_err(|error| {
+            let (name, mode, hook) = (&link.name, self.mode.name(), hook(direction));
+            anyhow!("attaching to {name} ({hook:?}, {mode}): {}", cause(&error))
+        })
     }
 
     /// False when nothing was attached there. The kernel has dropped the programs together with
-    /// the interface, so that letting go of them cannot fail in a way that matters.
-    pub(super) fn detach(&mut self, index: u32) -> Result<bool> {
-        self.failed.remove(&index);
+    /// the interface, so that closing their links cannot fail in a way that matters.
+    ///
+    /// # Errors
+    /// When its pinned links cannot be removed.
+    pub fn detach(&mut self, index: u32) -> Result<bool> {
+        let failed = self.failed.remove(&index).is_some();
         let attached = self.attached.remove(&index).is_some();
-        if let Some(pins) = self.pins.as_ref().filter(|_| attached) {
+        if let Some(pins) = self.pins.as_ref().filter(|_| attached || failed) {
             pins.unlink(index)?;
         }
         Ok(attached)
     }
 
     /// Removes pinned links of interfaces that went while no agent ran.
-    pub(super) fn forget_all_but(&mut self, present: &[u32]) -> Result<()> {
+    pub fn forget_all_but(&mut self, present: &[u32]) -> Result<()> {
         self.failed.retain(|index, _| present.contains(index));
         let Some(pins) = &self.pins else {
             return Ok(());
@@ -317,15 +355,15 @@ fn barred_by_ingress(link: &Link, hook: TcAttachType) -> String {
     )
 }
 
-/// With a pin directory, counting goes on without a process; otherwise dropping removes it.
+/// With a pin directory, counting goes on without a process: pinned links outlive their
+/// descriptors, and filters stay.
 impl Drop for Attachments {
     fn drop(&mut self) {
-        if self.pins.is_some() {
-            mem::take(&mut self.attached)
-                .into_values()
-                .flat_map(|attached| attached.hooks)
-                .filter_map(|hook| hook.program)
-                .for_each(mem::forget);
+        if self.pins.is_some() || self.mode == AttachMode::Tcx {
+            return;
+        }
+        for attached in mem::take(&mut self.attached).into_values() {
+            self.take_off(&attached.link);
         }
     }
 }
@@ -337,18 +375,11 @@ fn hook(direction: Direction) -> TcAttachType {
     }
 }
 
-/// A StatefulSet's pod gets its old veth name back on a new interface; what was attached by name
-/// must be the interface that was meant.
-fn still_the_same(link: &Link) -> Result<()> {
-    let name = std::ffi::CString::new(link.name.as_bytes())?;
-    // SAFETY: `name` is a string with its terminating zero.
-    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
-    if index != link.index {
-        bail!(
-            "interface {} (index {}) went away while it was attached",
-            link.name,
-            link.index
-        );
-    }
-    Ok(())
+/// True while the interface with this index is there.
+fn is_there(link: &Link) -> bool {
+    let mut name = [0; libc::IF_NAMESIZE];
+    // SAFETY: there is room for a name.
+    let found = unsafe { libc::if_indextoname(link.index, name.as_mut_ptr()) };
+    // Other errors, such as a limit of open files, say nothing about the interface.
+    !found.is_null() || io::Error::last_os_error().raw_os_error() != Some(libc::ENXIO)
 }

@@ -23,6 +23,7 @@ use zonemeter_common::{Count, Direction};
 
 use self::veths::Veths;
 pub use self::{routes::HostRoute, veths::Names};
+use super::hooks::netlink::Route;
 
 /// How often all links are listed, whatever messages came.
 const RELIST: Duration = Duration::from_secs(30);
@@ -62,6 +63,7 @@ pub enum LinkEvent {
 pub struct Links {
     veths: Veths,
     handle: Handle,
+    lists: Route,
     messages: UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>,
     relist: Interval,
     connection: JoinHandle<()>,
@@ -81,6 +83,7 @@ impl Links {
         Ok(Self {
             veths: Veths::new(names),
             handle,
+            lists: Route::open().context("listing links (rtnetlink)")?,
             messages,
             relist: tokio::time::interval(RELIST),
             connection,
@@ -102,7 +105,7 @@ impl Links {
                         return Ok(event);
                     }
                 }
-                _ = self.relist.tick() => return self.list_all().await,
+                _ = self.relist.tick() => return self.list_all(),
             }
         }
     }
@@ -144,9 +147,11 @@ impl Links {
         routes::host_route(message).filter(|route| self.veths.counts(route.interface))
     }
 
-    async fn list_all(&mut self) -> Result<LinkEvent> {
-        let links = self.list().await?;
-        let mut routes = routes::list(&self.handle).await?;
+    /// At once, on a socket that gets no messages beside: it cannot be given up half-way, nor
+    /// lose an answer to an overrun.
+    fn list_all(&mut self) -> Result<LinkEvent> {
+        let links = self.list()?;
+        let mut routes = routes::list(&mut self.lists)?;
         routes.retain(|route| self.veths.counts(route.interface));
         Ok(LinkEvent::Listed(links, routes))
     }
@@ -155,16 +160,14 @@ impl Links {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub async fn list(&mut self) -> Result<Vec<Link>> {
-        let messages: Vec<LinkMessage> = self
-            .handle
-            .link()
-            .get()
-            .execute()
-            .try_collect()
-            .await
-            .context("listing links")?;
-        Ok(self.veths.listed(messages.iter().filter_map(link)))
+    pub fn list(&mut self) -> Result<Vec<Link>> {
+        let question = RouteNetlinkMessage::GetLink(LinkMessage::default());
+        let answers = self.lists.list(question).context("listing links")?;
+        let links = answers.iter().filter_map(|answer| match answer {
+            RouteNetlinkMessage::NewLink(message) => link(message),
+            _ => None,
+        });
+        Ok(self.veths.listed(links))
     }
 
     /// One link as it is now; `None` when it is gone.

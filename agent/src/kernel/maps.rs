@@ -9,7 +9,11 @@ use aya::{
 };
 use zonemeter_common::{Control, Count, names};
 
-use super::{batch::BatchMap, conntrack::addresses::Addresses, sets::Set};
+use super::{
+    batch::BatchMap,
+    conntrack::addresses::{self, Addresses},
+    sets::Set,
+};
 
 /// All maps of one load.
 pub(super) struct Maps {
@@ -41,11 +45,11 @@ impl Maps {
         Ok(Self {
             written: Written::take(&mut take)?,
             skipped: take(names::MAP_SKIPPED)?.try_into()?,
-            addresses: Addresses {
+            addresses: Addresses::new(addresses::Maps {
                 ipv4: take(names::MAP_TRANSLATED4)?.try_into()?,
                 ipv6: take(names::MAP_TRANSLATED6)?.try_into()?,
                 filter: take(names::MAP_FILTER)?.try_into()?,
-            },
+            }),
         })
     }
 }
@@ -81,6 +85,7 @@ fn set(take: &mut impl FnMut(&str) -> Result<Map>, number: usize, cpus: usize) -
     Ok(Set {
         flows4: BatchMap::new(data(take(names::MAP_FLOWS4[number])?)?, cpus),
         flows6: BatchMap::new(data(take(names::MAP_FLOWS6[number])?)?, cpus),
+        overflow: BatchMap::new(data(take(names::MAP_OVERFLOW[number])?)?, cpus),
         totals: take(names::MAP_TOTALS[number])?.try_into()?,
         tracked4: BatchMap::new(data(take(names::MAP_TRACKED4[number])?)?, 1),
         tracked6: BatchMap::new(data(take(names::MAP_TRACKED6[number])?)?, 1),

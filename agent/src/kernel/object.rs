@@ -12,7 +12,10 @@ use zonemeter_common::{Direction, conntrack::ConntrackOffsets, names};
 use super::{
     Settings, attach,
     conntrack::offsets,
+    explain,
+    facts::Facts,
     maps::{Leftover, Maps},
+    memory::Plan,
     pins::{self, Pins},
     translate::Methods,
     warnings::Warnings,
@@ -20,7 +23,8 @@ use super::{
 use crate::model::traffic::AttachMode;
 
 /// The object file that `build.rs` compiled from `agent-ebpf`.
-static BYTES: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/zonemeter-kernel"));
+pub(super) static BYTES: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/zonemeter-kernel"));
 
 /// Programs that the verifier accepted, and their maps.
 pub struct Object {
@@ -72,22 +76,23 @@ fn load_bytes(
     pins: Option<Arc<Pins>>,
 ) -> Result<(Object, Warnings)> {
     let mode = attach::choose_mode(settings.mode)?;
+    check_memory(&settings.plan)?;
     let set_aside = match &pins {
         Some(pins) => {
             pins.remove_other_layouts()?;
-            pins.set_misfits_aside(settings.max_flows)?;
+            pins.set_misfits_aside(&settings.plan.capacity)?;
             pins.leftovers()?
         }
         None => Vec::new(),
     };
     let conntrack = conntrack_offsets(settings.methods);
     let mut ebpf = create(settings, bytes, pins.as_deref(), &conntrack)
-        .map_err(|error| explain("creating the maps", error.into()))?;
+        .map_err(|error| explain("creating the maps", error.into(), &settings.plan))?;
     let warnings = Warnings::new(&mut ebpf)?;
     let maps = Maps::take(&mut ebpf)?;
     let leftovers = set_aside.into_iter().map(Leftover::open);
     let leftovers = leftovers.collect::<Result<_>>()?;
-    let programs = Programs::load(ebpf)?;
+    let programs = Programs::load(ebpf, &settings.plan)?;
     let object = Object {
         programs,
         mode,
@@ -118,12 +123,12 @@ fn without_types(object: &[u8]) -> Vec<u8> {
 pub(super) struct Programs(Ebpf);
 
 impl Programs {
-    fn load(mut ebpf: Ebpf) -> Result<Self> {
+    fn load(mut ebpf: Ebpf, plan: &Plan) -> Result<Self> {
         for direction in Direction::ALL {
             let name = name(direction);
             program(&mut ebpf, direction)?
                 .load()
-                .map_err(|error| explain(&format!("loading {name}"), error.into()))?;
+                .map_err(|error| explain(&format!("loading {name}"), error.into(), plan))?;
         }
         Ok(Self(ebpf))
     }
@@ -131,6 +136,11 @@ impl Programs {
     /// The program that counts in this direction.
     pub(super) fn get(&mut self, direction: Direction) -> Result<&mut SchedClassifier> {
         program(&mut self.0, direction)
+    }
+
+    /// Its name in the object file.
+    pub(super) fn name(&self, direction: Direction) -> &'static str {
+        name(direction)
     }
 
     /// The number by which the kernel lists it.
@@ -154,29 +164,57 @@ fn program(ebpf: &mut Ebpf, direction: Direction) -> Result<&mut SchedClassifier
     Ok(program.try_into()?)
 }
 
-/// Says in one line what the kernel refused. `EPERM` is a missing capability; a program that the
-/// verifier refuses comes with its log, whose last lines say why.
-fn explain(what: &str, error: anyhow::Error) -> anyhow::Error {
+/// Says in one line what the kernel refused, and why. A program that the verifier refuses comes
+/// with its log, whose last lines say why.
+fn explain(what: &str, error: anyhow::Error, plan: &Plan) -> anyhow::Error {
     tracing::debug!("{what}: {error:?}");
+    let facts = Facts::read();
     if let Some(ProgramError::LoadError { verifier_log, .. }) = error.downcast_ref()
         && let Some(reason) = verdict(&verifier_log.to_string())
     {
-        // What the verifier holds against programs of those without CAP_PERFMON.
-        let remedy = match reason.contains("!root") {
-            true => ": run as root or with CAP_PERFMON",
-            false => "",
-        };
-        return anyhow!("{what}: this kernel's verifier refuses the program: {reason}{remedy}");
+        let lacks = explain::of_verifier(&facts);
+        return anyhow!("{what}: this kernel's verifier refuses the program: {reason}{lacks}");
     }
     let cause = error.root_cause();
     match cause
         .downcast_ref::<io::Error>()
         .and_then(io::Error::raw_os_error)
     {
-        Some(libc::EPERM) => anyhow!(
-            "{what}: not permitted: run as root or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
-        ),
-        _ => anyhow!("{what}: {cause}: Linux 5.10 or newer with BPF is needed"),
+        Some(errno) => anyhow!("{what}: {}", explain::reason(errno, &facts, plan)),
+        None => anyhow!("{what}: {cause}"),
+    }
+}
+
+/// Raises the soft limit of locked memory as far as this process may: maps count against it on
+/// kernels before 5.11. That it could not is seen when the limit is compared.
+fn raise_locked_memory() {
+    let set = |soft, hard| {
+        let limit = libc::rlimit {
+            rlim_cur: soft,
+            rlim_max: hard,
+        };
+        // SAFETY: a whole limit, which the call only reads.
+        unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &limit) == 0 }
+    };
+    let mut now = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: room for the answer.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &mut now) } == 0;
+    if !set(libc::RLIM_INFINITY, libc::RLIM_INFINITY) && known {
+        set(now.rlim_max, now.rlim_max);
+    }
+}
+
+/// Ends before the kernel is asked for more memory than it can give.
+pub(super) fn check_memory(plan: &Plan) -> Result<()> {
+    if Facts::read().locks_memory() {
+        raise_locked_memory();
+    }
+    match explain::too_much(&Facts::read(), plan) {
+        Some(reason) => Err(anyhow!("creating the maps: {reason}")),
+        None => Ok(()),
     }
 }
 
@@ -205,11 +243,14 @@ fn create(
             &settings.ephemeral_ports,
             true,
         );
-    for name in pins::map_names() {
-        if pins::is_flow_map(name) {
-            loader.map_max_entries(name, settings.max_flows);
+    let translated = [names::MAP_TRANSLATED4, names::MAP_TRANSLATED6];
+    for name in pins::map_names().chain(translated) {
+        if let Some(entries) = settings.plan.capacity.entries(name) {
+            loader.map_max_entries(name, entries);
         }
-        if let Some(pins) = pins {
+    }
+    if let Some(pins) = pins {
+        for name in pins::map_names() {
             loader.map_pin_path(name, pins.map(name));
         }
     }

@@ -21,6 +21,7 @@ use anyhow::{Context as _, Result, bail};
 use aya::maps::MapInfo;
 use zonemeter_common::names;
 
+use super::{attach::tcx, memory::Capacity};
 use crate::model::traffic::Direction;
 
 /// `BPF_FS_MAGIC` (`include/uapi/linux/magic.h`).
@@ -104,24 +105,26 @@ impl Pins {
         Ok(interfaces)
     }
 
-    /// Removes the pinned links of an interface. Programs stop running there.
+    /// Takes the pinned links of an interface off their hooks and removes them.
     pub(super) fn unlink(&self, interface: u32) -> Result<()> {
         Direction::ALL
             .into_iter()
-            .try_for_each(|direction| remove(&self.link(interface, direction)))
+            .try_for_each(|direction| tcx::remove(&self.link(interface, direction)))
     }
 
-    /// Sets the pinned maps aside if there are any and they do not fit `max_flows`: aya would take
+    /// Sets the pinned maps aside if there are any and they do not fit `capacity`: aya would take
     /// over a map of another size without a word.
-    pub(super) fn set_misfits_aside(&self, max_flows: u32) -> Result<()> {
+    pub(super) fn set_misfits_aside(&self, capacity: &Capacity) -> Result<()> {
         let maps = self.folder("maps");
         let pinned: Vec<&str> = map_names().filter(|name| self.map(name).exists()).collect();
         if pinned.len() < map_names().count() {
             // A process died while it made them, and nothing is in them.
             return pinned.iter().try_for_each(|name| remove(&self.map(name)));
         }
-        for name in pinned.into_iter().filter(|name| is_flow_map(name)) {
-            if MapInfo::from_pin(self.map(name))?.max_entries() != max_flows {
+        for name in pinned {
+            let wanted = capacity.entries(name);
+            if wanted.is_some() && Some(MapInfo::from_pin(self.map(name))?.max_entries()) != wanted
+            {
                 let aside = self.unused_leftover();
                 fs::rename(&maps, &aside).with_context(|| refusal(&aside))?;
                 return fs::create_dir(&maps).with_context(|| refusal(&maps));
@@ -235,20 +238,10 @@ pub(super) fn map_names() -> impl Iterator<Item = &'static str> {
         names::MAP_FLOWS6,
         names::MAP_TRACKED4,
         names::MAP_TRACKED6,
+        names::MAP_OVERFLOW,
         names::MAP_TOTALS,
     ];
     std::iter::once(names::MAP_CONTROL).chain(sets.into_iter().flatten())
-}
-
-/// True for a map whose size is `--max-flows`.
-pub(super) fn is_flow_map(name: &str) -> bool {
-    let flows = [
-        names::MAP_FLOWS4,
-        names::MAP_FLOWS6,
-        names::MAP_TRACKED4,
-        names::MAP_TRACKED6,
-    ];
-    flows.as_flattened().contains(&name)
 }
 
 fn entries(folder: &Path) -> usize {

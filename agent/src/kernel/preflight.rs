@@ -14,6 +14,8 @@ use super::{
         netlink::Route,
         qdisc::{self, Qdisc},
     },
+    memory::Plan,
+    object,
 };
 use crate::model::traffic::{AttachMode, Direction};
 
@@ -23,6 +25,14 @@ use crate::model::traffic::{AttachMode, Direction};
 /// Where the kernel has no membarrier.
 pub fn grace_period() -> io::Result<()> {
     grace::wait()
+}
+
+/// Why the maps cannot get the memory that they take; `None` where they may. Raises what limits
+/// it first, as the agent does.
+pub fn too_much(plan: &Plan) -> Option<String> {
+    object::check_memory(plan)
+        .err()
+        .map(|error| format!("{error:#}"))
 }
 
 /// Looks for a packet's connection in the kernel's type information.

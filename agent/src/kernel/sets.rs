@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use aya::maps::{Array, MapData, PerCpuArray, PerCpuValues};
-use zonemeter_common::{Control, FlowKey4, FlowKey6, Totals, conntrack::Tracked};
+use zonemeter_common::{Control, FlowKey4, FlowKey6, OverflowKey, Totals, conntrack::Tracked};
 
 use super::{
     batch::BatchMap,
@@ -23,7 +23,7 @@ use super::{
     maps::{Written, nr_cpus},
     translate::{Noted, question},
 };
-use crate::model::traffic::{Count, Direction, Drain, Flow};
+use crate::model::traffic::{Count, Direction, Drain, Flow, Overflow};
 
 /// Epochs begin here, so that the one before is a number of its own, too: drains are told apart by
 /// epoch, over restarts.
@@ -33,6 +33,7 @@ const FIRST_EPOCH: u64 = 2;
 pub(super) struct Set {
     pub(super) flows4: BatchMap<FlowKey4, Count>,
     pub(super) flows6: BatchMap<FlowKey6, Count>,
+    pub(super) overflow: BatchMap<OverflowKey, Count>,
     pub(super) totals: PerCpuArray<MapData, Totals>,
     pub(super) tracked4: BatchMap<FlowKey4, Tracked>,
     pub(super) tracked6: BatchMap<FlowKey6, Tracked>,
@@ -62,6 +63,7 @@ pub(super) struct Sets {
 struct Uncleared {
     flows4: Vec<FlowKey4>,
     flows6: Vec<FlowKey6>,
+    overflow: Vec<OverflowKey>,
     tracked4: Vec<FlowKey4>,
     tracked6: Vec<FlowKey6>,
 }
@@ -154,7 +156,8 @@ impl Sets {
             until,
             flows: Vec::new(),
             seen: [Count::ZERO; 2],
-            overflow: [Count::ZERO; 2],
+            overflow: Vec::new(),
+            unplaced: [Count::ZERO; 2],
         };
         Drained {
             drain,
@@ -178,6 +181,10 @@ impl Sets {
             keys.flows6.push(key);
             drain.flows.extend(flow6(&key, counts));
         })?;
+        set.overflow.read(|key, counts| {
+            keys.overflow.push(key);
+            drain.overflow.extend(overflow(&key, counts));
+        })?;
         set.tracked4.read(|key, tracked| {
             keys.tracked4.push(key);
             note(noted, flow4(&key, &[]), tracked);
@@ -189,7 +196,7 @@ impl Sets {
         for cpu in set.totals.get(&0, 0).map_err(io::Error::other)?.iter() {
             for direction in Direction::ALL {
                 drain.seen[direction as usize] += cpu.seen(direction);
-                drain.overflow[direction as usize] += cpu.overflow(direction);
+                drain.unplaced[direction as usize] += cpu.unplaced(direction);
             }
         }
         Ok(keys)
@@ -209,6 +216,9 @@ impl Sets {
         set.flows6
             .delete(&keys.flows6)
             .context("clearing the IPv6 flows")?;
+        set.overflow
+            .delete(&keys.overflow)
+            .context("clearing what found no room")?;
         set.tracked4
             .delete(&keys.tracked4)
             .context("clearing the connections")?;
@@ -245,6 +255,15 @@ fn note(noted: &mut Noted, flow: Option<Flow>, tracked: &[Tracked]) {
     if let (Some(flow), Some(carried)) = (flow, tracked.first().and_then(carried)) {
         noted.insert(question(&flow), carried);
     }
+}
+
+/// `None` for a direction code that no program writes.
+fn overflow(key: &OverflowKey, counts: &[Count]) -> Option<Overflow> {
+    Some(Overflow {
+        interface: key.interface,
+        direction: Direction::from_code(u8::try_from(key.direction).ok()?)?,
+        count: counts.iter().copied().sum(),
+    })
 }
 
 macro_rules! flow_of {

@@ -3,6 +3,7 @@
 
 mod drain;
 mod frame;
+mod map_memory;
 mod without_types;
 
 use std::{net::IpAddr, time::Instant};
@@ -10,7 +11,13 @@ use std::{net::IpAddr, time::Instant};
 use zonemeter_common::SkipReason;
 
 use self::frame::{Frame, Segments};
-use super::{Kernel, Settings, object, translate::Methods};
+use super::{
+    Kernel, Settings,
+    attach::Attachments,
+    memory::{DEFAULT_BUDGET, Machine, Plan},
+    object,
+    translate::Methods,
+};
 use crate::model::traffic::{Count, Direction, Drain, Flow};
 
 /// `BPF_PROG_TEST_RUN` puts the frame on the loopback device.
@@ -23,8 +30,14 @@ const TCP: u8 = 6;
 const UDP: u8 = 17;
 const ICMP: u8 = 1;
 
+fn of_flows(flows: u32) -> Plan {
+    let machine = Machine::this().expect("possible CPUs");
+    Plan::new(DEFAULT_BUDGET, Some(flows), machine).expect("the object file")
+}
+
 struct Bench {
     kernel: Kernel,
+    attachments: Attachments,
 }
 
 impl Bench {
@@ -35,7 +48,7 @@ impl Bench {
     /// A kernel room of its own; dropped, it leaves nothing behind.
     fn with(adjust: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings {
-            max_flows: 64,
+            plan: of_flows(64),
             fold_ports: true,
             ephemeral_ports: [32768, 60999],
             methods: Methods {
@@ -49,14 +62,16 @@ impl Bench {
         adjust(&mut settings);
         let (object, _warnings) =
             object::load(&settings, None).expect("the programs load: run as root");
+        let (kernel, attachments) =
+            Kernel::new(object, settings.methods, Instant::now()).expect("maps");
         Self {
-            kernel: Kernel::new(object, settings.methods, Instant::now()).expect("maps"),
+            kernel,
+            attachments,
         }
     }
 
     fn run(&mut self, direction: Direction, frame: &Frame) {
         let verdict = self
-            .kernel
             .attachments
             .test_run(direction, &frame.bytes(), &frame.context())
             .expect("the kernel takes the frame");
@@ -78,7 +93,7 @@ impl Bench {
                 .sum();
             let (seen, overflow) = (
                 drain.seen[direction as usize],
-                drain.overflow[direction as usize],
+                drain.overflowed()[direction as usize],
             );
             assert_eq!(of_flows + overflow, seen, "conservation, {direction:?}");
         }
@@ -267,18 +282,41 @@ async fn ipv6_extension_headers_are_walked() {
 
 #[tokio::test]
 #[ignore = "needs root"]
+async fn super_packets_with_many_extension_headers_are_counted_as_on_the_wire() {
+    let mut bench = Bench::new();
+    for headers in [9, 32] {
+        let segments = Segments {
+            count: 5,
+            size: 500,
+        };
+        let frame = with_extensions(headers).tcp(40000, 443, 2500);
+        // Each segment repeats 40 bytes of IPv6, the extensions and 20 bytes of TCP.
+        let bytes = 5 * (40 + 8 * headers as u64 + 20 + 500);
+        assert_eq!(
+            bench.transmit(&frame.segments(segments)),
+            flow6(TCP, (0, 443), (bytes, 5))
+        );
+    }
+    assert_eq!(bench.skipped(SkipReason::ExtensionDepth), Count::ZERO);
+}
+
+fn with_extensions(headers: usize) -> Frame {
+    (0..headers).fold(Frame::ipv6(POD6, PEER6), |frame, _| {
+        frame.destination_options(8)
+    })
+}
+
+#[tokio::test]
+#[ignore = "needs root"]
 async fn more_extension_headers_than_are_walked_lose_ports_and_no_bytes() {
     let mut bench = Bench::new();
-    let mut frame = Frame::ipv6(POD6, PEER6);
-    for _ in 0..7 {
-        frame = frame.destination_options(8);
-    }
-    let flow = bench.transmit(&frame.udp(40000, 53, 10));
+    let flow = bench.transmit(&with_extensions(33).udp(40000, 53, 10));
+    assert_eq!(bench.skipped(SkipReason::ExtensionDepth).packets, 1);
     assert_eq!((flow.protocol, flow.peer_port), (60, 0));
     assert_eq!(
         flow.count,
         Count {
-            bytes: 40 + 7 * 8 + 18,
+            bytes: 40 + 33 * 8 + 18,
             packets: 1
         }
     );

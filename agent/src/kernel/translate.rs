@@ -1,18 +1,27 @@
 //! Puts the real other end to every flow of a drain whose peer the node translates.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::{IpAddr, SocketAddr},
+    time::{Duration, Instant},
 };
-
-use anyhow::Result;
 
 use super::conntrack::{
     Carried,
-    addresses::Addresses,
-    table::{Question, Table},
+    addresses::{self, Addresses, Store},
+    table::{BATCH, Lookup, Question, Table},
 };
 use crate::model::traffic::{BackendMethod, Drain, Flow, RealPeer, Translated};
+
+/// Lookups of one drain, at most: as many as there are flows in the maps by default, twice.
+const MOST_LOOKUPS: usize = 1 << 17;
+/// For how long one drain may look connections up.
+const LOOKUPS_WITHIN: Duration = Duration::from_secs(5);
+
+/// How soon a failed update of the translated addresses is tried again: this long at first, then
+/// twice as long each time.
+const FIRST_RETRY: Duration = Duration::from_millis(250);
+const LAST_RETRY: Duration = Duration::from_secs(5);
 
 /// Which ways of naming a backend are in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,42 +38,106 @@ pub(super) type Noted = HashMap<Question, Carried>;
 /// The real other ends of flows.
 type Known = HashMap<Question, RealPeer>;
 
+/// Lookups in the connection table so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lookups {
+    /// Those that were answered, also by "no such connection".
+    pub answered: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// Those that were not made, because a drain had more of them or took too long.
+    pub over_limit: u64,
+}
+
+/// An update of the translated addresses that has to be tried again.
+struct Failed {
+    next: Instant,
+    wait: Duration,
+}
+
 /// Knows the translated addresses and what flows to them were last.
-pub(super) struct Translator {
-    addresses: Addresses,
+pub(super) struct Translator<L = Table, S = addresses::Maps> {
+    addresses: Addresses<S>,
     translated: Translated,
-    table: Option<Table>,
+    failed: Option<Failed>,
+    update_failures: u64,
+    table: Option<L>,
     /// The flows of the last drain: one that goes on without a packet to the pod keeps its name.
     /// No longer than one drain, because ports are used again.
     last: Known,
-    asked: u64,
-    failed: u64,
+    lookups: Lookups,
 }
 
-impl Translator {
-    pub(super) fn new(addresses: Addresses, table: Option<Table>) -> Self {
+impl<L: Lookup, S: Store> Translator<L, S> {
+    pub(super) fn new(addresses: Addresses<S>, table: Option<L>) -> Self {
         Self {
             addresses,
             translated: Translated::default(),
+            failed: None,
+            update_failures: 0,
             table,
             last: Known::new(),
-            asked: 0,
-            failed: 0,
+            lookups: Lookups::default(),
         }
     }
 
-    /// From now on, exactly flows to these addresses are translated.
-    pub(super) fn set_addresses(&mut self, translated: Translated) -> Result<()> {
-        let Translated { node, services } = &translated;
-        self.addresses
-            .set(&node.union(services).copied().collect())?;
+    /// From now on, exactly flows to these addresses are translated. While the programs cannot be
+    /// told of all of them, the connection table is asked about the others.
+    pub(super) fn set_addresses(&mut self, translated: Translated, now: Instant) {
         self.translated = translated;
-        Ok(())
+        self.update(now);
     }
 
-    /// Questions asked of the connection table so far, and those that could not be asked.
-    pub(super) fn asked(&self) -> (u64, u64) {
-        (self.asked, self.failed)
+    /// Tries a failed update again when it is time.
+    pub(super) fn retry(&mut self, now: Instant) {
+        if self
+            .failed
+            .as_ref()
+            .is_some_and(|failed| failed.next <= now)
+        {
+            self.update(now);
+        }
+    }
+
+    /// When to call [`Self::retry`].
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        Some(self.failed.as_ref()?.next)
+    }
+
+    fn update(&mut self, now: Instant) {
+        let Translated { node, services } = &self.translated;
+        let wanted = node.union(services).copied().collect();
+        match self.addresses.set(&wanted) {
+            Ok(()) if self.failed.take().is_some() => {
+                tracing::info!("the programs know all addresses of Services again");
+            }
+            Ok(()) => {}
+            Err(error) => {
+                self.update_failures += 1;
+                let wait = match &self.failed {
+                    Some(failed) => (2 * failed.wait).min(LAST_RETRY),
+                    None => {
+                        tracing::error!(
+                            "the programs do not know the addresses of all Services, which is \
+                             tried again: {error:#}"
+                        );
+                        FIRST_RETRY
+                    }
+                };
+                let next = now + wait;
+                self.failed = Some(Failed { next, wait });
+            }
+        }
+    }
+
+    /// Lookups so far.
+    pub(super) fn lookups(&self) -> Lookups {
+        self.lookups
+    }
+
+    /// Updates of the translated addresses that failed so far.
+    pub(super) fn update_failures(&self) -> u64 {
+        self.update_failures
     }
 
     /// Fills [`Flow::real_peer`], by what the programs noted, by what is still known, by asking.
@@ -76,17 +149,18 @@ impl Translator {
             .map(question)
             .collect();
         let mut known = Known::new();
-        let mut unknown = Vec::new();
+        let mut unknown = BTreeSet::new();
         for question in &questions {
             let carried = noted.get(question);
             let named = carried.and_then(|carried| self.named(carried, question));
             let last = || self.last.get(question).filter(|_| question.has_ports());
             match named.or_else(|| last().copied()) {
                 Some(peer) => drop(known.insert(*question, peer)),
-                None if question.has_ports() => unknown.push(*question),
+                None if question.has_ports() => drop(unknown.insert(*question)),
                 None => {}
             }
         }
+        let unknown = in_turns(drain, &unknown);
         known.extend(self.ask(&unknown));
         name_fragments(&questions, &mut known, &self.last);
         for flow in &mut drain.flows {
@@ -117,29 +191,70 @@ impl Translator {
     }
 
     fn ask(&mut self, questions: &[Question]) -> Known {
-        let Some(table) = self.table.as_mut().filter(|_| !questions.is_empty()) else {
-            return Known::new();
+        let mut known = Known::new();
+        let Some(table) = &mut self.table else {
+            return known;
         };
-        self.asked += questions.len() as u64;
-        match table.ask(questions) {
-            Ok(answers) => {
-                let answered = questions
-                    .iter()
-                    .zip(answers)
-                    .filter_map(|(question, answer)| {
-                        let end =
-                            answer?.other_end(question.protocol, question.local, question.peer)?;
+        let began = Instant::now();
+        let mut said = false;
+        let mut left = questions;
+        while let Some((batch, rest)) = next_batch(left, questions.len() - left.len())
+            && began.elapsed() < LOOKUPS_WITHIN
+        {
+            left = rest;
+            match table.ask(batch) {
+                Ok(answers) => {
+                    self.lookups.answered += batch.len() as u64;
+                    let answers = batch.iter().zip(answers);
+                    known.extend(answers.filter_map(|(question, answer)| {
+                        let (local, peer) = (question.local, question.peer);
+                        let end = answer?.other_end(question.protocol, local, peer)?;
                         Some((*question, real_peer(end, BackendMethod::Table)))
-                    });
-                answered.collect()
-            }
-            Err(error) => {
-                self.failed += questions.len() as u64;
-                tracing::warn!("{error:#}");
-                Known::new()
+                    }));
+                }
+                Err(error) => {
+                    self.lookups.failed += batch.len() as u64;
+                    if !std::mem::replace(&mut said, true) {
+                        tracing::warn!("{error:#}");
+                    }
+                }
             }
         }
+        self.lookups.over_limit += left.len() as u64;
+        known
     }
+}
+
+/// The next questions to ask and those after them; `None` where none are left, or the limit of
+/// one drain is reached.
+fn next_batch(left: &[Question], asked: usize) -> Option<(&[Question], &[Question])> {
+    let most = BATCH
+        .min(MOST_LOOKUPS.saturating_sub(asked))
+        .min(left.len());
+    (most > 0).then(|| left.split_at(most))
+}
+
+/// Questions in the order in which they are asked: the interfaces take turns, each with its flow
+/// of the most bytes first. However many flows one pod has, the others come as early as if it had
+/// few, and what lies beyond the limit are the smallest flows of those that have the most.
+fn in_turns(drain: &Drain, unknown: &BTreeSet<Question>) -> Vec<Question> {
+    let mut flows: BTreeMap<u32, BTreeMap<Question, u64>> = BTreeMap::new();
+    for flow in &drain.flows {
+        let question = question(flow);
+        if unknown.contains(&question) {
+            let of_interface = flows.entry(flow.interface).or_default();
+            *of_interface.entry(question).or_default() += flow.count.bytes;
+        }
+    }
+    let mut turns = Vec::with_capacity(unknown.len());
+    for (interface, questions) in flows {
+        let mut questions: Vec<_> = questions.into_iter().collect();
+        questions.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        let numbered = questions.into_iter().enumerate();
+        turns.extend(numbered.map(|(turn, (question, _))| (turn, interface, question)));
+    }
+    turns.sort_unstable_by_key(|(turn, interface, _)| (*turn, *interface));
+    turns.into_iter().map(|(.., question)| question).collect()
 }
 
 /// What to ask about a flow.
@@ -198,52 +313,4 @@ fn real_peer(end: SocketAddr, method: BackendMethod) -> RealPeer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn question(ports: [u16; 2]) -> Question {
-        Question {
-            protocol: 17,
-            local: SocketAddr::from(([192, 168, 7, 62], ports[0])),
-            peer: SocketAddr::from(([10, 100, 0, 10], ports[1])),
-        }
-    }
-
-    fn end(host: u8) -> RealPeer {
-        real_peer(
-            SocketAddr::from(([192, 168, 79, host], 8080)),
-            BackendMethod::Packet,
-        )
-    }
-
-    /// What a fragment is named after flows from these client ports to these ends.
-    fn fragment(flows: &[(u16, Option<u8>)], last: Option<u8>) -> Option<RealPeer> {
-        let fragment = question([0, 0]);
-        let mut questions = BTreeSet::from([fragment]);
-        let mut known = Known::new();
-        for (port, host) in flows {
-            questions.insert(question([*port, 80]));
-            known.extend(host.map(|host| (question([*port, 80]), end(host))));
-        }
-        let last = last.map(|host| (fragment, end(host)));
-        name_fragments(&questions, &mut known, &last.into_iter().collect());
-        known.get(&fragment).copied()
-    }
-
-    #[test]
-    fn a_fragment_goes_where_all_flows_of_its_addresses_go() {
-        assert_eq!(
-            fragment(&[(4000, Some(1)), (4001, Some(1))], None),
-            Some(end(1))
-        );
-        assert_eq!(fragment(&[(4000, Some(1)), (4001, Some(2))], None), None);
-        assert_eq!(fragment(&[(4000, Some(1)), (4001, None)], None), None);
-    }
-
-    #[test]
-    fn a_fragment_whose_first_part_came_with_the_last_drain_keeps_its_name() {
-        assert_eq!(fragment(&[], Some(1)), Some(end(1)));
-        assert_eq!(fragment(&[(4000, Some(1)), (4001, Some(2))], Some(1)), None);
-        assert_eq!(fragment(&[], None), None);
-    }
-}
+mod tests;

@@ -31,6 +31,9 @@ pub struct Snapshot {
     pub zone: Option<ZoneInfo>,
     /// `zonemeter_series_folded_total`: increments that went to `other` since the start.
     pub series_folded: u64,
+    /// `zonemeter_flow_overflow_*_total`: what found no room in the flow map, by [`Direction`] code,
+    /// since the process started. A part of the other sums.
+    pub flow_overflow: [Count; 2],
     /// Drains in which flows and overflow did not make up what the interfaces saw: a fault of the
     /// programs or of the drain, never of the traffic. Stays 0.
     pub drains_that_disagreed: u64,
@@ -173,7 +176,8 @@ impl Scope {
 /// Why bytes are for good without a pod or a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
-    /// The flow map had no room.
+    /// Neither the flow map nor the map of what finds no room there had room: nothing tells the
+    /// interface.
     MapFull,
     /// No pod was ever found for the interface.
     UnknownPod,

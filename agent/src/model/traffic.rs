@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Instant};
 pub use zonemeter_common::{Count, Direction, SkipReason};
 
 /// Everything that the kernel counted between two flips of the map sets. For each direction the
-/// sum over `flows` plus `overflow` equals `seen`, exactly.
+/// sum over `flows`, `overflow` and `unplaced` equals `seen`, exactly.
 #[derive(Clone, Debug)]
 pub struct Drain {
     /// Tells the set of kernel maps from any other; epochs are counted within one.
@@ -21,8 +21,32 @@ pub struct Drain {
     pub flows: Vec<Flow>,
     /// All IP traffic by [`Direction`] code, counted apart from the flow maps by the kernel.
     pub seen: [Count; 2],
-    /// The part of `seen` that the flow map had no room for, by [`Direction`] code.
-    pub overflow: [Count; 2],
+    /// The part of `seen` that found no room in the flow map, by interface and direction.
+    pub overflow: Vec<Overflow>,
+    /// The part of `seen` that found no room among these either, by [`Direction`] code.
+    pub unplaced: [Count; 2],
+}
+
+/// What an interface carried in one direction beyond the flows that the map had room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overflow {
+    /// Index of the host-side veth.
+    pub interface: u32,
+    /// Seen from the pod.
+    pub direction: Direction,
+    /// Bytes and packets of this drain.
+    pub count: Count,
+}
+
+impl Drain {
+    /// What found no room in the flow map, whoever's it is, by [`Direction`] code.
+    pub fn overflowed(&self) -> [Count; 2] {
+        let mut sum = self.unplaced;
+        for overflow in &self.overflow {
+            sum[overflow.direction as usize] += overflow.count;
+        }
+        sum
+    }
 }
 
 /// One flow as one veth saw it.

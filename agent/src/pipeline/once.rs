@@ -1,35 +1,43 @@
 //! One drain's way into the totals, in the order that counts every byte once, whenever the process is
-//! killed: drain, add, write, clear.
+//! killed: drain, add, write, clear, show. The write is done by a thread of its own, and what follows
+//! waits for its end; no other drain begins before that, so that there is never more than one set
+//! of the kernel's that is full and not known to be kept.
 //!
-//! | killed after | the kernel's set | the state directory | the next process |
+//! | killed | the kernel's set | the state directory | the next process |
 //! |---|---|---|---|
-//! | drain, add | full | does not know it | reads it again and adds it |
-//! | write | full | knows it | reads it again, does not add it, and clears it |
-//! | a part of clear | a part | knows it | the same |
-//! | clear | empty | knows it | begins with the next one |
+//! | after drain, add | full | does not know it | reads it again and adds it |
+//! | while the thread writes | full | does not know it: a part of a step is cut off, a new file has not taken the old one's place | the same |
+//! | after write, before its end is known | full | knows it | reads it again, does not add it, and clears it |
+//! | after a part of clear | a part | knows it | the same |
+//! | after clear | empty | knows it | begins with the next one |
 //!
-//! Nobody has seen the numbers before they were written: they are shown after that.
+//! What comes meanwhile goes to the other set and waits there for the next drain. Nobody has seen
+//! the numbers before they were written: they are shown after that.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 
 use anyhow::Result;
 
+use super::keeper::Keeper;
 use crate::{
     account::Account,
-    expose::SelfMetrics,
     kernel::Kernel,
     model::{
-        kept::Kept,
         snapshot::Snapshot,
         traffic::{Drain, InterfaceChange},
     },
-    state::Writer,
 };
 
 /// What counts.
 pub(super) trait Source {
     /// Reads the set at rest; the same again until it was cleared.
     fn drain(&mut self) -> Result<Drain>;
+    /// Tells `account` of interfaces that were attached to before the drain ended: it knows an
+    /// interface before it meets a flow of it.
+    fn introduce(&mut self, _account: &mut Account) {}
     /// Clears what was drained; returns interfaces that are done with.
     fn clear(&mut self) -> Result<Vec<u32>>;
 }
@@ -44,72 +52,52 @@ impl Source for Kernel {
     }
 }
 
-/// Where totals are kept over restarts, if anywhere.
+/// A drain that is added and handed to the thread that writes, and still in the kernel.
 #[derive(Debug)]
-pub struct Keeper {
-    writer: Option<Writer>,
-    metrics: SelfMetrics,
-    failing: bool,
+pub(super) struct Underway {
+    /// When its numbers ended.
+    until: Instant,
+    /// Flows that it brought.
+    pub(super) flows: usize,
+    /// What may be shown once it is at its end.
+    pub(super) snapshot: Arc<Snapshot>,
 }
 
-impl Keeper {
-    /// Keeps totals by `writer`; without one the process takes them with it.
-    pub fn new(writer: Option<Writer>, metrics: SelfMetrics) -> Self {
-        Self {
-            writer,
-            metrics,
-            failing: false,
-        }
-    }
-
-    /// Keeps these totals. False where that failed: counting goes on, and the next call tries to
-    /// keep all of them.
-    pub(super) fn keep(&mut self, kept: impl FnOnce() -> Kept) -> bool {
-        let Some(writer) = &mut self.writer else {
-            return true;
-        };
-        let written = writer.write(kept());
-        match &written {
-            Ok(bytes) => {
-                self.metrics.state_written(*bytes);
-                if self.failing {
-                    tracing::info!("--state-dir: totals are kept again");
-                }
-            }
-            Err(error) => {
-                self.metrics.state_write_failed();
-                if !self.failing {
-                    tracing::warn!(
-                        "--state-dir: totals are not kept, a restart would take them back to the \
-                         last good write; counting goes on, and each drain tries again: {error:#}"
-                    );
-                }
-            }
-        }
-        self.failing = written.is_err();
-        !self.failing
-    }
-}
-
-/// One drain: its way into `account` and `keeper`, then out of `source`. Returns the number of its
-/// flows, and what may now be shown.
+/// The first half of one drain: out of `source` into `account`, and to the thread that writes.
 ///
 /// # Errors
-/// When the kernel's maps cannot be read or cleared: the next call reads the same set again.
-pub(super) fn pass(
+/// When the kernel's maps cannot be read: the next call reads the same set again.
+pub(super) fn begin(
     source: &mut impl Source,
     account: &mut Account,
     keeper: &mut Keeper,
     wall: SystemTime,
-) -> Result<(usize, Arc<Snapshot>)> {
+) -> Result<Underway> {
     let drain = source.drain()?;
+    source.introduce(account);
     account.add(&drain, wall);
     let snapshot = Arc::new(account.snapshot());
-    keeper.keep(|| account.kept(Arc::clone(&snapshot)));
-    for index in source.clear()? {
-        account.interface(InterfaceChange::Gone(index), drain.until);
+    keeper.hand(|| account.kept(Arc::clone(&snapshot)));
+    Ok(Underway {
+        until: drain.until,
+        flows: drain.flows.len(),
+        snapshot,
+    })
+}
+
+impl Underway {
+    /// The second half, once [`Keeper::written`] has returned: out of the kernel. What it returns
+    /// may be shown.
+    ///
+    /// # Errors
+    /// When the kernel's maps cannot be cleared: the next drain reads the same set again, and it is
+    /// not added twice.
+    pub(super) fn end(self, source: &mut impl Source, account: &mut Account) -> Result<Self> {
+        for index in source.clear()? {
+            account.interface(InterfaceChange::Gone(index), self.until);
+        }
+        Ok(self)
     }
-    Ok((drain.flows.len(), snapshot))
 }
 
 #[cfg(test)]

@@ -13,11 +13,7 @@ const PREFIX: &str = "zonemeter_";
 /// from a window that is not full. A lab does not stand so long.
 const FULL_WINDOW: &str = "offset 5m)";
 /// Metrics of the contract that alerts ask for and that agents do not expose yet.
-const NOT_YET: [&str; 3] = [
-    "zonemeter_condition",
-    "zonemeter_uncounted_pods",
-    "zonemeter_flow_overflow_bytes_total",
-];
+const NOT_YET: [&str; 2] = ["zonemeter_condition", "zonemeter_uncounted_pods"];
 
 impl Prometheus {
     /// Waits until every rule was evaluated without an error, every recording rule has data, and

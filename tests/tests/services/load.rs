@@ -210,7 +210,10 @@ impl Cost {
             service_bytes: more("zonemeter_service_bytes_total", &[]),
             packet: by("packet"),
             table: by("conntrack_table"),
-            questions: more("zonemeter_conntrack_lookups_total", &[]),
+            questions: more(
+                "zonemeter_conntrack_lookups_total",
+                &[("result", "answered")],
+            ),
             cpu_seconds: exact("process_cpu_seconds_total"),
             drains: exact("zonemeter_drain_duration_seconds_count"),
             drain_seconds: exact("zonemeter_drain_duration_seconds_sum"),

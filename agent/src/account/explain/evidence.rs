@@ -92,7 +92,8 @@ impl Witness<'_> {
             | Peer::Service(_)
             | Peer::Network(_)
             | Peer::Vpc
-            | Peer::Range(_) => (false, format!("{ready} ready endpoints, not in one zone")),
+            | Peer::Range(_)
+            | Peer::Other => (false, format!("{ready} ready endpoints, not in one zone")),
         };
         vec![
             self.say(Source::Service, says, Some(since), decides),

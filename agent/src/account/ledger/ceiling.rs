@@ -7,6 +7,15 @@
 //! - workload family: `peer_workload="other"`, kind `other`, no namespace, the rest as it is; and
 //!   once there is no room for one more of those, `workload="other"` in namespace `other` too.
 //!
+//! What is not kept free for `other` is shared out so that no pod takes another's room:
+//!
+//! - pods come before pairs: the workload family leaves a third of it to the pod family, which may
+//!   use all that is free;
+//! - a workload opens another series in the workload family while it has fewer than are free for
+//!   that family: alone it can have half, and a workload that has none always finds one. First
+//!   come, first served: a series that is shown is never taken away for a busier one, only once it
+//!   was idle for as long as the series of a gone pod and its workload was refused another.
+//!
 //! Of the last sort there are few: one for each zone pair, scope and direction. The ceiling holds
 //! exactly from 400 on.
 
@@ -33,7 +42,10 @@ pub(crate) struct Ceiling {
     for_others: usize,
     /// Kept free for `other` that cannot fold any further.
     for_last_resort: usize,
-    named: usize,
+    /// Series of the pod family under their own names.
+    pods: usize,
+    /// Series of the workload family under their own names.
+    pairs: usize,
     others: usize,
 }
 
@@ -46,36 +58,67 @@ impl Ceiling {
             max,
             for_others,
             for_last_resort,
-            named: 0,
+            pods: 0,
+            pairs: 0,
             others: 0,
         }
     }
 
-    /// Series of an earlier process have their room, even where the ceiling is lower now.
-    pub(crate) fn restore(&mut self, series: usize, are_other: bool) {
-        match are_other {
-            true => self.others += series,
-            false => self.named += series,
+    /// A label set of the pod family from an earlier process has its room, even where the ceiling
+    /// is lower now.
+    pub(crate) fn restore_pod(&mut self, is_other: bool) {
+        match is_other {
+            true => self.others += 2,
+            false => self.pods += 2,
         }
     }
 
-    /// Takes room for so many series under their own names; false where there is none.
-    pub(crate) fn take(&mut self, series: usize) -> bool {
-        let fits = self.named + series <= self.max - self.for_others;
+    /// The same for the workload family.
+    pub(crate) fn restore_pair(&mut self, is_other: bool) {
+        match is_other {
+            true => self.others += 1,
+            false => self.pairs += 1,
+        }
+    }
+
+    /// Takes room for a label set of the pod family; false where there is none.
+    pub(crate) fn take_pod(&mut self) -> bool {
+        let fits = self.pods + self.pairs + 2 <= self.for_named();
         if fits {
-            self.named += series;
+            self.pods += 2;
         }
         fits
     }
 
-    /// Takes room for series that may never count anything: of half the ceiling at most.
-    pub(crate) fn take_for_zero(&mut self, series: usize) -> bool {
-        self.named + series <= (self.max - self.for_others) / 2 && self.take(series)
+    /// Takes room for one that may never count anything: of half the ceiling at most.
+    pub(crate) fn take_pod_for_zero(&mut self) -> bool {
+        self.pods + self.pairs + 2 <= self.for_named() / 2 && self.take_pod()
     }
 
-    /// Gives back the room of so many series under their own names.
-    pub(crate) fn give_back(&mut self, series: usize) {
-        self.named -= series;
+    /// Takes room in the workload family for a workload that has so many series there; false where
+    /// it has its share or there is none.
+    pub(crate) fn take_pair(&mut self, has: usize) -> bool {
+        let for_pods = self.pods.max(self.for_named() / 3);
+        let free = self.for_named().saturating_sub(for_pods + self.pairs);
+        let fits = has < free;
+        if fits {
+            self.pairs += 1;
+        }
+        fits
+    }
+
+    /// Gives back the room of so many label sets of the pod family.
+    pub(crate) fn give_back_pods(&mut self, label_sets: usize) {
+        self.pods -= 2 * label_sets;
+    }
+
+    /// Gives back the room of a series of the workload family.
+    pub(crate) fn give_back_pair(&mut self) {
+        self.pairs -= 1;
+    }
+
+    fn for_named(&self) -> usize {
+        self.max - self.for_others
     }
 
     /// Gives back the room of an `other` of the workload family.
@@ -140,7 +183,8 @@ pub(crate) fn is_other_workload(workload: &Workload) -> bool {
     &*workload.kind == OTHER && &*workload.name == OTHER
 }
 
-fn other() -> Workload {
+/// What stands for many workloads.
+pub(crate) fn other() -> Workload {
     Workload {
         kind: OTHER.into(),
         name: OTHER.into(),

@@ -52,45 +52,11 @@ impl<L: Ord, V> Table<L, V> {
             .map(|(_, value)| value)
     }
 
-    /// Number of series.
-    pub(crate) fn len(&self) -> usize {
-        self.order.len()
-    }
-
-    /// The value of a series.
-    pub(crate) fn value(&self, slot: Slot) -> Option<&V> {
-        self.slots
-            .get(slot as usize)?
-            .as_ref()
-            .map(|(_, value)| value)
-    }
-
-    /// All values, in no order.
-    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.slots.iter_mut().flatten().map(|(_, value)| value)
-    }
-
-    /// All series with their numbers, in the order of their labels.
-    pub(crate) fn slots(&self) -> impl Iterator<Item = (Slot, &L, &V)> {
-        self.order.iter().filter_map(|slot| {
-            let (labels, value) = self.slots[*slot as usize].as_ref()?;
-            Some((*slot, labels, value))
-        })
-    }
-
     /// All series in the order of their labels.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &(L, V)> {
         self.order
             .iter()
             .filter_map(|slot| self.slots[*slot as usize].as_ref())
-    }
-
-    /// Takes out the series with these labels.
-    pub(crate) fn remove(&mut self, labels: &L) -> Option<V> {
-        let position = self.position(labels).ok()?;
-        let slot = self.order.remove(position);
-        self.free.push(slot);
-        self.slots[slot as usize].take().map(|(_, value)| value)
     }
 
     /// Takes out, in the order of their labels, the series of each group of which all fit.

@@ -1,92 +1,87 @@
-//! The workload family: series, those that wait for room, and how they change places.
+//! The workload family: its series, and how many each workload has.
 
-use std::time::Instant;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use super::{
     Live, Moment, Series,
-    busiest::{Applicants, Busyness, changes},
     ceiling::{Ceiling, is_other_workload},
     table::{Slot, Table},
 };
-use crate::model::snapshot::{WorkloadLabels, WorkloadSeries};
+use crate::model::{
+    cluster::Workload,
+    snapshot::{WorkloadLabels, WorkloadSeries},
+};
 
 /// All workload series.
 #[derive(Debug, Default)]
 pub(crate) struct Workloads {
-    shown: Table<WorkloadLabels, Share>,
-    applicants: Applicants,
-    looked: Option<Instant>,
+    shown: Table<WorkloadLabels, Series<u64>>,
+    /// Series under their own names, by workload.
+    of_workload: HashMap<Local, usize>,
+    /// Workloads that were refused a series since series were last taken out.
+    refused: HashSet<Local>,
 }
+
+/// Namespace and name of a workload of this node.
+type Local = (Arc<str>, Workload);
 
 /// Where increments of a label set go.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Way {
     slot: Slot,
-    /// To `other`.
+    /// To `other`, for want of room under the ceiling.
     pub(crate) folded: bool,
-    /// Its number among those that wait for room.
-    applicant: Option<Slot>,
-}
-
-#[derive(Debug)]
-struct Share {
-    series: Series<u64>,
-    busyness: Busyness,
-    /// Its increments go to `other` from some time on; it is taken out once it was idle for as
-    /// long as the series of a gone pod.
-    leaving: bool,
 }
 
 impl Workloads {
     /// Adds bytes where the way leads.
     pub(crate) fn add(&mut self, way: Way, bytes: u64, now: Instant) {
-        if let Some(share) = self.shown.value_mut(way.slot) {
-            share.series.total += bytes;
-            share.series.fed = now;
-            share.busyness.add(bytes);
-        }
-        if let Some(applicant) = way.applicant {
-            self.applicants.add(applicant, bytes);
+        if let Some(series) = self.shown.value_mut(way.slot) {
+            series.total += bytes;
+            series.fed = now;
         }
     }
 
-    /// The way of a label set: its own series, a new one where there is room and nobody waits for
-    /// it, else `other`.
+    /// The way of a label set: its own series, a new one where its workload has room, else
+    /// `other`.
     pub(crate) fn open(
         &mut self,
         labels: WorkloadLabels,
         at: Moment,
         ceiling: &mut Ceiling,
     ) -> Way {
-        let own = self.shown.find(&labels);
-        if let Some(slot) = own
-            && self.shown.value(slot).is_some_and(|share| !share.leaving)
-        {
+        if let Some(slot) = self.shown.find(&labels) {
             return Way {
                 slot,
                 folded: false,
-                applicant: None,
             };
         }
-        if own.is_none() && self.applicants.is_empty() && ceiling.take(1) {
-            let slot = self.shown.insert(labels, Share::new(at));
+        let is_other = is_other_workload(&labels.peer_workload);
+        let local = local(&labels);
+        let has = self.of_workload.get(&local).copied().unwrap_or(0);
+        if !is_other && ceiling.take_pair(has) {
+            self.of_workload.insert(local, has + 1);
+            let slot = self.shown.insert(labels, Series::new(at));
             return Way {
                 slot,
                 folded: false,
-                applicant: None,
             };
         }
-        let applicant = self.applicants.wait(labels.clone());
-        let folded = ceiling.fold_workload(labels, &self.shown);
+        if !is_other {
+            self.refused.insert(local);
+        }
+        let labels = ceiling.fold_workload(labels, &self.shown);
         Way {
-            slot: self.shown.insert(folded, Share::new(at)),
-            folded: true,
-            applicant,
+            slot: self.shown.insert(labels, Series::new(at)),
+            folded: !is_other,
         }
     }
 
-    /// Goes on with the series of an earlier process. One that was leaving stays: it is as busy as
-    /// the next look finds it.
+    /// Goes on with the series of an earlier process.
     pub(crate) fn restore(&mut self, kept: &[WorkloadSeries], now: Instant, ceiling: &mut Ceiling) {
         for WorkloadSeries {
             labels,
@@ -94,141 +89,71 @@ impl Workloads {
             created,
         } in kept
         {
-            ceiling.restore(1, is_other_workload(&labels.peer_workload));
+            let is_other = is_other_workload(&labels.peer_workload);
+            ceiling.restore_pair(is_other);
+            if !is_other {
+                *self.of_workload.entry(local(labels)).or_default() += 1;
+            }
             let series = Series {
                 total: *bytes,
                 created: *created,
                 fed: now,
             };
-            let share = Share {
-                series,
-                busyness: Busyness::default(),
-                leaving: false,
-            };
-            self.shown.insert(labels.clone(), share);
+            self.shown.insert(labels.clone(), series);
         }
     }
 
     /// Takes out the series of workloads without pods, each workload's together once all are
-    /// idle, and those that were leaving; and lets go of applicants without pods. True where any
-    /// went.
+    /// idle, and the idle ones of workloads that were refused another. True where any went.
     pub(crate) fn retire(
         &mut self,
         idle: impl Fn(Instant) -> bool,
         live: &Live<'_>,
         ceiling: &mut Ceiling,
     ) -> bool {
-        let mut gone = self.shown.take_groups(
-            |labels| (labels.namespace.clone(), labels.workload.clone()),
-            |labels, share| {
-                let many = is_other_workload(&labels.workload);
-                idle(share.series.fed) && !many && !live.has_workload(labels)
-            },
-        );
-        gone.extend(
-            self.shown
-                .take_if(|_, share| share.leaving && idle(share.series.fed)),
-        );
+        let mut gone = self.shown.take_groups(local, |labels, series| {
+            let many = is_other_workload(&labels.workload);
+            idle(series.fed) && !many && !live.has_workload(labels)
+        });
+        let refused = &self.refused;
+        if !refused.is_empty() {
+            gone.extend(self.shown.take_if(|labels, series| {
+                let many = is_other_workload(&labels.peer_workload);
+                idle(series.fed) && !many && refused.contains(&local(labels))
+            }));
+        }
         for (labels, _) in &gone {
             if is_other_workload(&labels.peer_workload) {
                 ceiling.give_back_other();
-            } else {
-                ceiling.give_back(1);
+                continue;
+            }
+            ceiling.give_back_pair();
+            let local = local(labels);
+            if let Some(has) = self.of_workload.get_mut(&local) {
+                *has -= 1;
+                if *has == 0 {
+                    self.of_workload.remove(&local);
+                }
             }
         }
-        let applicants_went = self.applicants.keep_if(|labels| live.has_workload(labels));
-        applicants_went || !gone.is_empty()
-    }
-
-    /// Once every [`busiest::LOOK_EVERY`](super::busiest::LOOK_EVERY): lets the busiest of those
-    /// that wait in. True where ways have changed.
-    pub(crate) fn look(&mut self, at: Moment, ceiling: &mut Ceiling) -> bool {
-        if !super::busiest::is_due(&mut self.looked, at.now) {
-            return false;
+        // The ways are asked for anew then, and so is what is still refused.
+        if !gone.is_empty() {
+            self.refused.clear();
         }
-        self.shown
-            .values_mut()
-            .for_each(|share| share.busyness.age());
-        self.applicants.age();
-        if self.applicants.is_empty() {
-            return false;
-        }
-        for labels in self.applicants.busiest() {
-            if !ceiling.take(1) {
-                break;
-            }
-            self.enter(labels, at, ceiling);
-        }
-        self.exchange();
-        self.applicants.prune();
-        true
+        !gone.is_empty()
     }
 
     /// All series in the order of their labels.
     pub(crate) fn snapshot(&self) -> Vec<WorkloadSeries> {
-        let series = |(labels, share): &(WorkloadLabels, Share)| WorkloadSeries {
+        let series = |(labels, series): &(WorkloadLabels, Series<u64>)| WorkloadSeries {
             labels: labels.clone(),
-            bytes: share.series.total,
-            created: share.series.created,
+            bytes: series.total,
+            created: series.created,
         };
         self.shown.iter().map(series).collect()
     }
-
-    /// Lets an applicant in for which room was taken.
-    fn enter(&mut self, labels: WorkloadLabels, at: Moment, ceiling: &mut Ceiling) {
-        self.applicants.remove(&labels);
-        match self.shown.find(&labels) {
-            Some(slot) => {
-                ceiling.give_back(1);
-                self.stay(slot);
-            }
-            None => {
-                self.shown.insert(labels, Share::new(at));
-            }
-        }
-    }
-
-    fn stay(&mut self, slot: Slot) {
-        if let Some(share) = self.shown.value_mut(slot) {
-            share.leaving = false;
-        }
-    }
-
-    /// Without room: lets the least busy series leave, one for each applicant that is so much
-    /// busier that the change is worth it.
-    fn exchange(&mut self) {
-        let named = self
-            .shown
-            .slots()
-            .filter(|(_, labels, _)| !is_other_workload(&labels.peer_workload));
-        let (leaving, staying): (Vec<_>, Vec<_>) = named
-            .map(|(slot, _, share)| (slot, share))
-            .partition(|(_, share)| share.leaving);
-        let weakest = staying
-            .iter()
-            .map(|(slot, share)| (share.busyness.recent(), *slot))
-            .collect();
-        let changes = changes(&self.applicants, weakest, leaving.len(), |labels| {
-            self.shown.find(labels)
-        });
-        for (labels, slot) in changes.back {
-            self.applicants.remove(&labels);
-            self.stay(slot);
-        }
-        for slot in changes.out {
-            if let Some(share) = self.shown.value_mut(slot) {
-                share.leaving = true;
-            }
-        }
-    }
 }
 
-impl Share {
-    fn new(at: Moment) -> Self {
-        Self {
-            series: Series::new(at),
-            busyness: Busyness::default(),
-            leaving: false,
-        }
-    }
+fn local(labels: &WorkloadLabels) -> Local {
+    (Arc::clone(&labels.namespace), labels.workload.clone())
 }

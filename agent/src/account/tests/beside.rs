@@ -1,7 +1,7 @@
 //! Veths that say nothing of their pod, beside one that does.
 
-use super::scenario::{Scenario, packets, pod, pod_lines, sent, settings};
-use crate::model::cluster::Object;
+use super::scenario::{Scenario, named, packets, pod, pod_lines, received, sent, settings};
+use crate::model::cluster::{Object, Pod};
 
 /// `printf shop.web-1 | sha1sum`
 const WEB_VETH: &str = "eni751425ce827";
@@ -42,17 +42,86 @@ fn veths_into_one_namespace_are_one_pods() {
     );
 }
 
-/// Where the kernel does not say which namespace it leads into, the name still tells.
+/// Pod `web-1.1` has on its first NIC the name that pod `web-1` would have on its second.
 #[test]
-fn a_second_nic_is_its_pods_by_name() {
+fn a_pod_with_a_dot_in_its_name_is_not_the_second_nic_of_another() {
+    let dotted = Object::Pod(Pod {
+        name: named("shop", "web-1.1"),
+        ..pod("dotted", "node-1", "fd00::11")
+    });
+    let flows = [sent(9, "fd00::11", "8.8.8.8", 4)];
+    // Whichever of the two is known first, and where `web-1` changes later.
+    for order in [[web(), dotted.clone(), web()], [dotted, web(), web()]] {
+        let mut scenario = Scenario::new(settings());
+        scenario.attach_into(7, WEB_VETH, Some(3));
+        scenario.attach_into(9, WEB_SECOND_NIC, Some(4));
+        scenario.drain_after(1, &flows);
+        for object in order {
+            scenario.apply(object);
+            scenario.drain_after(1, &flows);
+        }
+        let snapshot = scenario.drain_after(1, &flows);
+        assert_eq!(pod_lines(&snapshot), ["web-1.1 internet  20"]);
+    }
+}
+
+/// The name of a second NIC alone tells nothing: a pod with a dot in its name may be on its way.
+#[test]
+fn a_second_nic_waits_for_its_namespace() {
     let mut scenario = Scenario::new(settings());
     scenario.attach(9, WEB_SECOND_NIC);
+    scenario.apply(web());
+    scenario.attach(7, WEB_VETH);
     let flows = [sent(9, "192.168.1.9", "8.8.8.8", 4)];
     assert_eq!(packets(scenario.drain_after(5, &flows).pending), [4, 0]);
-    scenario.apply(web());
+    scenario.attach_into(7, WEB_VETH, Some(3));
+    scenario.attach_into(9, WEB_SECOND_NIC, Some(3));
     assert_eq!(
         pod_lines(&scenario.drain_after(5, &flows)),
         ["web-1 internet  8"]
+    );
+}
+
+/// Without hashed names and routes, a pod writes whatever source address it likes.
+#[test]
+fn a_forged_source_address_does_not_make_a_veth_another_pods() {
+    let mut scenario = Scenario::new(settings());
+    scenario.apply(web());
+    scenario.apply(Object::Pod(pod("api", "node-1", "fd00::2")));
+    scenario.attach(7, "veth-of-api");
+    scenario.attach(8, "veth-of-web");
+    let forged = sent(7, "fd00::1", "8.8.8.8", 3);
+    let snapshot = scenario.drain_unrouted_after(5, std::slice::from_ref(&forged));
+    assert_eq!(packets(snapshot.pending), [3, 0]);
+    // A bridge floods what is for the victim: to both.
+    let flooded = [7, 8].map(|index| received(index, "fd00::1", "8.8.8.8", 1));
+    let snapshot = scenario.drain_unrouted_after(5, &flooded);
+    assert_eq!(
+        (packets(snapshot.pending), snapshot.pods.len()),
+        ([3, 2], 0)
+    );
+    // What is delivered to one of them only names it, from its first byte on.
+    let own = [
+        received(7, "fd00::2", "8.8.8.8", 10),
+        received(8, "fd00::1", "8.8.8.8", 20),
+    ];
+    scenario.drain_unrouted_after(11, &[]);
+    let snapshot = scenario.drain_unrouted_after(5, &own);
+    assert_eq!(
+        pod_lines(&snapshot),
+        [
+            "api-1 internet  3",
+            "api-1 internet  11",
+            "web-1 internet  21"
+        ]
+    );
+    assert_eq!(scenario.found_by(), [(7, "address"), (8, "address")]);
+    // A third veth that gets what is for a pod with a veth of its own stays nobody's.
+    scenario.attach(9, "veth-of-nobody");
+    let third = [received(9, "fd00::1", "8.8.8.8", 5)];
+    assert_eq!(
+        packets(scenario.drain_unrouted_after(5, &third).pending),
+        [0, 5]
     );
 }
 
@@ -114,10 +183,17 @@ fn a_veth_is_the_pods_whose_address_the_node_routes_to_it() {
         sent(7, "fd00::2", "8.8.8.8", 3),
         sent(8, "fd00::2", "8.8.8.8", 4),
     ];
-    let snapshot = scenario.drain_after(5, &flows);
+    let snapshot = scenario.drain_unrouted_after(5, &flows);
+    assert_eq!(pod_lines(&snapshot), ["web-1 internet  3"]);
+    assert_eq!(packets(snapshot.pending), [4, 0]);
+    let snapshot = scenario.drain_unrouted_after(5, &[received(8, "fd00::2", "8.8.8.8", 1)]);
     assert_eq!(
         pod_lines(&snapshot),
-        ["api-1 internet  4", "web-1 internet  3"]
+        [
+            "api-1 internet  4",
+            "api-1 internet  1",
+            "web-1 internet  3"
+        ]
     );
     assert_eq!(scenario.found_by(), [(7, "route"), (8, "address")]);
 }

@@ -364,3 +364,34 @@ fn before_attach_counts_once() {
     }
     assert_eq!(packets(scenario.account.snapshot().before_attach), [2, 4]);
 }
+
+/// A flow of the interface, or its name, may come before what it carried is read.
+#[test]
+fn before_attach_counts_when_flows_came_first() {
+    use crate::model::traffic::{Count, Interface, InterfaceChange};
+    let mut scenario = Scenario::new(settings());
+    scenario.apply(Object::Pod(pod("web", "node-1", "192.168.1.1")));
+    let carried = Count {
+        bytes: 30,
+        packets: 3,
+    };
+    scenario.drain_after(5, &[sent(7, "192.168.1.1", "8.8.8.8", 1)]);
+    for before_attach in [
+        [Count::ZERO; 2],
+        [carried; 2],
+        [Count::ZERO; 2],
+        [carried; 2],
+    ] {
+        let interface = Interface {
+            index: 7,
+            name: "veth".into(),
+            peer_namespace: None,
+            before_attach,
+            lacks: None,
+        };
+        let now = scenario.instant();
+        let change = InterfaceChange::Attached(interface);
+        scenario.account.interface(change, now);
+    }
+    assert_eq!(packets(scenario.account.snapshot().before_attach), [3, 3]);
+}

@@ -90,7 +90,8 @@ pub(super) type Labels = (String, String, Direction, Scope, String, String);
 pub(super) struct Oracle {
     log: Vec<(u64, Event)>,
     waiting: Vec<Seen>,
-    given_up: BTreeMap<Name, u64>,
+    /// By what was awaited and for which interface.
+    given_up: BTreeMap<(Name, u32), u64>,
     pub(super) pods: BTreeMap<Labels, (Count, u64)>,
     pub(super) workloads: BTreeMap<Labels, (u64, u64)>,
     pub(super) unknown_pod: [Count; 2],
@@ -100,7 +101,8 @@ pub(super) struct Oracle {
 impl Oracle {
     pub(super) fn happened(&mut self, time: u64, event: Event) {
         if let Event::Remote { address, .. } = event {
-            self.given_up.remove(&Name::Address(address));
+            self.given_up
+                .retain(|(name, _), _| *name != Name::Address(address));
         }
         self.log.push((time, event));
     }
@@ -138,12 +140,12 @@ impl Oracle {
             _ => None,
         };
         if let Some((name, patience)) = missing
-            && !self.given_up.contains_key(&name)
+            && !self.given_up.contains_key(&(name, flow.interface))
         {
             if now - flow.until < patience {
                 return self.waiting.push(flow);
             }
-            self.given_up.insert(name, now);
+            self.given_up.insert((name, flow.interface), now);
         }
         match pod {
             None => self.unknown_pod[flow.direction as usize] += flow.count,

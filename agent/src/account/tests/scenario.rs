@@ -1,6 +1,7 @@
 //! A node `node-1` in zone `a` with its account, and short words for what happens to it.
 
 use std::{
+    collections::BTreeSet,
     net::IpAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -26,6 +27,8 @@ pub(super) struct Scenario {
     now: u64,
     drained: u64,
     epoch: u64,
+    /// Interfaces that were attached.
+    attached: BTreeSet<u32>,
 }
 
 impl Scenario {
@@ -38,6 +41,7 @@ impl Scenario {
             now: 0,
             drained: 0,
             epoch: 0,
+            attached: BTreeSet::new(),
         }
     }
 
@@ -55,7 +59,11 @@ impl Scenario {
         let snapshot = Arc::new(self.account.snapshot());
         let mut account = Account::new(settings);
         account.restore(&self.account.kept(snapshot), same_boot, self.instant());
-        Self { account, ..self }
+        Self {
+            account,
+            attached: BTreeSet::new(),
+            ..self
+        }
     }
 
     pub(super) fn instant(&self) -> Instant {
@@ -104,6 +112,7 @@ impl Scenario {
             lacks: None,
         };
         let now = self.instant();
+        self.attached.insert(index);
         self.account
             .interface(InterfaceChange::Attached(interface), now);
     }
@@ -139,8 +148,20 @@ impl Scenario {
         self.account.interface(InterfaceChange::Gone(index), now);
     }
 
-    /// A drain that ends after so many seconds brings these flows.
+    /// A drain that ends after so many seconds brings these flows. The node routes to each
+    /// interface the address that its pod sends from.
     pub(super) fn drain_after(&mut self, seconds: u64, flows: &[Flow]) -> Snapshot {
+        for flow in flows {
+            if !self.attached.contains(&flow.interface) {
+                self.attach(flow.interface, "veth");
+            }
+            self.route(flow.interface, &flow.local.to_string());
+        }
+        self.drain_unrouted_after(seconds, flows)
+    }
+
+    /// The same with the routes that were told of, and no others.
+    pub(super) fn drain_unrouted_after(&mut self, seconds: u64, flows: &[Flow]) -> Snapshot {
         self.now += seconds;
         let drain = self.drained(flows);
         self.add(&drain)
@@ -161,7 +182,8 @@ impl Scenario {
             until: self.instant(),
             flows: flows.to_vec(),
             seen,
-            overflow: [Count::ZERO; 2],
+            overflow: Vec::new(),
+            unplaced: [Count::ZERO; 2],
         }
     }
 

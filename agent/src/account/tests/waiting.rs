@@ -1,10 +1,12 @@
 //! Flows that wait for a name, and for how long.
 
+use std::sync::Arc;
+
 use super::scenario::*;
 use crate::model::{
     cluster::{Kind, Object},
-    snapshot::Reason,
-    traffic::Count,
+    snapshot::{Reason, Snapshot},
+    traffic::{Count, Direction, Flow, Overflow},
 };
 
 /// Pod `web` behind interface 7; interface 8 is still nobody's.
@@ -180,20 +182,131 @@ fn pods_wait_for_their_nodes_zone() {
 }
 
 #[test]
-fn what_found_no_room_in_the_flow_map_does_not_wait() {
+fn what_found_no_room_in_the_flow_map_is_its_pods() {
     let mut scenario = scenario();
+    scenario.route(7, "192.168.1.1");
     scenario.wait(5);
-    let mut drain = scenario.drained(&[received(7, "192.168.1.1", "8.8.8.8", 3)]);
-    let overflow = Count {
-        bytes: 500,
-        packets: 5,
+    let flows = [received(7, "192.168.1.1", "8.8.8.8", 3)];
+    let snapshot = with_overflow(&mut scenario, &flows, &[(7, 5), (8, 7)], 9);
+    assert_eq!(
+        pod_lines(&snapshot),
+        ["web-1 internet  3", "web-1 unknown  5"]
+    );
+    assert_eq!(
+        workload_lines(&snapshot),
+        ["web ->  / 3", "web -> other /other 5"]
+    );
+    assert_eq!(packets(snapshot.pending), [0, 7]);
+    assert_eq!(unattributed(&snapshot, Reason::MapFull), [0, 9]);
+    assert_eq!(packets(snapshot.flow_overflow), [0, 21]);
+    assert_eq!(
+        (snapshot.drains_that_disagreed, snapshot.series_folded),
+        (0, 0)
+    );
+
+    // Its object comes over a restart and 3 s late.
+    let mut scenario = scenario.restarted(settings(), true);
+    scenario.apply(node("node-1", "192.168.0.1", Some("a")));
+    scenario.attach(8, "veth-b");
+    scenario.route(8, "192.168.1.2");
+    scenario.apply(Object::Pod(pod("api", "node-1", "192.168.1.2")));
+    let snapshot = scenario.drain_after(3, &[]);
+    assert!(pod_lines(&snapshot).contains(&"api-1 unknown  7".to_owned()));
+    assert_eq!(packets(snapshot.pending), [0, 0]);
+}
+
+/// A drain of these flows, of so many received packets by interface that found no room, and of
+/// some whose interface is not known.
+fn with_overflow(
+    scenario: &mut Scenario,
+    flows: &[Flow],
+    overflow: &[(u32, u64)],
+    unplaced: u64,
+) -> Snapshot {
+    let count = |packets| Count {
+        bytes: packets * PACKET_BYTES,
+        packets,
     };
-    drain.seen[1] += overflow;
-    drain.overflow[1] = overflow;
-    let snapshot = scenario.add(&drain);
-    assert_eq!(unattributed(&snapshot, Reason::MapFull), [0, 5]);
-    assert_eq!(packets(snapshot.interface), [0, 8]);
-    assert_eq!(snapshot.drains_that_disagreed, 0);
+    let mut drain = scenario.drained(flows);
+    drain.unplaced[1] = count(unplaced);
+    let overflow = overflow.iter().map(|(interface, packets)| Overflow {
+        interface: *interface,
+        direction: Direction::Receive,
+        count: count(*packets),
+    });
+    drain.overflow = overflow.collect();
+    drain.seen[1] += drain.overflowed()[1];
+    scenario.add(&drain)
+}
+
+/// Another address of 10/8 for each number.
+fn dead(n: u64) -> String {
+    format!("10.{}.{}.{}", n >> 16, n >> 8 & 255, n & 255)
+}
+
+/// 40,000 addresses that nobody has, once, and then some every few seconds: another pod, and a
+/// peer of another pod, whose objects come late.
+#[test]
+fn a_scanner_does_not_take_the_names_of_others() {
+    let mut scenario = scenario();
+    let scan = |from: u64, to: u64| -> Vec<_> {
+        (from..to)
+            .map(|n| sent(7, "192.168.1.1", &dead(n), 1))
+            .collect()
+    };
+    // Addresses of which some belong to new peers of others later on.
+    let early: Vec<_> = (100..108)
+        .map(|at| sent(7, "192.168.1.1", &format!("192.168.2.{at}"), 1))
+        .collect();
+    scenario.drain_after(5, &early);
+    for round in 0..6 {
+        scenario.drain_after(5, &scan(round * 7_000, (round + 1) * 7_000));
+    }
+    for round in 0..8 {
+        let at = 100 + round;
+        let address = format!("192.168.1.{at}");
+        scenario.attach(at, "veth-late");
+        scenario.route(at, &address);
+        let mut flows = scan(
+            50_000 + u64::from(round) * 135,
+            50_135 + u64::from(round) * 135,
+        );
+        flows.push(sent(at, &address, "8.8.8.8", 1_000));
+        scenario.drain_after(1, &flows);
+        scenario.wait(3);
+        let name = format!("late{at}");
+        scenario.apply(Object::Pod(pod(&name, "node-1", &address)));
+        let snapshot = scenario.drain_after(1, &[]);
+        let line = format!("{name}-1 internet  1000");
+        assert!(pod_lines(&snapshot).contains(&line), "{line}");
+        assert_eq!(unattributed(&snapshot, Reason::UnknownPod), [0, 0]);
+
+        let peer = format!("192.168.2.{at}");
+        scenario.drain_after(1, &[sent(at, &address, &peer, 10)]);
+        scenario.apply(Object::Pod(pod(&format!("peer{at}"), "node-2", &peer)));
+        let snapshot = scenario.drain_after(1, &[]);
+        let line = format!("{name} -> Deployment shop/peer{at} 10");
+        assert!(workload_lines(&snapshot).contains(&line), "{line}");
+    }
+}
+
+/// More flows than are kept in detail for one interface: all bytes are the pod's.
+#[test]
+fn a_pod_that_scans_before_its_object_comes_loses_detail_and_no_bytes() {
+    let mut scenario = scenario();
+    scenario.route(8, "192.168.1.2");
+    let flows: Vec<_> = (0..10_000)
+        .map(|n| sent(8, "192.168.1.2", &format!("9.0.{}.{}", n >> 8, n & 255), 1))
+        .collect();
+    let snapshot = scenario.drain_after(1, &flows);
+    assert_eq!(packets(snapshot.pending), [10_000, 0]);
+    assert!(scenario.account.kept(Arc::default()).held.len() <= 2_049);
+    scenario.apply(Object::Pod(pod("api", "node-1", "192.168.1.2")));
+    let snapshot = scenario.drain_after(3, &[]);
+    assert_eq!(
+        pod_lines(&snapshot),
+        ["api-1 internet  2048", "api-1 unknown  7952"]
+    );
 }
 
 #[test]

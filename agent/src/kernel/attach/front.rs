@@ -12,7 +12,7 @@ use std::{mem, time::Instant};
 
 use anyhow::{Context as _, Result};
 
-use super::{Attached, Attachments, barred_by_ingress, hook, still_the_same, tcx};
+use super::{Attached, Attachments, Placed, barred_by_ingress, hook, is_there, tc, tcx};
 use crate::{
     kernel::hooks::{Place, chain, filter, watch::Disturbed},
     model::traffic::{AttachMode, Direction},
@@ -29,7 +29,7 @@ pub struct Looked {
 
 impl Attachments {
     /// Looks at the hooks that may have changed.
-    pub(in crate::kernel) fn look(&mut self, disturbed: Disturbed, now: Instant) -> Looked {
+    pub fn look(&mut self, disturbed: Disturbed, now: Instant) -> Looked {
         let indices = match disturbed {
             Disturbed::Filters(index) | Disturbed::Qdisc(index) => vec![index],
             Disturbed::All => self.indices(),
@@ -46,7 +46,7 @@ impl Attachments {
     }
 
     /// Interfaces on which somebody came first when they were last looked at.
-    pub(in crate::kernel) fn shadowed(&self) -> u64 {
+    pub fn shadowed(&self) -> u64 {
         let shadowed = |one: &&Attached| one.hooks.iter().any(|hook| hook.ahead.is_some());
         self.attached.values().filter(shadowed).count() as u64
     }
@@ -59,7 +59,7 @@ impl Attachments {
             match self.keep_first(attached, direction, now) {
                 Ok(moved) => looked.moved += u64::from(moved),
                 // Its end will be told apart.
-                Err(_) if still_the_same(&attached.link).is_err() => {}
+                Err(_) if !is_there(&attached.link) => {}
                 Err(error) => {
                     looked.failed += 1;
                     let interface = &*attached.link.name;
@@ -114,14 +114,19 @@ impl Attachments {
 
     fn put_in_front(&mut self, attached: &mut Attached, direction: Direction) -> Result<()> {
         let Attached { link, hooks } = attached;
-        still_the_same(link)?;
-        if self.mode == AttachMode::Tcx
-            && let Some(pins) = &self.pins
-        {
-            tcx::take_off(&pins.link(link.index, direction))?;
+        match hooks[direction as usize].program.take() {
+            Some(Placed::Tcx(placed)) => {
+                // At once, before the new one comes; fails where another took it off.
+                let _ = tcx::detach(&placed);
+                if let Some(pins) = &self.pins {
+                    tcx::remove(&pins.link(link.index, direction))?;
+                }
+            }
+            Some(Placed::Filter) => {
+                tc::remove(&mut self.route, link, direction)?;
+            }
+            None => {}
         }
-        // Dropped, it is taken off: before the new one comes.
-        hooks[direction as usize].program = None;
         if self.prepare(link)?.bars(direction) {
             hooks[direction as usize].barred = true;
             anyhow::bail!("{}", barred_by_ingress(link, hook(direction)));

@@ -19,7 +19,7 @@ use super::Connection;
 
 /// Questions in one message to the kernel; their answers fit a socket's default buffer many
 /// times over.
-const BATCH: usize = 64;
+pub(in crate::kernel) const BATCH: usize = 64;
 /// Larger than any answer to a question: one connection.
 const ANSWER_BYTES: usize = 16 * 1024;
 
@@ -36,6 +36,13 @@ impl Question {
     pub(in crate::kernel) fn has_ports(&self) -> bool {
         self.local.port() | self.peer.port() != 0
     }
+}
+
+/// Who answers.
+pub(in crate::kernel) trait Lookup {
+    /// One answer for each of up to [`BATCH`] questions, in their order; `None` where the table
+    /// has no such connection.
+    fn ask(&mut self, questions: &[Question]) -> Result<Vec<Option<Connection>>>;
 }
 
 /// A netlink socket to the table of this network namespace.
@@ -61,22 +68,6 @@ impl Table {
             buffer: Vec::with_capacity(ANSWER_BYTES),
             next: 0,
         })
-    }
-
-    /// One answer for each question, in their order; `None` where the table has no such
-    /// connection.
-    pub(in crate::kernel) fn ask(
-        &mut self,
-        questions: &[Question],
-    ) -> Result<Vec<Option<Connection>>> {
-        let mut answers = Vec::with_capacity(questions.len());
-        for batch in questions.chunks(BATCH) {
-            answers.extend(
-                self.ask_batch(batch)
-                    .context("asking the connection table")?,
-            );
-        }
-        Ok(answers)
     }
 
     fn ask_batch(&mut self, questions: &[Question]) -> Result<Vec<Option<Connection>>> {
@@ -107,6 +98,13 @@ impl Table {
             }
         }
         Ok(answers)
+    }
+}
+
+impl Lookup for Table {
+    fn ask(&mut self, questions: &[Question]) -> Result<Vec<Option<Connection>>> {
+        let answers = self.ask_batch(questions);
+        answers.context("asking the connection table")
     }
 }
 

@@ -2,15 +2,7 @@
 //!
 //! By number: to name a program takes CAP_SYS_ADMIN, which the agent does without.
 
-use std::{
-    ffi::CString,
-    io,
-    os::{
-        fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
-        unix::ffi::OsStrExt as _,
-    },
-    path::Path,
-};
+use std::io;
 
 use aya_obj::generated::{bpf_attach_type, bpf_cmd};
 
@@ -60,25 +52,6 @@ pub(in crate::kernel) fn above(programs: &[u32]) -> Option<Place> {
 fn named(programs: &[u32]) -> String {
     let ids: Vec<String> = programs.iter().map(u32::to_string).collect();
     format!("TCX program {}", ids.join(", "))
-}
-
-/// Takes the program of a pinned link off its hook at once; a link that is dropped may stay for a
-/// moment.
-///
-/// # Errors
-/// When nothing is pinned there, or the interface is gone.
-pub(in crate::kernel) fn detach(pinned: &Path) -> io::Result<()> {
-    let path = CString::new(pinned.as_os_str().as_bytes())?;
-    let mut attr = syscall::attr();
-    attr.__bindgen_anon_4.pathname = path.as_ptr() as u64;
-    // SAFETY: the path ends with a zero and lives through the call.
-    let fd = unsafe { syscall::bpf(bpf_cmd::BPF_OBJ_GET, &mut attr) }?;
-    // SAFETY: the command returned a descriptor of our own.
-    let link = unsafe { OwnedFd::from_raw_fd(fd as i32) };
-    let mut attr = syscall::attr();
-    attr.link_detach.link_fd = link.as_raw_fd() as u32;
-    // SAFETY: no pointers.
-    unsafe { syscall::bpf(bpf_cmd::BPF_LINK_DETACH, &mut attr) }.map(|_| ())
 }
 
 #[cfg(test)]

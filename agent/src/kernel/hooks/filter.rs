@@ -32,13 +32,7 @@ pub(in crate::kernel) fn list(
     direction: Direction,
 ) -> io::Result<Vec<Filter>> {
     let mut question = TcMessage::with_index(interface as i32);
-    question.header.parent = TcHandle {
-        major: TcHandle::CLSACT.major,
-        minor: match direction {
-            Direction::Transmit => TcHandle::MIN_INGRESS,
-            Direction::Receive => TcHandle::MIN_EGRESS,
-        },
-    };
+    question.header.parent = parent(direction);
     let all = route.list(RouteNetlinkMessage::GetTrafficFilter(question))?;
     Ok(all
         .iter()
@@ -47,6 +41,17 @@ pub(in crate::kernel) fn list(
             _ => None,
         })
         .collect())
+}
+
+/// The hook, as filters name it.
+pub(in crate::kernel) fn parent(direction: Direction) -> TcHandle {
+    TcHandle {
+        major: TcHandle::CLSACT.major,
+        minor: match direction {
+            Direction::Transmit => TcHandle::MIN_INGRESS,
+            Direction::Receive => TcHandle::MIN_EGRESS,
+        },
+    }
 }
 
 /// Where ours is among them.

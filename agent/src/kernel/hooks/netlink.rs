@@ -2,7 +2,7 @@
 
 use std::io;
 
-use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
@@ -39,7 +39,22 @@ impl Route {
         &mut self,
         question: RouteNetlinkMessage,
     ) -> io::Result<Vec<RouteNetlinkMessage>> {
-        let number = self.ask(question)?;
+        let number = self.send(question, NLM_F_DUMP)?;
+        self.answer(number)
+    }
+
+    /// Asks for a change, such as of a filter, or for one thing. `flags` beside those of every
+    /// request, such as NLM_F_CREATE.
+    pub(in crate::kernel) fn request(
+        &mut self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+    ) -> io::Result<Vec<RouteNetlinkMessage>> {
+        let number = self.send(message, NLM_F_ACK | flags)?;
+        self.answer(number)
+    }
+
+    fn answer(&mut self, number: u32) -> io::Result<Vec<RouteNetlinkMessage>> {
         let mut answers = Vec::new();
         loop {
             self.buffer.clear();
@@ -50,10 +65,10 @@ impl Route {
         }
     }
 
-    fn ask(&mut self, question: RouteNetlinkMessage) -> io::Result<u32> {
+    fn send(&mut self, question: RouteNetlinkMessage, flags: u16) -> io::Result<u32> {
         self.next = self.next.wrapping_add(1);
         let mut message = NetlinkMessage::from(question);
-        message.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+        message.header.flags = NLM_F_REQUEST | flags;
         message.header.sequence_number = self.next;
         message.finalize();
         let mut request = vec![0; message.buffer_len()];

@@ -4,9 +4,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Context as _, Result};
-use futures::TryStreamExt as _;
-use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
-use rtnetlink::{Handle, RouteMessageBuilder};
+use netlink_packet_route::{
+    RouteNetlinkMessage,
+    route::{RouteAddress, RouteAttribute, RouteMessage, RouteType},
+};
+use rtnetlink::RouteMessageBuilder;
+
+use crate::kernel::hooks::netlink::Route;
 
 /// A route to one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,16 +22,18 @@ pub struct HostRoute {
 }
 
 /// All of this network namespace, in every table.
-pub(super) async fn list(handle: &Handle) -> Result<Vec<HostRoute>> {
+pub(super) fn list(lists: &mut Route) -> Result<Vec<HostRoute>> {
     let both = [
         RouteMessageBuilder::<Ipv4Addr>::new().build(),
         RouteMessageBuilder::<Ipv6Addr>::new().build(),
     ];
     let mut found = Vec::new();
     for wanted in both {
-        let mut messages = handle.route().get(wanted).execute();
-        while let Some(message) = messages.try_next().await.context("listing routes")? {
-            found.extend(host_route(&message));
+        let answers = lists.list(RouteNetlinkMessage::GetRoute(wanted));
+        for answer in answers.context("listing routes")? {
+            if let RouteNetlinkMessage::NewRoute(message) = answer {
+                found.extend(host_route(&message));
+            }
         }
     }
     Ok(found)

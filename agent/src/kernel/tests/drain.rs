@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use super::{Bench, Frame, PEER, POD, TCP, UDP, flow};
-use crate::model::traffic::{Count, Direction};
+use super::{Bench, Frame, LOOPBACK, PEER, POD, TCP, UDP, flow, of_flows};
+use crate::model::traffic::{Count, Direction, Overflow};
 
 #[tokio::test]
 #[ignore = "needs root"]
 async fn a_full_map_loses_detail_and_no_bytes() {
-    let mut bench = Bench::with(|settings| settings.max_flows = 4);
+    let mut bench = Bench::with(|settings| settings.plan = of_flows(4));
     for port in 1..=100 {
         bench.run(
             Direction::Transmit,
@@ -24,13 +24,20 @@ async fn a_full_map_loses_detail_and_no_bytes() {
             packets: 100
         }
     );
-    assert_eq!(
-        drain.overflow[0],
-        Count {
+    let overflow = Overflow {
+        interface: LOOPBACK,
+        direction: Direction::Transmit,
+        count: Count {
             bytes: 96 * 100,
-            packets: 96
-        }
-    );
+            packets: 96,
+        },
+    };
+    assert_eq!(drain.overflow, [overflow]);
+    assert_eq!(drain.unplaced, [Count::ZERO; 2]);
+    // Drained once, in each of the two sets.
+    for _ in 0..2 {
+        assert_eq!(bench.drain().overflow, []);
+    }
 }
 
 #[tokio::test]
@@ -55,7 +62,7 @@ async fn a_drain_brings_each_byte_once() {
 #[ignore = "needs root"]
 async fn more_flows_than_one_batch_are_all_read() {
     let mut bench = Bench::with(|settings| {
-        settings.max_flows = 70_000;
+        settings.plan = of_flows(70_000);
         settings.fold_ports = false;
     });
     for index in 0..40_000u32 {

@@ -10,7 +10,7 @@ async fn the_programs_load_and_walk_extension_headers_without_type_information()
         table: false,
     };
     let settings = Settings {
-        max_flows: 64,
+        plan: of_flows(64),
         fold_ports: true,
         ephemeral_ports: [32768, 60999],
         methods,
@@ -20,8 +20,11 @@ async fn the_programs_load_and_walk_extension_headers_without_type_information()
     };
     let (object, _warnings) =
         object::load_without_types(&settings).expect("the programs load: run as root");
-    let kernel = Kernel::new(object, methods, Instant::now()).expect("maps");
-    let mut bench = Bench { kernel };
+    let (kernel, attachments) = Kernel::new(object, methods, Instant::now()).expect("maps");
+    let mut bench = Bench {
+        kernel,
+        attachments,
+    };
     let frame = Frame::ipv6(POD6, PEER6)
         .hop_by_hop(8)
         .destination_options(16)

@@ -2,19 +2,19 @@
 
 use std::time::Instant;
 
-use super::Pipeline;
+use super::Attacher;
 use crate::kernel::{attach::Counting, hooks::watch::Disturbed, links::LinkEvent};
 
-impl Pipeline {
+impl Attacher {
     /// Somebody may have come first, or have made room.
     pub(super) async fn look(&mut self, disturbed: Disturbed) {
         if let Disturbed::Qdisc(index) = disturbed
-            && self.kernel.has_failed(index)
+            && self.attachments.has_failed(index)
             && let Some(link) = self.links.one(index).await
         {
             self.follow(LinkEvent::Appeared(link)).await;
         }
-        let looked = self.kernel.look(disturbed, Instant::now());
+        let looked = self.attachments.look(disturbed, Instant::now());
         self.metrics.moved_to_front(looked.moved);
         self.metrics.attach_failed(looked.failed);
         self.show_hooks();
@@ -29,8 +29,9 @@ impl Pipeline {
     }
 
     pub(super) fn show_hooks(&self) {
-        self.metrics.set_shadowed_interfaces(self.kernel.shadowed());
-        match self.kernel.uncounted() {
+        self.metrics
+            .set_shadowed_interfaces(self.attachments.shadowed());
+        match self.attachments.uncounted() {
             none if none.is_empty() => self.all_counted.met(),
             some => self.all_counted.missing(some.join("; ")),
         }
