@@ -138,12 +138,12 @@ pub struct AgentArgs {
 
     /// Flow map capacity [default: from --map-memory]
     #[arg(long, env = "ZONEMETER_MAX_FLOWS", value_name = "N",
-          value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_FLOWS)))]
+          value_parser = number::<u32>(1, u64::from(MOST_FLOWS)))]
     pub max_flows: Option<u32>,
 
     /// Ceiling of traffic series this agent exposes
     #[arg(long, env = "ZONEMETER_MAX_SERIES", value_name = "N", default_value = "20000",
-          value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
+          value_parser = number::<u32>(100, 10_000_000))]
     pub max_series: u32,
 
     /// Which traffic has series of its own: full, workloads, pods or node
@@ -241,6 +241,19 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
     match text.parse::<SocketAddr>() {
         Ok(address) if address.ip().is_loopback() => Ok(address),
         _ => Err(accepted.to_owned()),
+    }
+}
+
+/// Reads a whole number of a range, both ends included.
+pub(crate) fn number<N: TryFrom<u64>>(
+    lowest: u64,
+    highest: u64,
+) -> impl Fn(&str) -> Result<N, String> + Clone {
+    move |text| {
+        let number = text.parse().ok();
+        let number = number.filter(|number| (lowest..=highest).contains(number));
+        let number = number.and_then(|number| N::try_from(number).ok());
+        number.ok_or_else(|| format!("a whole number from {lowest} to {highest}"))
     }
 }
 

@@ -1,10 +1,7 @@
 //! `zonemeter check`: would the agent work on this node? Each requirement with what was found,
 //! what is needed, and what to do. Nothing is attached, pinned or left behind.
 
-use std::{
-    io::{self, Write as _},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use anyhow::Result;
 use tokio::runtime::Builder;
@@ -12,12 +9,13 @@ use tokio::runtime::Builder;
 use crate::{
     args::{CheckArgs, complaint},
     config::{self, Config},
+    output,
 };
 
 mod cni;
 mod hooks;
 mod kernel;
-mod node;
+pub(crate) mod node;
 mod report;
 
 use report::{Report, Requirement};
@@ -31,7 +29,7 @@ pub fn run(args: CheckArgs) -> ExitCode {
     match check(&args).and_then(|report| print(&report, args.json).map(|()| report.works())) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(complaint::FAILED),
-        Err(error) => complaint::refuse(&format!("{error:#}")),
+        Err(error) => complaint::input(Err(error)),
     }
 }
 
@@ -70,5 +68,5 @@ async fn of_kernel(config: &Config) -> Vec<Requirement> {
 
 fn print(report: &Report, json: bool) -> Result<()> {
     let text = if json { report.json()? } else { report.table() };
-    Ok(io::stdout().write_all(text.as_bytes())?)
+    output::print(&text)
 }

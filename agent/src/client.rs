@@ -1,9 +1,9 @@
 //! Reads JSON from the debug listener of a running agent: what `top` and `explain` have in
 //! common. Plain HTTP, because the listener is on loopback.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::{
@@ -66,16 +66,32 @@ impl Client {
         let answer = timeout(PATIENCE, self.exchange(path)).await;
         let (status, body) = answer
             .unwrap_or_else(|_| Err(anyhow::anyhow!("no answer in 10 s")))
-            .with_context(|| format!("http://{}{path}", self.authority))?;
+            .with_context(|| format!("http://{}{path}", self.authority))
+            .map_err(|error| match is_refused(&error) {
+                true => anyhow!("http://{}{path}: {NOBODY}", self.authority),
+                false => error,
+            })?;
         if status != StatusCode::OK {
-            bail!("{}", error_line(status, &body));
+            bail!("{}", self.error_line(path, status, &body));
         }
-        serde_json::from_slice(&body).with_context(|| {
-            format!(
-                "http://{}{path}: not a zonemeter agent of this version",
-                self.authority
-            )
-        })
+        serde_json::from_slice(&body)
+            .map_err(|_| anyhow!("{}", self.no_agent(path, "another answer than expected")))
+    }
+
+    fn no_agent(&self, path: &str, found: &str) -> String {
+        let at = &self.authority;
+        format!(
+            "http://{at}{path}: {found}: not the debug listener of a zonemeter agent of this \
+             version; that is --debug-listen, port 9465 unless set, and not the port of /metrics"
+        )
+    }
+
+    /// The agent's own line where it sent one.
+    fn error_line(&self, path: &str, status: StatusCode, body: &[u8]) -> String {
+        let answer: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+        let line = answer.as_ref().and_then(|answer| answer["error"].as_str());
+        let answered = || self.no_agent(path, &format!("answered {status}"));
+        line.map_or_else(answered, str::to_owned)
     }
 
     async fn exchange(&self, path: &str) -> Result<(StatusCode, Bytes)> {
@@ -107,11 +123,14 @@ async fn collect<B: Body<Data = Bytes, Error = hyper::Error>>(body: B) -> Result
     Ok(body.collect().await?.to_bytes())
 }
 
-/// The agent's own line where it sent one.
-fn error_line(status: StatusCode, body: &[u8]) -> String {
-    let answer: Option<serde_json::Value> = serde_json::from_slice(body).ok();
-    let line = answer.as_ref().and_then(|answer| answer["error"].as_str());
-    line.map_or_else(|| format!("the agent answered {status}"), str::to_owned)
+/// What to do where nobody listens.
+const NOBODY: &str = "connection refused: nobody listens there; from outside of the node run \
+                      `kubectl --namespace zonemeter port-forward POD 9465` with the name of an \
+                      agent's pod first";
+
+fn is_refused(error: &anyhow::Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<io::Error>();
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 #[cfg(test)]
@@ -152,7 +171,15 @@ mod tests {
         let error = client.get::<Value>("/refused").await.unwrap_err();
         assert_eq!(format!("{error:#}"), "limit=0: no");
         let error = client.get::<Value>("/nowhere").await.unwrap_err();
-        assert_eq!(format!("{error:#}"), "the agent answered 404 Not Found");
+        let error = format!("{error:#}");
+        let beginning = format!(
+            "http://{}/nowhere: answered 404 Not Found: ",
+            client.authority
+        );
+        assert!(
+            error.starts_with(&beginning) && error.contains("9465"),
+            "{error}"
+        );
     }
 
     #[tokio::test]
@@ -167,7 +194,8 @@ mod tests {
             .await
             .unwrap_err();
         assert!(
-            format!("{error:#}").starts_with(&format!("{url}/good: ")),
+            format!("{error:#}").starts_with(&format!("{url}/good: connection refused"))
+                && format!("{error:#}").contains("port-forward"),
             "{error:#}"
         );
         let error = serve("127.0.0.1")
@@ -176,7 +204,8 @@ mod tests {
             .await
             .unwrap_err();
         assert!(
-            format!("{error:#}").contains("/text: not a zonemeter agent"),
+            format!("{error:#}")
+                .contains("/text: another answer than expected: not the debug listener"),
             "{error:#}"
         );
     }

@@ -1,10 +1,6 @@
 //! `zonemeter explain ADDRESS`: why an address gets its scope, as an agent of the node sees it.
 
-use std::{
-    fmt::Write as _,
-    io::{self, Write as _},
-    net::IpAddr,
-};
+use std::{fmt::Write as _, net::IpAddr};
 
 use anyhow::Result;
 use clap::Args;
@@ -12,6 +8,11 @@ use clap::Args;
 use crate::{
     client::AgentAt,
     expose::debug::answer::{End, Evidence, Explained},
+    model::{
+        address::{self, ADDRESS},
+        text::visible,
+    },
+    output,
 };
 
 /// Flags of `zonemeter explain`.
@@ -27,8 +28,7 @@ pub struct ExplainArgs {
 }
 
 fn address(text: &str) -> Result<IpAddr, String> {
-    text.parse()
-        .map_err(|_| "an IPv4 or IPv6 address".to_owned())
+    address::address(text).ok_or_else(|| ADDRESS.to_owned())
 }
 
 /// Asks the agent and prints its answer.
@@ -38,7 +38,7 @@ fn address(text: &str) -> Result<IpAddr, String> {
 pub async fn run(args: &ExplainArgs) -> Result<()> {
     let path = format!("/api/explain?address={}", args.address);
     let explained: Explained = args.agent.url.get(&path).await?;
-    Ok(write!(io::stdout(), "{}", text(&explained))?)
+    output::print(&text(&explained))
 }
 
 /// The answer first, then what it stands on; `*` marks what decides.
@@ -46,7 +46,7 @@ fn text(explained: &Explained) -> String {
     let mut text = format!("{}  {}\n", explained.holder.address, explained.scope);
     for (label, value) in facts(&explained.holder) {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "  {label:<9} {value}");
+        let _ = writeln!(text, "  {label:<9} {}", visible(&value));
     }
     text.push_str("because (* decides)\n");
     for Evidence {
@@ -58,7 +58,7 @@ fn text(explained: &Explained) -> String {
     {
         let mark = if *decides { '*' } else { ' ' };
         let age = age_seconds.map_or("built in".to_owned(), |age| format!("{age:.0} s old"));
-        let _ = writeln!(text, "{mark} {source:<14} {says} ({age})");
+        let _ = writeln!(text, "{mark} {source:<14} {} ({age})", visible(says));
     }
     text
 }
@@ -104,6 +104,7 @@ mod tests {
             },
             evidence: vec![
                 evidence("Pod", "data/db-0 on node-b", Some(90.2), true),
+                evidence("networks_file", "a\u{1b}[2J\nb", None, false),
                 evidence("special_range", "10.0.0.0/8 private", None, false),
             ],
         };
@@ -115,6 +116,7 @@ mod tests {
   zone      us-east-2b
 because (* decides)
 * Pod            data/db-0 on node-b (90 s old)
+  networks_file  a\\u{1b}[2J\\nb (built in)
   special_range  10.0.0.0/8 private (built in)
 ";
         assert_eq!(text(&explained), expected);

@@ -5,7 +5,7 @@
 
 use std::{
     fs,
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -21,6 +21,7 @@ mod table;
 mod vpc;
 mod yaml;
 
+use crate::output;
 use input::Input;
 use table::Table;
 
@@ -76,10 +77,7 @@ struct Inputs {
 /// One line with the file and the place in it, for the first thing that is not as AWS prints it.
 pub fn run(args: &NetworksArgs) -> Result<()> {
     let text = convert(&read(args)?, args)?;
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .context("standard output")
+    output::print(&text)
 }
 
 /// The networks file.

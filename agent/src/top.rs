@@ -8,7 +8,9 @@ use std::{
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use crate::{client::AgentAt, expose::debug::answer::Flows};
+use crate::{
+    args::number, client::AgentAt, expose::debug::answer::Flows, model::text::visible, output,
+};
 
 mod table;
 
@@ -25,7 +27,7 @@ pub struct TopArgs {
 
     /// Conversations to show
     #[arg(long, value_name = "N", default_value = "20",
-          value_parser = clap::value_parser!(u16).range(1..=10_000))]
+          value_parser = number::<u16>(1, 10_000))]
     pub limit: u16,
 
     /// Print one table and end; so it is when the output is no terminal
@@ -70,7 +72,7 @@ pub async fn run(args: &TopArgs) -> Result<()> {
     let live = out.is_terminal() && !args.once;
     let first = read(args).await?;
     if !live {
-        return Ok(write!(out, "{}", table::render(&first))?);
+        return output::print(&table::render(&first));
     }
     write!(out, "{CLEAR_ALL}{HOME}{}", table::render(&first))?;
     loop {
@@ -78,7 +80,7 @@ pub async fn run(args: &TopArgs) -> Result<()> {
         tokio::time::sleep(REFRESH).await;
         let shown = match read(args).await {
             Ok(flows) => table::render(&flows),
-            Err(error) => format!("{error:#}\n"),
+            Err(error) => format!("{}\n", visible(&format!("{error:#}"))),
         };
         write!(out, "{HOME}{}{CLEAR_BELOW}", end_lines(&shown))?;
     }

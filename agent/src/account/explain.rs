@@ -14,15 +14,19 @@ use crate::model::recent::Explanation;
 /// Explains an address as of now.
 pub(crate) fn explain(names: &Names, address: IpAddr, now: Instant) -> Explanation {
     let address = address.to_canonical();
-    let peer = names.placed(names.peer(address, now, now));
+    let meant = names.meant(address, now, now);
+    let peer = names.placed(names.peer(meant, now, now));
     let class = Class::of(names, peer);
     let witness = Witness {
         names,
-        address,
+        address: meant,
         now,
     };
     let mut evidence = witness.evidence(peer);
     evidence.sort_by_key(|one| !one.decides);
+    if meant != address {
+        evidence.push(witness.stands_for(address));
+    }
     Explanation {
         address,
         scope: class.scope,

@@ -15,6 +15,7 @@ use super::{
     special::Range,
 };
 use crate::model::{
+    address::inside,
     cluster::{Node, Pod, Service},
     recent::FoundBy,
     traffic::Direction,
@@ -97,7 +98,8 @@ impl Names {
         } else if self.book.node(&self.home).is_none() {
             Some(Awaited::Node)
         } else {
-            peer.may_be_pod().then_some(Awaited::Peer(flow.peer))
+            let meant = || self.meant(flow.peer, flow.from, flow.until);
+            peer.may_be_pod().then(|| Awaited::Peer(meant()))
         };
         Resolved { pod, peer, awaited }
     }
@@ -105,7 +107,7 @@ impl Names {
     /// Who or what had the address during the interval. A pod, node or Service of the cluster
     /// comes before the networks file, and that before what a range says.
     pub(crate) fn peer(&self, address: IpAddr, from: Instant, until: Instant) -> Peer<'_> {
-        let address = address.to_canonical();
+        let address = self.meant(address, from, until);
         match self.book.owner(address, from, until) {
             Some(Owner::Pod(pod)) => Peer::Pod(pod),
             Some(Owner::Node(node)) => Peer::Node(node),
@@ -114,6 +116,19 @@ impl Names {
                 Some((_, network)) => Peer::Network(network),
                 None => self.unnamed(address),
             },
+        }
+    }
+
+    /// The address that tells who the peer is: of an IPv6 address that stands for an IPv4 address
+    /// (NAT64) the latter, unless the cluster or the networks file names the former.
+    pub(crate) fn meant(&self, address: IpAddr, from: Instant, until: Instant) -> IpAddr {
+        let address = address.to_canonical();
+        let is_named = || {
+            self.book.owner(address, from, until).is_some() || self.networks.find(address).is_some()
+        };
+        match inside(address) {
+            Some(inside) if !is_named() => inside.into(),
+            Some(_) | None => address,
         }
     }
 

@@ -5,7 +5,11 @@
 //! | peer | scope | peer zone |
 //! |---|---|---|
 //! | pod of this node, or this node itself | `intra_node` | the node's |
-//! | pod or node elsewhere, both zones known | `intra_zone` or `cross_zone` | its node's |
+//! | pod or node elsewhere, both zones known, no hybrid node | `intra_zone` or `cross_zone` | its node's |
+//! | … hybrid or without a zone, in a network of the file | as that network | its node's, else the entry's |
+//! | … in a longer `vpc:` range of the file | `vpc` | its node's, where known |
+//! | … private, VPC ranges configured | `peered` | its node's, where known |
+//! | … a hybrid node | `peered` | its node's, where known |
 //! | pod or node elsewhere, a zone not known | `vpc` | its node's, where known |
 //! | Service address, backend not known, all ready endpoints on this node | `intra_node` | the node's |
 //! | … all ready endpoints in one zone | `intra_zone` or `cross_zone` | that zone |
@@ -21,7 +25,7 @@
 //! | any other address | `internet` | |
 //! | not told apart: no room in the flow map | `unknown` | |
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use super::{
     book::Place,
@@ -30,7 +34,11 @@ use super::{
     resolve::{Names, Peer, PeerKey},
     special::Range,
 };
-use crate::model::{cluster::Workload, recent::Party, snapshot::Scope};
+use crate::model::{
+    cluster::{Node, Workload},
+    recent::Party,
+    snapshot::Scope,
+};
 
 /// The labels that a peer gives a flow.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -71,8 +79,8 @@ const MOST_PEERS: usize = 65_536;
 /// Decides the scope and the peer's zone, by the table above.
 pub(crate) fn decide<'a>(names: &'a Names, peer: Peer<'a>) -> (Scope, Option<&'a Arc<str>>) {
     match peer {
-        Peer::Pod(pod) => at_node(names, pod.object.node.as_deref()),
-        Peer::Node(node) => at_node(names, Some(&node.object.name)),
+        Peer::Pod(pod) => at_node(names, pod.object.node.as_deref(), &pod.object.addresses),
+        Peer::Node(node) => at_node(names, Some(&node.object.name), &[]),
         Peer::Service(_) => (Scope::UnresolvedService, None),
         Peer::ServiceIn(_, place) => (in_place(names, place), place.zone),
         Peer::Network(network) => in_network(names, network),
@@ -82,19 +90,95 @@ pub(crate) fn decide<'a>(names: &'a Names, peer: Peer<'a>) -> (Scope, Option<&'a
     }
 }
 
-fn at_node<'a>(names: &'a Names, node: Option<&str>) -> (Scope, Option<&'a Arc<str>>) {
+/// Where an address lies, as far as the networks file tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lies {
+    /// In a network of the file.
+    Network,
+    /// In a range of the VPC.
+    Vpc,
+    /// In private space outside of the VPC's ranges.
+    Private,
+}
+
+/// True where the addresses of a pod or a node decide, because no zone of AWS does.
+pub(crate) fn is_told_by_address(names: &Names, peer: Peer<'_>) -> bool {
+    let node = match peer {
+        Peer::Pod(pod) => pod.object.node.as_deref(),
+        Peer::Node(node) => Some(&*node.object.name),
+        Peer::Service(_)
+        | Peer::ServiceIn(..)
+        | Peer::Network(_)
+        | Peer::Vpc
+        | Peer::Range(_)
+        | Peer::Other => return false,
+    };
+    node != Some(&*names.home) && has_no_zone(node.and_then(|node| names.book.node(node)))
+}
+
+/// A zone that a hybrid node is labelled with is none of AWS.
+fn has_no_zone(node: Option<&Node>) -> bool {
+    node.is_none_or(|node| node.hybrid || node.zone.is_none())
+}
+
+fn at_node<'a>(
+    names: &'a Names,
+    node: Option<&str>,
+    addresses: &[IpAddr],
+) -> (Scope, Option<&'a Arc<str>>) {
     if node == Some(&*names.home) {
         return (Scope::IntraNode, names.home_zone());
     }
-    let zone = node.and_then(|node| names.book.zone(node));
-    (by_zone(names, zone), zone)
+    let node = node.and_then(|node| names.book.node(node));
+    let zone = node.and_then(|node| node.zone.as_ref());
+    if !has_no_zone(node) {
+        return (by_zone(names, zone), zone);
+    }
+    let of_node = node.map_or(&[][..], |node| &node.addresses);
+    let mut places = addresses.iter().chain(of_node);
+    let (scope, lies_in) = places
+        .find_map(|address| where_it_lies(names, *address))
+        .unwrap_or_else(|| match node.is_some_and(|node| node.hybrid) {
+            true => (Scope::Peered, None),
+            false => (Scope::Vpc, None),
+        });
+    (scope, zone.or(lies_in))
+}
+
+fn where_it_lies(names: &Names, address: IpAddr) -> Option<(Scope, Option<&Arc<str>>)> {
+    Some(match lies(names, address)? {
+        Lies::Network => in_network(names, names.networks.find(address)?.1),
+        Lies::Vpc => (Scope::Vpc, None),
+        Lies::Private => (Scope::Peered, None),
+    })
+}
+
+/// Where the address of a pod or a node lies. Unlike for other peers, a range of the VPC counts
+/// that is longer than the network around it: an entry for all of 10.0.0.0/8 says nothing of the
+/// nodes in the VPC.
+pub(crate) fn lies(names: &Names, address: IpAddr) -> Option<Lies> {
+    let network = names.networks.find(address).map(|(range, _)| range);
+    let vpc = names.networks.vpc_range(address);
+    match (network, vpc) {
+        (Some(network), Some(vpc)) if network.prefix_len() < vpc.prefix_len() => Some(Lies::Vpc),
+        (Some(_), _) => Some(Lies::Network),
+        (None, Some(_)) => Some(Lies::Vpc),
+        (None, None) => {
+            let is_private = Range::of(address) == Range::Private;
+            (is_private && names.networks.knows_vpc()).then_some(Lies::Private)
+        }
+    }
 }
 
 fn in_place(names: &Names, place: Place<'_>) -> Scope {
     if place.node == Some(&*names.home) {
         return Scope::IntraNode;
     }
-    by_zone(names, place.zone)
+    let node = place.node.and_then(|node| names.book.node(node));
+    match node.is_some_and(|node| node.hybrid) {
+        true => Scope::Peered,
+        false => by_zone(names, place.zone),
+    }
 }
 
 fn in_network<'a>(names: &'a Names, network: &'a Network) -> (Scope, Option<&'a Arc<str>>) {

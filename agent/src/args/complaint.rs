@@ -10,6 +10,11 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
+use crate::{
+    model::text::visible,
+    output::{self, Closed},
+};
+
 /// Exit code for a command line, configuration or machine that cannot work.
 pub const EXIT_CODE: u8 = 2;
 
@@ -22,36 +27,48 @@ pub fn refuse(line: &str) -> ExitCode {
     ExitCode::from(EXIT_CODE)
 }
 
+/// Exit code where nobody reads the output any more: what a shell shows for a program that the
+/// signal SIGPIPE has ended (128 and the signal's number).
+pub const CLOSED: u8 = 128 + 13;
+
 /// Ends well, or with [`FAILED`] and one line.
 pub fn ended(result: anyhow::Result<()>) -> ExitCode {
+    ended_with(result, FAILED)
+}
+
+fn ended_with(result: anyhow::Result<()>, code: u8) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Closed>() => ExitCode::from(CLOSED),
         Err(error) => {
             say(&format!("{error:#}"));
-            ExitCode::from(FAILED)
+            ExitCode::from(code)
         }
     }
 }
 
 /// Ends well, or with [`EXIT_CODE`] and one line for the input that flags name.
 pub fn input(result: anyhow::Result<()>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => refuse(&format!("{error:#}")),
-    }
+    ended_with(result, EXIT_CODE)
 }
 
-/// Ends because of the command line: an error, or a text that was asked for (`--help`).
+/// Ends because of the command line: an error, or a text that was asked for (`--help`). Without a
+/// command the help goes to standard error.
 pub fn of_command_line(error: &Error) -> ExitCode {
-    match line(error) {
-        Some(line) => refuse(&line),
-        None => ended(error.print().map_err(Into::into)),
+    match (line(error), error.use_stderr()) {
+        (Some(line), _) => refuse(&line),
+        (None, true) => {
+            // Nobody is left to tell when standard error is closed.
+            let _ = error.print();
+            ExitCode::from(EXIT_CODE)
+        }
+        (None, false) => ended(output::print(&error.render().to_string())),
     }
 }
 
 fn say(line: &str) {
     // Nobody is left to tell when standard error is closed.
-    let _ = writeln!(io::stderr(), "zonemeter: {line}");
+    let _ = writeln!(io::stderr(), "zonemeter: {}", visible(line));
 }
 
 /// The line for an error of the command line; `None` where the text is not an error (`--help`,
@@ -60,7 +77,15 @@ pub fn line(error: &Error) -> Option<String> {
     let argument = context(error, ContextKind::InvalidArg).map(flag);
     let value = context(error, ContextKind::InvalidValue).unwrap_or_default();
     Some(match (error.kind(), argument) {
-        (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, _) => return None,
+        (
+            ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+            _,
+        ) => return None,
+        (ErrorKind::MissingRequiredArgument, Some(missing)) => {
+            format!("{missing} is missing: see `{} --help`", command(error))
+        }
         (ErrorKind::InvalidValue, Some(flag)) if value.is_empty() => {
             format!("{flag}: a value is missing{}", accepted(error))
         }
@@ -71,11 +96,16 @@ pub fn line(error: &Error) -> Option<String> {
             format!("{flag}: {value:?} is not accepted: {}", source(error))
         }
         (ErrorKind::UnknownArgument, Some(flag)) => {
-            format!("{flag}: no such flag: see `{} --help`", command(error))
+            let meant = suggestion(error, ContextKind::SuggestedArg);
+            format!(
+                "{flag}: no such flag{meant}: see `{} --help`",
+                command(error)
+            )
         }
         (ErrorKind::InvalidSubcommand, _) => {
             let name = context(error, ContextKind::InvalidSubcommand).unwrap_or_default();
-            format!("{name:?}: no such command: see `zonemeter --help`")
+            let meant = suggestion(error, ContextKind::SuggestedSubcommand);
+            format!("{name:?}: no such command{meant}: see `zonemeter --help`")
         }
         _ => first_line(error),
     })
@@ -87,7 +117,14 @@ fn flag(argument: String) -> String {
         .split_whitespace()
         .next()
         .unwrap_or_default()
+        .trim_matches(['<', '>'])
         .to_owned()
+}
+
+/// What was probably meant.
+fn suggestion(error: &Error, kind: ContextKind) -> String {
+    let meant = context(error, kind).filter(|meant| !meant.is_empty());
+    meant.map_or(String::new(), |meant| format!(", is {meant} meant?"))
 }
 
 fn accepted(error: &Error) -> String {
@@ -97,7 +134,7 @@ fn accepted(error: &Error) -> String {
         .unwrap_or_default()
 }
 
-/// What our own parser of the value said, or clap's for numbers.
+/// What our own parser of the value said.
 fn source(error: &Error) -> String {
     std::error::Error::source(error)
         .map(ToString::to_string)
@@ -168,7 +205,11 @@ mod tests {
             ),
             (
                 ["--max-flows", "0"],
-                "--max-flows: \"0\" is not accepted: 0 is not in 1..=16777216",
+                "--max-flows: \"0\" is not accepted: a whole number from 1 to 16777216",
+            ),
+            (
+                ["--max-flows", "many"],
+                "--max-flows: \"many\" is not accepted: a whole number from 1 to 16777216",
             ),
             (
                 ["--colour", "red"],
@@ -188,6 +229,22 @@ mod tests {
             "\"fly\": no such command: see `zonemeter --help`"
         );
         assert_eq!(
+            complaint(&["netwrks"]),
+            "\"netwrks\": no such command, is networks meant?: see `zonemeter --help`"
+        );
+        assert_eq!(
+            complaint(&["explain"]),
+            "ADDRESS is missing: see `zonemeter explain --help`"
+        );
+        assert_eq!(
+            complaint(&["top", "--limit", "0"]),
+            "--limit: \"0\" is not accepted: a whole number from 1 to 10000"
+        );
+        assert_eq!(
+            complaint(&["explain", "010.0.0.1"]),
+            "ADDRESS: \"010.0.0.1\" is not accepted: an IPv4 or IPv6 address"
+        );
+        assert_eq!(
             complaint(&["agent", "--listen"]),
             "--listen: a value is missing"
         );
@@ -197,5 +254,7 @@ mod tests {
     fn help_is_no_error() {
         let help = Cli::try_parse_from(["zonemeter", "agent", "--help"]).unwrap_err();
         assert_eq!(line(&help), None);
+        let alone = Cli::try_parse_from(["zonemeter"]).unwrap_err();
+        assert_eq!((line(&alone), alone.use_stderr()), (None, true));
     }
 }

@@ -51,25 +51,38 @@ pub(super) fn pins(settings: &Settings) -> Requirement {
         Ok(()) => Requirement::ok("bpf file system", "mounted and writable", needed),
         Err(error) => Requirement::ok("bpf file system", format!("{error:#}"), needed).unless(
             "mount it (mount -t bpf bpf /sys/fs/bpf), hand it to the container as a hostPath \
-             volume, and let the agent's user own the folder",
+             volume, and let the agent's user own the folder; in a network namespace enter it by \
+             nsenter --net, for `ip netns exec` mounts /sys anew",
         ),
     }
 }
 
+/// The nearest folder that exists, and the kind of its file system.
+pub(crate) struct Found {
+    pub(crate) folder: PathBuf,
+    pub(crate) kind: String,
+}
+
+/// What file system a path lies in.
+///
+/// # Errors
+/// When the kernel does not say what is mounted.
+pub(crate) fn file_system(place: &Path) -> Result<Found> {
+    let mut folders = place.ancestors();
+    let folder = folders.find(|folder| folder.is_dir());
+    let folder = folder.unwrap_or(Path::new("/")).to_owned();
+    let mounts = fs::read_to_string("/proc/self/mounts").context("/proc/self/mounts")?;
+    let kind = kind_of(&mounts, &folder).unwrap_or("unknown").to_owned();
+    Ok(Found { folder, kind })
+}
+
 /// Makes a folder in the nearest folder that exists, and removes it.
 fn writable(place: &Path) -> Result<()> {
-    let existing = place
-        .ancestors()
-        .find(|folder| folder.is_dir())
-        .unwrap_or(Path::new("/"));
-    let mounts = fs::read_to_string("/proc/self/mounts").context("/proc/self/mounts")?;
-    let kind = kind_of(&mounts, existing);
-    anyhow::ensure!(
-        kind == Some("bpf"),
-        "{} is {}",
-        existing.display(),
-        kind.unwrap_or("unknown")
-    );
+    let Found {
+        folder: existing,
+        kind,
+    } = file_system(place)?;
+    anyhow::ensure!(kind == "bpf", "{} is {kind}", existing.display());
     // The bpf file system takes no dots in names.
     let probe: PathBuf = existing.join(format!("zonemeter_check_{}", std::process::id()));
     fs::create_dir(&probe).with_context(|| format!("{} is not writable", existing.display()))?;

@@ -3,6 +3,8 @@
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::model::text::visible;
+
 /// How a requirement is met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -115,6 +117,8 @@ impl Report {
                 ));
             }
         }
+        let lines = text.lines().map(visible);
+        let mut text = lines.fold(String::new(), |text, line| text + &line + "\n");
         text.push_str(match self.works() {
             true => "The agent works here.\n",
             false => "The agent does not work here: see FAILED.\n",

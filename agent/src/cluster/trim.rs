@@ -11,7 +11,10 @@ use super::{
     wire::{self, Metadata, Wire},
     workload::workload,
 };
-use crate::model::cluster::{Endpoint, EndpointSlice, Kind, Name, Node, Object, Pod, Service};
+use crate::model::{
+    address,
+    cluster::{Endpoint, EndpointSlice, Kind, Name, Node, Object, Pod, Service},
+};
 
 /// A value that Kubernetes would not have accepted, so whoever wrote it was not Kubernetes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +49,7 @@ impl Wire for wire::Node {
             addresses: addresses("status.addresses", reachable.map(|a| a.address.as_str()))?,
             zone: shared(strings, labels.and_then(|labels| labels.zone.as_deref())),
             zone_id: shared(strings, labels.and_then(|labels| labels.zone_id.as_deref())),
+            hybrid: labels.is_some_and(|labels| labels.compute_type.as_deref() == Some("hybrid")),
         }))
     }
 }
@@ -101,7 +105,9 @@ impl Wire for wire::Service {
         let external = spec.external_ips.iter().flatten().map(String::as_str);
         all.extend(addresses("spec.externalIPs", external)?);
         let ingress = self.status.load_balancer.ingress.iter().flatten();
-        let ingress = ingress.filter_map(|each| each.ip.as_deref());
+        // With mode Proxy the traffic goes to the load balancer, which kube-proxy leaves alone.
+        let translated = ingress.filter(|each| each.ip_mode.as_deref() != Some("Proxy"));
+        let ingress = translated.filter_map(|each| each.ip.as_deref());
         all.extend(addresses("status.loadBalancer.ingress", ingress)?);
         Ok(Object::Service(Service {
             name: name(&self.metadata, strings)?,
@@ -214,9 +220,7 @@ fn addresses<'a>(
 /// Kubernetes still takes leading zeros in the IPv4 addresses of old objects and reads them as
 /// decimal (`netutils.ParseIPSloppy`); the standard library refuses them.
 fn address(text: &str) -> Option<IpAddr> {
-    text.parse()
-        .ok()
-        .or_else(|| sloppy_ipv4(text).map(IpAddr::V4))
+    address::address(text).or_else(|| sloppy_ipv4(text).map(IpAddr::V4))
 }
 
 fn sloppy_ipv4(text: &str) -> Option<Ipv4Addr> {

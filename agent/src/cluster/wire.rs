@@ -2,7 +2,7 @@
 //! other field is skipped while decoding, so that a 10 KB pod never exists as one.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 use super::{strings::Strings, trim::Refused};
 use crate::model::cluster::{Kind, Object};
@@ -24,12 +24,24 @@ pub(super) trait Wire: Clone + std::fmt::Debug + DeserializeOwned + Send + 'stat
     fn trim(&self, strings: &mut Strings) -> Result<Object, Refused>;
 }
 
+/// Kubernetes means the same by `null` and by a field that is not there.
+fn null_is_absent<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Deserialize<'de> + Default,
+    D: Deserializer<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
 /// `metadata` of any object.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Metadata {
+    #[serde(deserialize_with = "null_is_absent")]
     pub(super) name: String,
+    #[serde(deserialize_with = "null_is_absent")]
     pub(super) namespace: String,
+    #[serde(deserialize_with = "null_is_absent")]
     pub(super) uid: String,
     pub(super) resource_version: Option<String>,
     pub(super) creation_timestamp: Option<Time>,
@@ -45,6 +57,8 @@ pub(super) struct Labels {
     pub(super) zone: Option<String>,
     #[serde(rename = "topology.k8s.aws/zone-id")]
     pub(super) zone_id: Option<String>,
+    #[serde(rename = "eks.amazonaws.com/compute-type")]
+    pub(super) compute_type: Option<String>,
     #[serde(rename = "kubernetes.io/service-name")]
     pub(super) service_name: Option<String>,
     #[serde(rename = "pod-template-hash")]
@@ -64,7 +78,9 @@ pub(super) struct Annotations {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Owner {
+    #[serde(deserialize_with = "null_is_absent")]
     pub(super) kind: String,
+    #[serde(deserialize_with = "null_is_absent")]
     pub(super) name: String,
     pub(super) controller: Option<bool>,
 }
@@ -72,7 +88,9 @@ pub(super) struct Owner {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Node {
+    #[serde(deserialize_with = "null_is_absent")]
     pub(super) metadata: Metadata,
+    #[serde(deserialize_with = "null_is_absent")]
     pub(super) status: NodeStatus,
 }
 
@@ -82,18 +100,23 @@ pub(super) struct NodeStatus {
     pub(super) addresses: Option<Vec<NodeAddress>>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 pub(super) struct NodeAddress {
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "null_is_absent")]
     pub(super) kind: String,
+    #[serde(deserialize_with = "null_is_absent")]
     pub(super) address: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Pod {
+    #[serde(deserialize_with = "null_is_absent")]
     pub(super) metadata: Metadata,
+    #[serde(deserialize_with = "null_is_absent")]
     pub(super) spec: PodSpec,
+    #[serde(deserialize_with = "null_is_absent")]
     pub(super) status: PodStatus,
 }
 
@@ -117,14 +140,18 @@ pub(super) struct PodStatus {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct PodIp {
+    #[serde(deserialize_with = "null_is_absent")]
     pub(super) ip: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Service {
+    #[serde(deserialize_with = "null_is_absent")]
     pub(super) metadata: Metadata,
+    #[serde(deserialize_with = "null_is_absent")]
     pub(super) spec: ServiceSpec,
+    #[serde(deserialize_with = "null_is_absent")]
     pub(super) status: ServiceStatus,
 }
 
@@ -142,6 +169,7 @@ pub(super) struct ServiceSpec {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct ServiceStatus {
+    #[serde(deserialize_with = "null_is_absent")]
     pub(super) load_balancer: LoadBalancer,
 }
 
@@ -152,15 +180,18 @@ pub(super) struct LoadBalancer {
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub(super) struct Ingress {
     pub(super) ip: Option<String>,
+    pub(super) ip_mode: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct EndpointSlice {
+    #[serde(deserialize_with = "null_is_absent")]
     pub(super) metadata: Metadata,
+    #[serde(deserialize_with = "null_is_absent")]
     pub(super) address_type: String,
     pub(super) endpoints: Option<Vec<Endpoint>>,
 }

@@ -109,6 +109,9 @@ pub struct Node {
     pub zone: Option<Arc<str>>,
     /// Label `topology.k8s.aws/zone-id`, for example `use2-az1`.
     pub zone_id: Option<Arc<str>>,
+    /// Label `eks.amazonaws.com/compute-type` is `hybrid`: a machine outside of AWS, whatever zone
+    /// it is labelled with.
+    pub hybrid: bool,
 }
 
 /// A pod.
@@ -146,8 +149,9 @@ pub struct Workload {
 pub struct Service {
     /// `metadata.namespace` and `metadata.name`
     pub name: Name,
-    /// `spec.clusterIPs` without `None`, `spec.externalIPs` and `status.loadBalancer.ingress`
-    /// addresses: every address that kube-proxy translates.
+    /// `spec.clusterIPs` without `None`, `spec.externalIPs` and the addresses of
+    /// `status.loadBalancer.ingress` whose `ipMode` is not `Proxy`: every address that kube-proxy
+    /// translates.
     pub addresses: Vec<IpAddr>,
 }
 

@@ -1,10 +1,13 @@
 //! Reading one of the inputs: JSON as the AWS CLI prints it.
 
-use std::net::IpAddr;
-
 use anyhow::{Result, anyhow, bail};
 use ipnet::IpNet;
 use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::{
+    model::address::{self, NoRange},
+    syntax,
+};
 
 /// A text, and the flag and file that it came from.
 #[derive(Clone, Debug)]
@@ -45,14 +48,9 @@ impl Input {
                 self.name
             );
         }
-        serde_json::from_str(&self.text).map_err(|error| {
-            let words = error.to_string();
-            let problem = words
-                .rsplit_once(" at line ")
-                .map_or(&*words, |(first, _)| first);
-            let (line, column) = (error.line(), error.column());
-            anyhow!("{}: line {line} column {column}: {problem}", self.name)
-        })
+        let text = self.text.trim_start_matches('\u{feff}');
+        serde_json::from_str(text)
+            .map_err(|error| anyhow!("{}: {}", self.name, syntax::json(&error)))
     }
 
     /// The list that the AWS CLI prints under `key`; `command` is what prints it.
@@ -83,11 +81,16 @@ impl Input {
 
     /// Reads a network or a single address.
     pub(super) fn network(&self, place: &str, value: &str) -> Result<IpNet> {
-        let address = || value.parse::<IpAddr>().map(IpNet::from);
-        match value.parse::<IpNet>().or_else(|_| address()) {
-            Ok(network) => Ok(network.trunc()),
-            Err(_) => Err(self.refusal(place, value, "is no address and no network")),
+        if let Some(address) = address::address(value) {
+            return Ok(address.into());
         }
+        address::range(value).map_err(|error| match error {
+            NoRange::Unreadable => self.refusal(place, value, "is no address and no network"),
+            NoRange::HostBits(range) => {
+                let problem = format!("has host bits set: is {range} meant?");
+                self.refusal(place, value, &problem)
+            }
+        })
     }
 }
 

@@ -68,6 +68,7 @@ fn account(text: &str) -> Account {
         name: "node-1".into(),
         zone: Some("us-east-2a".into()),
         zone_id: Some("use2-az1".into()),
+        hybrid: false,
         addresses: vec!["192.168.8.100".parse().unwrap()],
     };
     account.apply(Change::Applied(Object::Node(node)), Instant::now());

@@ -70,10 +70,13 @@ pub(super) fn choose<'a>(
     mentioned: impl Iterator<Item = &'a str>,
     wanted: Option<&str>,
 ) -> Result<Option<String>> {
-    let mentioned: BTreeSet<&str> = mentioned.collect();
+    let mentioned: BTreeSet<&str> = mentioned.filter(|id| !id.is_empty()).collect();
     let all = || mentioned.iter().copied().collect::<Vec<_>>().join(", ");
     match wanted {
         Some(wanted) if mentioned.contains(wanted) => Ok(Some(wanted.to_owned())),
+        Some(wanted) if mentioned.is_empty() => {
+            bail!("--vpc {wanted}: no file tells of a VPC: give what the AWS CLI prints, in full")
+        }
         Some(wanted) => bail!(
             "--vpc {wanted}: is in none of the files; they tell of {}",
             all()

@@ -8,6 +8,7 @@ use super::{
     ip_ranges::Edition,
     table::{Entries, Entry, Source},
 };
+use crate::model::address;
 
 /// Everything that the file says.
 #[derive(Debug, Default)]
@@ -106,7 +107,7 @@ const RESERVED: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", 
 /// what JSON writes (YAML 1.2.2, section 1.2).
 fn scalar(value: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
-    let is_v4 = matches!(value.parse(), Ok(IpNet::V4(_)));
+    let is_v4 = matches!(address::range(value), Ok(IpNet::V4(_)));
     let is_word = value.starts_with(|first: char| first.is_ascii_alphabetic())
         && value.bytes().all(plain)
         && !RESERVED.contains(&value.to_lowercase().as_str());

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use crate::expose::debug::answer::{End, Flow, Flows};
+use crate::{
+    expose::debug::answer::{End, Flow, Flows},
+    model::text::visible,
+};
 
 const HEAD: [&str; 7] = [
     "POD", "PEER", "SCOPE", "ZONES", "PROTOCOL", "TRANSMIT", "RECEIVE",
@@ -34,7 +37,7 @@ fn about(flows: &Flows) -> String {
 }
 
 fn cells(flow: &Flow) -> [String; 7] {
-    [
+    let cells = [
         name(&flow.local),
         peer(flow),
         flow.scope.clone(),
@@ -42,7 +45,8 @@ fn cells(flow: &Flow) -> [String; 7] {
         flow.protocol.clone(),
         rate(flow.transmit.bytes_per_second),
         rate(flow.receive.bytes_per_second),
-    ]
+    ];
+    cells.map(|cell| visible(&cell).into_owned())
 }
 
 fn peer(flow: &Flow) -> String {
@@ -160,6 +164,24 @@ shop/client-0  data/db-0:5432 via data/db  cross_zone  us-east-2a > us-east-2b  
 shop/client-0  198.51.100.7:443            internet    us-east-2a > ?           tcp          0 B/s  2.50 GB/s
 ";
         assert_eq!(render(&flows), expected);
+    }
+
+    /// A tag of a subnet or the name of another cluster's object may hold anything.
+    #[test]
+    fn text_of_others_cannot_act_on_the_terminal() {
+        let network = End {
+            workload: "\u{1b}[31mred\nline\u{202e}".to_owned(),
+            ..End::default()
+        };
+        let flows = Flows {
+            drained_unix_seconds: 1.7e9,
+            seconds: 5.0,
+            matched: 1,
+            flows: vec![flow(network, "", "vpc", 0.0, 0.0)],
+        };
+        let table = render(&flows);
+        assert_eq!(table.lines().count(), 3, "{table}");
+        assert!(table.contains(r"\u{1b}[31mred\nline\u{202e}"), "{table}");
     }
 
     #[test]

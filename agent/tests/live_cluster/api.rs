@@ -291,6 +291,7 @@ fn node(node: core::Node) -> Object {
             .map(|a| &a.address)),
         zone: shared(labels.get("topology.kubernetes.io/zone").cloned()),
         zone_id: shared(labels.get("topology.k8s.aws/zone-id").cloned()),
+        hybrid: false,
     })
 }
 

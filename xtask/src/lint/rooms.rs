@@ -20,15 +20,15 @@ struct Room {
     pure: bool,
 }
 
-/// Modules that every room may import: the vocabulary, and reading files, once or when they
-/// change, which knows nothing of what is in them.
-const SHARED: [&str; 3] = ["model", "files", "reread"];
+/// Modules that every room may import: the vocabulary, reading files, once or when they change,
+/// which knows nothing of what is in them, and the words for text that is no JSON or YAML.
+const SHARED: [&str; 4] = ["model", "files", "reread", "syntax"];
 
 /// The table. What stands in no row is wiring and may import everything.
 const ROOMS: [Room; 6] = [
     Room {
         name: "model",
-        crates: &["zonemeter_common"],
+        crates: &["ipnet", "zonemeter_common"],
         pure: true,
     },
     Room {

@@ -9,11 +9,13 @@ use super::super::{
     book::{Entry, FormerTenure, Place},
     networks::Network,
     resolve::{Names, Peer},
+    scope::{Lies, is_told_by_address, lies},
     special::Range,
 };
 use crate::model::{
     cluster::{Name, Node, Pod, Service},
     recent::{Evidence, Source},
+    text::visible,
 };
 
 /// Asks every source about one address.
@@ -39,10 +41,25 @@ impl Witness<'_> {
         }
         said.extend(self.endpoints());
         said.extend(self.former_pods());
-        said.extend(self.network(matches!(peer, Peer::Network(_))));
-        said.extend(self.vpc(matches!(peer, Peer::Vpc)));
-        said.push(self.range(matches!(peer, Peer::Range(_))));
+        // A pod or a node without a zone is where its address lies.
+        let lies = self.lies(peer);
+        let in_range = matches!(lies, Some(Lies::Private));
+        said.extend(self.network(matches!(peer, Peer::Network(_)) || lies == Some(Lies::Network)));
+        said.extend(self.vpc(matches!(peer, Peer::Vpc) || lies == Some(Lies::Vpc)));
+        said.push(self.range(matches!(peer, Peer::Range(_)) || in_range));
         said
+    }
+
+    fn lies(&self, peer: Peer<'_>) -> Option<Lies> {
+        is_told_by_address(self.names, peer)
+            .then(|| lies(self.names, self.address))
+            .flatten()
+    }
+
+    /// The address that was asked for is only another spelling of this one.
+    pub(super) fn stands_for(&self, asked: IpAddr) -> Evidence {
+        let says = format!("{asked} stands for the IPv4 address {}", self.address);
+        self.say(Source::SpecialRange, says, None, false)
     }
 
     /// A pod, and the node that gives it its zone.
@@ -61,9 +78,10 @@ impl Witness<'_> {
     }
 
     fn node(&self, node: &Node, since: Option<Instant>, decides: bool) -> Evidence {
-        let home = match node.name == self.names.home {
-            true => "this node ",
-            false => "node ",
+        let home = match (node.name == self.names.home, node.hybrid) {
+            (true, _) => "this node ",
+            (false, true) => "hybrid node ",
+            (false, false) => "node ",
         };
         let zone = node.zone.as_deref();
         let zone = zone.map_or("zone not known".to_owned(), |zone| format!("zone {zone}"));
@@ -174,7 +192,7 @@ impl Witness<'_> {
     fn say(&self, source: Source, says: String, since: Option<Instant>, decides: bool) -> Evidence {
         Evidence {
             source,
-            says,
+            says: visible(&says).into_owned(),
             age: since.map(|since| self.age(since)),
             decides,
         }

@@ -119,13 +119,39 @@ networks:
 fn unknown_fields_and_broken_yaml_are_refused_in_one_line() {
     for (text, line, what) in [
         (
+            "vpc: [10.0.0.0/8]\n---\nnetworks: []\n",
+            3,
+            "a second document begins here",
+        ),
+        (
+            "vpc: []\nvpc: []\n",
+            2,
+            "\"vpc\" is there twice: remove one",
+        ),
+        (
+            "vpc: [010.0.0.0/16]\n",
+            1,
+            "is not a network: write it like 10.0.0.0/16",
+        ),
+        (
+            "vpc: ['::ffff:10.0.7.1/120']\n",
+            1,
+            "has host bits set: write ::ffff:10.0.7.0/120",
+        ),
+        ("vpc:\n", 1, "vpc is empty: write vpc: [] for none"),
+        (
+            "networks:\n  - { cidr: 10.0.0.0/8, name: a, zone: }\n",
+            2,
+            "zone is empty: give it a value or leave it out",
+        ),
+        (
             "networks:\n  - { cidr: 10.0.0.0/8, name: a, zoneid: x }\n",
             2,
             "zoneid",
         ),
         ("vpc: []\nsubnets: []\n", 2, "subnets"),
-        ("vpc: [10.0.0.0/8\n", 1, "unclosed bracket"),
-        ("networks: 7\n", 1, "sequence"),
+        ("vpc: [10.0.0.0/8\n", 1, "a bracket"),
+        ("networks: 7\n", 1, "a list"),
     ] {
         let message = refused(text);
         assert!(

@@ -220,6 +220,7 @@ pub(super) fn node(name: &str, address: &str, zone: Option<&str>) -> Object {
         addresses: vec![ip(address)],
         zone: zone.map(Into::into),
         zone_id: zone.map(|zone| format!("id-{zone}").into()),
+        hybrid: false,
     })
 }
 

@@ -82,6 +82,86 @@ fn every_row_of_the_table() {
     }
 }
 
+/// Both sides canonical: ranges of mapped addresses, and addresses that stand for IPv4 (NAT64).
+#[test]
+fn every_spelling_of_an_ipv4_address_has_its_scope() {
+    let mut scenario = scenario();
+    scenario.networks(
+        "vpc: ['::ffff:10.0.0.0/112']\n\
+         networks:\n\
+         - { cidr: '::ffff:10.0.7.0/120', zone: b, name: mapped }\n\
+         - { cidr: 10.8.0.0/16, scope: peered, name: on-prem }\n\
+         - { cidr: 3.5.128.0/22, scope: aws_service, name: s3 }\n\
+         - { cidr: '64:ff9b::9.9.9.9/128', scope: unknown, name: as-written }\n",
+    );
+    for (address, scope, zone) in [
+        ("10.0.7.9", Scope::CrossZone, "b"),
+        ("::ffff:10.0.7.9", Scope::CrossZone, "b"),
+        ("64:ff9b::10.0.7.9", Scope::CrossZone, "b"),
+        ("10.0.3.5", Scope::Vpc, ""),
+        ("64:ff9b::10.0.3.5", Scope::Vpc, ""),
+        ("64:ff9b::10.8.0.5", Scope::Peered, ""),
+        ("::10.8.0.5", Scope::Peered, ""),
+        ("64:ff9b::3.5.128.9", Scope::AwsService, ""),
+        ("::3.5.128.9", Scope::AwsService, ""),
+        ("64:ff9b::192.168.2.1", Scope::IntraZone, "a"),
+        ("64:ff9b::10.99.0.1", Scope::Peered, ""),
+        ("64:ff9b::8.8.8.8", Scope::Internet, ""),
+        ("64:ff9b::9.9.9.9", Scope::Unknown, ""),
+        ("64:ff9b::127.0.0.1", Scope::Unknown, ""),
+    ] {
+        let expected = (scope, zone.to_owned());
+        assert_eq!(seen(&scenario, address), expected, "{address}");
+    }
+}
+
+fn hybrid(name: &str, address: &str, zone: Option<&str>) -> Object {
+    match node(name, address, zone) {
+        Object::Node(node) => Object::Node(crate::model::cluster::Node {
+            hybrid: true,
+            ..node
+        }),
+        other => other,
+    }
+}
+
+/// A node outside of AWS and its pods are where their addresses lie.
+#[test]
+fn a_hybrid_node_and_its_pods_are_peered() {
+    let mut scenario = scenario();
+    scenario.networks(
+        "vpc: [10.0.0.0/16]\n\
+         networks:\n\
+         - { cidr: 10.80.0.0/12, scope: peered, name: on-prem }\n\
+         - { cidr: 10.0.9.0/24, zone: b, name: subnet }\n",
+    );
+    scenario.apply(node("unlabelled", "10.80.0.10", None));
+    scenario.apply(Object::Pod(pod("there", "unlabelled", "10.85.0.20")));
+    scenario.apply(hybrid("labelled", "10.80.0.11", Some("onprem")));
+    scenario.apply(Object::Pod(pod("also", "labelled", "10.85.0.21")));
+    scenario.apply(node("outside", "172.16.0.1", None));
+    scenario.apply(node("inside", "10.0.5.1", None));
+    scenario.apply(node("in-subnet", "10.0.9.1", None));
+    // Its own address says nothing, its node's does.
+    scenario.apply(Object::Pod(pod("public", "unlabelled", "198.18.0.7")));
+    for (address, scope, zone) in [
+        ("10.80.0.10", Scope::Peered, ""),
+        ("10.85.0.20", Scope::Peered, ""),
+        ("10.80.0.11", Scope::Peered, "onprem"),
+        ("10.85.0.21", Scope::Peered, "onprem"),
+        ("172.16.0.1", Scope::Peered, ""),
+        ("10.0.5.1", Scope::Vpc, ""),
+        ("10.0.9.1", Scope::CrossZone, "b"),
+        ("198.18.0.7", Scope::Peered, ""),
+    ] {
+        let expected = (scope, zone.to_owned());
+        assert_eq!(seen(&scenario, address), expected, "{address}");
+    }
+    scenario.networks("networks: []\n");
+    assert_eq!(seen(&scenario, "10.80.0.10").0, Scope::Vpc);
+    assert_eq!(seen(&scenario, "10.85.0.21").0, Scope::Peered);
+}
+
 #[test]
 fn private_space_is_unknown_without_vpc_ranges() {
     let mut scenario = scenario();

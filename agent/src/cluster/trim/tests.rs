@@ -41,6 +41,7 @@ fn node_keeps_reachable_addresses_and_both_zone_labels() {
             addresses: ips(&["192.168.1.7", "2001:db8::7", "3.4.5.6"]),
             zone: Some("us-east-2a".into()),
             zone_id: Some("use2-az1".into()),
+            hybrid: false,
         }))
     );
 }
@@ -54,6 +55,7 @@ fn node_without_labels_or_addresses_has_none() {
         addresses: vec![],
         zone: None,
         zone_id: None,
+        hybrid: false,
     };
     assert_eq!(node, Ok(Object::Node(expected)));
 }
@@ -158,6 +160,61 @@ fn service_has_every_address_that_kube_proxy_translates() {
         {"ip": "198.51.100.4"}, {"hostname": "a.elb.amazonaws.com"}]}});
     let expected = ips(&["172.20.0.10", "fd00::a", "203.0.113.9", "198.51.100.4"]);
     assert_eq!(service(spec, status), expected);
+}
+
+/// kube-proxy does not translate what a load balancer must see (KEP-1860).
+#[test]
+fn addresses_of_a_proxying_load_balancer_are_not_the_services() {
+    let status = json!({"loadBalancer": {"ingress": [
+        {"ip": "198.51.100.4", "ipMode": "Proxy"}, {"ip": "198.51.100.5", "ipMode": "VIP"},
+        {"ip": "198.51.100.6", "ipMode": null}]}});
+    let expected = ips(&["198.51.100.5", "198.51.100.6"]);
+    assert_eq!(service(json!({}), status), expected);
+}
+
+#[test]
+fn null_is_the_same_as_absent() {
+    assert_eq!(
+        service(json!({"clusterIP": "10.1.0.1"}), Value::Null),
+        ips(&["10.1.0.1"])
+    );
+    let status = json!({"loadBalancer": null});
+    assert_eq!(
+        service(json!({"clusterIP": "10.1.0.1"}), status),
+        ips(&["10.1.0.1"])
+    );
+    assert_eq!(
+        service(Value::Null, json!({"loadBalancer": {"ingress": null}})),
+        ips(&[])
+    );
+    let bare = pod(Value::Null, Value::Null);
+    assert_eq!(
+        (bare.addresses, bare.node, bare.finished),
+        (vec![], None, false)
+    );
+    let pod = trimmed::<wire::Pod>(
+        json!({"metadata": {"name": "p", "namespace": null, "uid": null,
+        "labels": null, "annotations": null, "ownerReferences": null}, "status": {"podIPs": null}}),
+    );
+    assert!(pod.is_ok(), "{pod:?}");
+    let node = trimmed::<wire::Node>(json!({"metadata": {"name": "n", "labels":
+        {"eks.amazonaws.com/compute-type": "hybrid"}}, "status": null}));
+    let Ok(Object::Node(node)) = node else {
+        panic!("{node:?}")
+    };
+    assert!(node.hybrid && node.addresses.is_empty());
+    assert_eq!(
+        endpoints("IPv4", json!([{"addresses": null, "conditions": null}])).endpoints,
+        []
+    );
+}
+
+#[test]
+fn mapped_addresses_are_the_ipv4_addresses() {
+    let spec = json!({"clusterIP": "::ffff:10.1.0.1"});
+    assert_eq!(service(spec, json!({})), ips(&["10.1.0.1"]));
+    let status = json!({"podIPs": [{"ip": "::ffff:10.0.7.9"}]});
+    assert_eq!(pod(json!({}), status).addresses, ips(&["10.0.7.9"]));
 }
 
 #[test]

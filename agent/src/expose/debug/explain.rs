@@ -15,9 +15,11 @@ use super::{
     flows::end,
     query::{Parameters, refuse},
 };
-use crate::model::recent::{self, Explanation};
+use crate::model::{
+    address::{self, ADDRESS},
+    recent::{self, Explanation},
+};
 
-const ACCEPTED: &str = "an IPv4 or IPv6 address";
 /// The owner answers between two drains; a drain of a full map takes well under a second.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -26,8 +28,8 @@ pub(super) async fn explain(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Json<Explained>, Refusal> {
     let parameters = Parameters::new(pairs, &["address"])?;
-    let address = parameters.read("address", ACCEPTED, |value| value.parse::<IpAddr>().ok())?;
-    let address = address.ok_or_else(|| refuse("address", "", ACCEPTED))?;
+    let address = parameters.read("address", ADDRESS, address::address)?;
+    let address = address.ok_or_else(|| refuse("address", "", ADDRESS))?;
     match timeout(PATIENCE, ask(&state, address)).await {
         Ok(Some(explanation)) => Ok(Json(answer(explanation))),
         Ok(None) | Err(_) => Err(no_answer(address)),

@@ -12,6 +12,7 @@ use super::{
     query::Parameters,
 };
 use crate::model::{
+    address,
     recent::{Party, Recent, ResolvedFlow},
     snapshot::Scope,
     traffic::{Count, Direction},
@@ -91,7 +92,7 @@ fn is_peer(flow: &ResolvedFlow, wanted: &str) -> bool {
     qualified
         || wanted == &**pod
         || wanted == &*workload.name
-        || wanted.parse() == Ok(flow.peer_address)
+        || address::address(wanted) == Some(flow.peer_address.to_canonical())
 }
 
 fn limit(value: &str) -> Option<usize> {

@@ -55,7 +55,7 @@ fn what_is_not_as_aws_prints_it_is_refused_with_file_and_place() {
             "vpcs",
             "\"State\": \"associated\"",
             "\"State\": 7",
-            "--vpcs vpcs.json: line 11 column 34: invalid type: integer `7`, expected a string",
+            "--vpcs vpcs.json: line 11 column 34: 7 stands where a text belongs",
         ),
         (
             "ip-ranges",

@@ -247,6 +247,7 @@ fn introduce(account: &mut Account) {
             addresses: Vec::new(),
             zone: Some("a".into()),
             zone_id: None,
+            hybrid: false,
         })),
         now,
     );
