@@ -4,7 +4,7 @@ from grafana_foundation_sdk.builders import dashboard
 
 import panels
 
-HERE = 'instance=~"$instance"'
+HERE = 'cluster=~"$cluster", instance=~"$instance"'
 
 
 def of(metric, more=""):
@@ -16,8 +16,8 @@ def build():
         "zonemeter-agents",
         "zonemeter / Agents",
         "Whether every agent counts everything, and what that takes.",
-    ).with_variable(
-        panels.variable("instance", "Instance", "label_values(zonemeter_build_info, instance)")
+    ).with_variable(panels.cluster()).with_variable(
+        panels.variable("instance", "Instance", 'label_values(zonemeter_build_info{cluster=~"$cluster"}, instance)')
     )
     for panel in numbers():
         page = page.with_panel(panel)
@@ -45,19 +45,25 @@ def numbers():
     )
     return [
         panels.number("Agents", f"count({of('zonemeter_build_info')})", "short", "Scraped now."),
-        panels.number("Ready", f"sum({of('zonemeter_ready')})", "short", "Agents whose /readyz answers 200."),
+        panels.number(
+            "Ready", f"avg({of('zonemeter_ready')})", "percentunit", "Of the agents: those whose /readyz answers 200.",
+            thresholds=panels.ALL_WANTED,
+        ),
         panels.number("Interfaces", f"sum({of('zonemeter_interfaces')})", "short", "Interfaces of pods that are counted."),
         panels.number(
             "Shadowed", f"sum({of('zonemeter_shadowed_interfaces')})", "short",
             "Interfaces where another program may take packets first.",
+            thresholds=panels.NONE_WANTED,
         ),
         panels.number(
             "Missing bytes", f"sum({of('zonemeter_interface_bytes_total')}) - ({sums})", "decbytes",
             "Bytes of interfaces that no other metric accounts for: 0, always.",
+            thresholds=panels.steps("red", (0, "green"), (1, "red")),
         ),
         panels.number(
             "Stalest drain", f"max(time() - ({of('zonemeter_last_drain_timestamp_seconds')} > 0))", "s",
             "Age of the oldest last drain.",
+            thresholds=panels.steps("green", (30, "orange"), (60, "red")),
         ),
     ]
 
@@ -99,7 +105,7 @@ def work():
             "Drain duration",
             [
                 (f"histogram_quantile({quantile}, sum by (le) (rate({duration}[$__rate_interval])))", legend)
-                for quantile, legend in [(0.5, "half"), (0.99, "99 of 100")]
+                for quantile, legend in [(0.5, "p50"), (0.99, "p99")]
             ],
             "s", "From the flip of the kernel's maps to the new snapshot.",
         ),
@@ -122,7 +128,7 @@ def work():
 
 
 def process():
-    job = 'and on (job, instance) zonemeter_build_info{instance=~"$instance"}'
+    job = f"and on (cluster, job, instance) {of('zonemeter_build_info')}"
     return [
         panels.lines(
             "CPU", [(f"rate({of('process_cpu_seconds_total')}[$__rate_interval]) {job}", "{{instance}}")],
@@ -134,14 +140,14 @@ def process():
         ),
         panels.rows(
             "Versions",
-            f"count by (version, revision) ({of('zonemeter_build_info')})",
+            [("agents", "short", f"count by (version, revision) ({of('zonemeter_build_info')})")],
             {"version": "version", "revision": "revision"},
-            "short", "Agents by version.",
+            "Agents by version.",
         ),
         panels.rows(
             "Interfaces by mode",
-            f"sum by (mode) ({of('zonemeter_interfaces')})",
+            [("interfaces", "short", f"sum by (mode) ({of('zonemeter_interfaces')})")],
             {"mode": "mode"},
-            "short", "How programs are attached.",
+            "How programs are attached.",
         ),
     ]

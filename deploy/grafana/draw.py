@@ -29,6 +29,9 @@ WIDTH, HEIGHT = 0.75, 0.36
 # Dollars have no data before their window of five minutes is full, or without a whole step of it.
 FULL_WINDOW = 360
 NEEDS_WINDOW = ("_dollars_per_hour:", ":5m]")
+# Metrics of others, which need not be there.
+FOREIGN = ("kube_node_info",)
+HEAT = matplotlib.colormaps["YlOrRd"]
 NOTE = "Drawn by deploy/grafana/draw.py from the panels' own queries; not a picture of Grafana."
 
 
@@ -103,9 +106,20 @@ class Panel:
         axes = self.figure.add_axes(self.box())
         axes.axis("off")
         self.title(axes)
-        values = [value for _, value in self.instant(self.panel["targets"][0])]
-        text = human(values[0], self.unit) if values else "–"
-        axes.text(0.02, 0.3, text, fontsize=22, color="#1f60c4")
+        told = []
+        for target in self.panel["targets"]:
+            for labels, value in self.instant(target):
+                name = "" if target["legendFormat"] == "__auto" else self.legend(target, labels)
+                told.append((f"{human(value, self.unit)} {name}".strip(), value))
+        text = ", ".join(one for one, _ in told) or "–"
+        color = self.level(told[0][1]) if told else "#777"
+        axes.text(0.02, 0.3, text, fontsize=18, color=color)
+
+    def level(self, value):
+        """The colour of the highest threshold that the value reaches."""
+        steps = self.panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+        reached = [one["color"] for one in steps if one["value"] is None or value >= one["value"]]
+        return {"blue": "#1f60c4"}.get(reached[-1], reached[-1])
 
     def lines(self):
         axes = self.figure.add_axes(self.box(left=1.3, bottom=3.0))
@@ -140,32 +154,53 @@ class Panel:
         axes = self.figure.add_axes(self.box())
         axes.axis("off")
         self.title(axes)
-        answer = self.instant(self.panel["targets"][0])
-        head, cells = self.cells(answer)
+        options = {one["id"]: one["options"] for one in self.panel["transformations"]}
+        if "groupingToMatrix" in options:
+            head, cells, shades = self.matrix(options["groupingToMatrix"])
+        else:
+            head, cells = self.joined(options["organize"])
+            shades = None
         if cells:
             most = int(self.panel["gridPos"]["h"] - 2)
             height = min(len(cells), most) + 1
             box = [0, 1 - height / (most + 1), 1, height / (most + 1)]
-            drawn = axes.table(cells[:most], colLabels=head, bbox=box, edges="horizontal", cellLoc="left", colLoc="left")
+            drawn = axes.table(cells[:most], cellColours=shades and shades[:most], colLabels=head, bbox=box,
+                               edges="closed" if shades else "horizontal", cellLoc="left", colLoc="left")
             drawn.auto_set_font_size(False)
             drawn.set_fontsize(7.5)
 
-    def cells(self, answer):
-        transformation = self.panel["transformations"][0]
-        options = transformation["options"]
-        if transformation["id"] == "groupingToMatrix":
-            return self.matrix(answer, options["rowField"], options["columnField"])
-        unit = self.panel["fieldConfig"]["overrides"][0]["properties"][0]["value"]
-        labels = sorted((name for name in options["indexByName"] if name != "Value"), key=options["indexByName"].get)
-        head = [options["renameByName"][label] for label in labels + ["Value"]]
-        answer = sorted(answer, key=lambda one: -one[1])
-        return head, [[one.get(label, "") for label in labels] + [human(value, unit)] for one, value in answer]
+    def joined(self, options):
+        """Rows of all queries by their labels, as the transformations merge and organize do."""
+        columns = sorted(options["indexByName"], key=options["indexByName"].get)
+        values = [name for name in columns if name.startswith("Value")]
+        labels = [name for name in columns if name not in values]
+        found = [
+            {tuple(one.get(label, "") for label in labels): value for one, value in self.instant(target)}
+            for target in self.panel["targets"]
+        ]
+        units = {
+            one["matcher"]["options"]: two["value"]
+            for one in self.panel["fieldConfig"]["overrides"]
+            for two in one["properties"]
+            if two["id"] == "unit"
+        }
+        head = [options["renameByName"][name] for name in columns]
+        told = lambda one, name: human(one, units[options["renameByName"][name]]) if one is not None else ""
+        keys = sorted(found[0], key=lambda key: -found[0][key])
+        return head, [
+            [*key] + [told(one.get(key), name) for name, one in zip(values, found)] for key in keys
+        ]
 
-    def matrix(self, answer, row, column):
+    def matrix(self, options):
+        row, column = options["rowField"], options["columnField"]
+        answer = self.instant(self.panel["targets"][0])
         values = {(one.get(row, ""), one.get(column, "")): value for one, value in answer}
         rows, columns = (sorted({key[index] for key in values}) for index in (0, 1))
         cells = [[name] + [human(values.get((name, other), 0), self.unit) for other in columns] for name in rows]
-        return [f"{row} \\ {column}", *columns], cells
+        most = max(values.values(), default=0) or 1
+        shade = lambda value: HEAT(0.8 * value / most)
+        shades = [["white"] + [shade(values.get((name, other), 0)) for other in columns] for name in rows]
+        return [f"{row} \\ {column}", *columns], cells, shades
 
     def colors(self):
         fixed = {}
@@ -186,7 +221,8 @@ class Panel:
 
     def noted(self, expr, answer):
         young = self.prometheus.range_seconds < FULL_WINDOW and any(mark in expr for mark in NEEDS_WINDOW)
-        if not answer and not young:
+        foreign = any(name in expr for name in FOREIGN)
+        if not answer and not young and not foreign:
             self.empty.append(expr)
         return answer
 

@@ -47,23 +47,71 @@ def table_query(expr, ref="A"):
     )
 
 
-def number(title, expr, unit, description, span=4, decimals=None):
+# Where a row of pairs or workloads leads; clusters, data source and time range go with it.
+WORKLOAD_PAGE = (
+    "/d/zonemeter-workload?${datasource:queryparam}&${cluster:queryparam}&${__url_time_range}"
+    "&var-namespace=%s&var-workload=%s"
+)
+
+
+def link(namespace, workload):
+    """Opens a workload's page. The arguments are labels: of a table's row, or of a line's series."""
+    return {"title": "Peers of this workload", "url": WORKLOAD_PAGE % (namespace, workload)}
+
+
+def of_row(prefix=""):
+    return link(f"${{__data.fields.{prefix}namespace}}", f"${{__data.fields.{prefix}workload}}")
+
+
+OF_SERIES = link("${__field.labels.namespace}", "${__field.labels.workload}")
+
+
+def busiest(count, by, selector):
+    """Rates of those that moved most in the time range: the same ones at every point of a line."""
+    rate = f"sum by ({by}) (rate({selector}[$__rate_interval]))"
+    return f"{rate} and topk({count}, sum by ({by}) (increase({selector}[$__range] @ end())))"
+
+
+def steps(*pairs):
+    """Colours by value: the first holds from minus infinity on."""
+    base, rest = pairs[0], pairs[1:]
+    levels = [models.Threshold(value=None, color=base)]
+    levels += [models.Threshold(value=value, color=color) for value, color in rest]
+    return (
+        dashboard.ThresholdsConfig()
+        .mode(models.ThresholdsMode.ABSOLUTE)
+        .steps(levels)
+    )
+
+
+# What should be 0, and what should be all.
+NONE_WANTED = steps("green", (1e-9, "orange"))
+ALL_WANTED = steps("red", (1, "green"))
+# Without a judgement: more or less is not better or worse.
+PLAIN = steps("blue")
+
+
+def number(title, expr, unit, description, span=4, decimals=None, thresholds=PLAIN):
+    """One value, or several: `expr` is then a list of expressions with their names."""
+    several = [(expr, "")] if isinstance(expr, str) else expr
     panel = (
         stat.Panel()
         .title(title)
         .description(description)
         .datasource(DATASOURCE)
-        .with_target(query(expr, instant=True))
         .unit(unit)
         .no_value("–")
+        .thresholds(thresholds)
         .graph_mode(common_models.BigValueGraphMode.NONE)
         .span(span)
         .height(4)
     )
+    for one, name in several:
+        panel = panel.with_target(query(one, name, instant=True))
     return panel if decimals is None else panel.decimals(decimals)
 
 
-def lines(title, queries, unit, description, span=12, stacked=False):
+def lines(title, queries, unit, description, span=12, stacked=False, leads_to=None):
     panel = (
         timeseries.Panel()
         .title(title)
@@ -86,6 +134,8 @@ def lines(title, queries, unit, description, span=12, stacked=False):
     )
     for expr, legend in queries:
         panel = panel.with_target(query(expr, legend))
+    if leads_to:
+        panel = panel.data_links([data_link(leads_to)])
     if stacked:
         panel = panel.stacking(
             common.StackingConfig().mode(common_models.StackingMode.NORMAL)
@@ -104,39 +154,57 @@ def by_scope(title, queries, unit, description, span=12):
     return panel
 
 
-def rows(title, expr, columns, unit, description, span=12, height=9):
-    """A table of one instant query; `columns` are its labels in order, with their headings."""
+def data_link(to):
+    return dashboard.DashboardLink(to["title"]).url(to["url"])
+
+
+def rows(title, queries, columns, description, span=12, height=9, links=None):
+    """A table of instant queries with the same labels, joined to one row for each label set.
+
+    `columns` are the labels in order, with their headings; `queries` are (heading, unit,
+    expression), and the first one sorts. `links` say where the cells of a label lead."""
+    several = len(queries) > 1
+    field = lambda ref: f"Value #{ref}" if several else "Value"
+    refs = [chr(ord("A") + number) for number in range(len(queries))]
     order = {label: index for index, label in enumerate(columns)}
-    renamed = {**columns, "Value": title_of(unit)}
-    return (
+    order.update({field(ref): len(columns) + index for index, ref in enumerate(refs)})
+    renamed = dict(columns)
+    renamed.update({field(ref): heading for ref, (heading, _, _) in zip(refs, queries)})
+    panel = (
         table.Panel()
         .title(title)
         .description(description)
         .datasource(DATASOURCE)
-        .with_target(table_query(expr))
-        .with_transformation(
-            models.DataTransformerConfig(
-                id_val="organize",
-                options={
-                    "excludeByName": {"Time": True},
-                    "indexByName": {**order, "Value": len(order)},
-                    "renameByName": renamed,
-                },
-            )
-        )
-        .override_by_name(
-            title_of(unit), [models.DynamicConfigValue(id_val="unit", value=unit)]
-        )
-        .sort_by(
-            [common.TableSortByFieldState().display_name(title_of(unit)).desc(True)]
-        )
+        .sort_by([common.TableSortByFieldState().display_name(queries[0][0]).desc(True)])
         .span(span)
         .height(height)
+    )
+    for ref, (heading, unit, expr) in zip(refs, queries):
+        panel = panel.with_target(table_query(expr, ref)).override_by_name(
+            heading, [models.DynamicConfigValue(id_val="unit", value=unit)]
+        )
+    for label, to in (links or {}).items():
+        panel = panel.override_by_name(
+            columns[label], [models.DynamicConfigValue(id_val="links", value=[to])]
+        )
+    if several:
+        panel = panel.with_transformation(
+            models.DataTransformerConfig(id_val="merge", options={})
+        )
+    return panel.with_transformation(
+        models.DataTransformerConfig(
+            id_val="organize",
+            options={
+                "excludeByName": {"Time": True},
+                "indexByName": order,
+                "renameByName": renamed,
+            },
+        )
     )
 
 
 def matrix(title, expr, row, column, unit, description, span=12, height=9):
-    """A table with one row for each value of `row` and one column for each of `column`."""
+    """A heat map: a row for each value of `row`, a column for each of `column`."""
     return (
         table.Panel()
         .title(title)
@@ -155,13 +223,19 @@ def matrix(title, expr, row, column, unit, description, span=12, height=9):
             )
         )
         .unit(unit)
+        .min(0)
+        .color_scheme(
+            dashboard.FieldColor().mode(models.FieldColorModeId.CONTINUOUS_YL_RD)
+        )
+        .cell_options(common_models.TableColoredBackgroundCellOptions())
+        # The names of the rows are no values.
+        .override_by_name(
+            f"{row}\\{column}",
+            [models.DynamicConfigValue(id_val="custom.cellOptions", value={"type": "auto"})],
+        )
         .span(span)
         .height(height)
     )
-
-
-def title_of(unit):
-    return {"decbytes": "bytes", "currencyUSD": "dollars", "Bps": "bytes/s"}.get(unit, "value")
 
 
 def page(uid, title, description):

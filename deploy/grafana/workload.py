@@ -4,14 +4,16 @@ from grafana_foundation_sdk.builders import dashboard
 
 import panels
 
-SELECT = 'namespace="$namespace", workload="$workload"'
+SELECT = 'cluster=~"$cluster", namespace="$namespace", workload="$workload"'
 BYTES = f"zonemeter_workload_bytes_total{{{SELECT}"
 DOLLARS = f"namespace_workload:zonemeter_transfer_dollars_per_hour:rate5m{{{SELECT}}}"
+AMOUNTS = f"workload_peer:zonemeter_transfer_dollars:increase5m{{{SELECT}"
 RATIO = f"namespace_workload:zonemeter_cross_zone:ratio_rate5m{{{SELECT}}}"
+PEERS = "peer_namespace, peer_workload, peer_zone"
 PEER = "{{peer_namespace}}/{{peer_workload}} {{peer_zone}}"
 PEER_COLUMNS = {
-    "direction": "direction",
     "scope": "scope",
+    "via": "via",
     "zone": "zone",
     "peer_namespace": "peer namespace",
     "peer_workload": "peer",
@@ -41,16 +43,17 @@ def variables():
         "15m,1h,1d,1w,4w"
     )
     return [
+        panels.cluster(),
         panels.variable(
             "namespace",
             "Namespace",
-            "label_values(zonemeter_workload_bytes_total, namespace)",
+            'label_values(zonemeter_workload_bytes_total{cluster=~"$cluster"}, namespace)',
             several=False,
         ),
         panels.variable(
             "workload",
             "Workload",
-            'label_values(zonemeter_workload_bytes_total{namespace="$namespace"}, workload)',
+            'label_values(zonemeter_workload_bytes_total{cluster=~"$cluster", namespace="$namespace"}, workload)',
             several=False,
         ),
         earlier,
@@ -89,46 +92,54 @@ def comparison():
                 (f"sum({DOLLARS} offset $earlier)", "$earlier earlier"),
             ],
             "currencyUSD",
-            "This workload's own end, across zones and to the internet.",
+            "This workload's own end, every priced scope. Empty until there are 5 minutes.",
         ),
     ]
 
 
 def peers():
     labels = ", ".join(PEER_COLUMNS)
+    most = f"topk(100, sum by ({labels}) (increase({BYTES}}}[$__range])))"
     across = f'{BYTES}, scope="cross_zone"'
     return [
         panels.lines(
             "Sent across zones by peer",
             [
                 (
-                    "topk(10, sum by (peer_namespace, peer_workload, peer_zone) "
-                    f'(rate({across}, direction="transmit"}}[$__rate_interval])))',
+                    panels.busiest(10, PEERS, f'{across}, direction="transmit"}}'),
                     PEER,
                 )
             ],
             "Bps",
             "The ten busiest peers in other zones.",
+            leads_to=panels.link("${__field.labels.peer_namespace}", "${__field.labels.peer_workload}"),
         ),
         panels.lines(
             "Received across zones by peer",
             [
                 (
-                    "topk(10, sum by (peer_namespace, peer_workload, peer_zone) "
-                    f'(rate({across}, direction="receive"}}[$__rate_interval])))',
+                    panels.busiest(10, PEERS, f'{across}, direction="receive"}}'),
                     PEER,
                 )
             ],
             "Bps",
             "The ten busiest peers in other zones.",
+            leads_to=panels.link("${__field.labels.peer_namespace}", "${__field.labels.peer_workload}"),
         ),
         panels.rows(
             "All peers",
-            f"topk(100, sum by ({labels}) (increase({BYTES}}}[$__range])))",
+            [
+                ("bytes", "decbytes", most),
+                (
+                    "dollars",
+                    "currencyUSD",
+                    f"sum by ({labels}) (sum_over_time({AMOUNTS}}}[$__range:5m])) and {most}",
+                ),
+            ],
             PEER_COLUMNS,
-            "decbytes",
-            "Bytes in the time range, the hundred busiest.",
+            "In the time range, the hundred busiest, both directions. Dollars are this workload's own end, in whole steps of 5 minutes.",
             span=24,
             height=12,
+            links={"peer_workload": panels.of_row("peer_")},
         ),
     ]

@@ -8,15 +8,14 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use zonemeter_lab::{
-    Agent, DEBUG_PORT, Lab, METRICS_PORT, Metrics, Namespace, agent_binary, interrupt,
-};
+use zonemeter_lab::{Agent, Lab, METRICS_PORT, Metrics, Namespace, agent_binary, interrupt};
 
 use crate::{privilege, progress, setup, test};
 
 mod flows;
 mod part;
 mod prometheus;
+mod readme;
 mod scene;
 mod screen;
 mod table;
@@ -36,8 +35,13 @@ const REDRAW_EVERY: Duration = Duration::from_secs(1);
 /// How often it is printed where nobody does.
 const PRINT_EVERY: Duration = Duration::from_secs(5);
 
+/// Another one for the check of the README, which leaves a kept demo alone.
+const README_LAB: &str = "demo-readme";
+/// Enough that every flow of the scene has bytes.
+const README_SECONDS: u64 = 4;
+
 /// How long, and what stays.
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub(crate) struct Args {
     /// How long to watch, in seconds
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(2..=3600))]
@@ -55,6 +59,9 @@ pub(crate) struct Args {
     /// Draw the dashboards' queries into docs/pictures: drawings of the data, not Grafana
     #[arg(long, requires = "prometheus")]
     draw: bool,
+    /// Fail where README.md shows another output; the agent must be built. For `cargo xtask test`
+    #[arg(long, hide = true, conflicts_with_all = ["keep", "end", "prometheus"])]
+    readme: bool,
     /// One of the demo's own programs, inside a pod; not for people
     #[arg(long, hide = true, value_enum, requires_all = ["namespace", "port"])]
     part: Option<part::Part>,
@@ -81,8 +88,22 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.prometheus {
         prometheus::prepare()?;
     }
-    progress::step("building the agent", test::build_agent)?;
+    if !args.readme {
+        progress::step("building the agent", test::build_agent)?;
+    }
     privilege::as_root(&again(args), || show(args))
+}
+
+/// A short demo with the agent that is built; fails where README.md shows another output.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn check_readme() -> Result<()> {
+    run(&Args {
+        seconds: README_SECONDS,
+        readme: true,
+        ..Args::default()
+    })
 }
 
 fn end() -> Result<()> {
@@ -100,6 +121,7 @@ fn again(args: &Args) -> Vec<String> {
         ("--keep", args.keep),
         ("--prometheus", args.prometheus),
         ("--draw", args.draw),
+        ("--readme", args.readme),
     ];
     let given = flags.into_iter().filter(|(_, given)| *given);
     again.extend(given.map(|(flag, _)| flag.to_owned()));
@@ -109,7 +131,8 @@ fn again(args: &Args) -> Vec<String> {
 fn show(args: &Args) -> Result<()> {
     interrupt::watch()?;
     let mut lab = progress::quiet_step("raising the lab: 3 nodes in 2 zones, an internet", || {
-        let mut lab = Lab::raise(scene::plan(LAB))?;
+        let name = if args.readme { README_LAB } else { LAB };
+        let mut lab = Lab::raise(scene::plan(name))?;
         scene::add_service(&mut lab)?;
         Ok(lab)
     })?;
@@ -146,7 +169,7 @@ fn perform(lab: &Lab, args: &Args) -> Result<()> {
         false => None,
     };
     let mut traffic = scene::Traffic::start(lab)?;
-    let verdict = watch(&agents, Duration::from_secs(args.seconds))?;
+    let (verdict, mut shown) = watch(&agents, Duration::from_secs(args.seconds))?;
     if interrupt::interrupted() {
         return Ok(());
     }
@@ -158,7 +181,10 @@ fn perform(lab: &Lab, args: &Args) -> Result<()> {
     }
     // Sums can be compared only while nothing moves.
     traffic.stop()?;
-    report(lab, &mut agents, &verdict)?;
+    shown.extend(report(lab, &mut agents, &verdict)?);
+    if args.readme {
+        readme::compare(&shown)?;
+    }
     if args.keep {
         scene::Traffic::start(lab)?.keep();
         agents.iter_mut().for_each(Agent::keep);
@@ -177,8 +203,8 @@ fn start(lab: &Lab) -> Result<Vec<Agent>> {
         .collect()
 }
 
-/// Shows the table until the time is over; what the time cost.
-fn watch(agents: &[Agent], duration: Duration) -> Result<Verdict> {
+/// Shows the table until the time is over; what the time cost, and the last table.
+fn watch(agents: &[Agent], duration: Duration) -> Result<(Verdict, Vec<String>)> {
     let every = if progress::is_terminal() {
         REDRAW_EVERY
     } else {
@@ -194,9 +220,11 @@ fn watch(agents: &[Agent], duration: Duration) -> Result<Verdict> {
         let (now, charged) = (started.elapsed(), verdict::charged(&scrapes));
         let (since, before) = *first.get_or_insert((now, charged));
         let rows = rates.next(flows::read(&scrapes), now);
-        screen.draw(&table::render(&rows, now, duration));
+        let table = table::render(&rows, now, duration);
+        screen.draw(&table);
         if started.elapsed() >= duration || interrupt::interrupted() {
-            return Ok(Verdict::new(before, charged, now - since, rows));
+            let verdict = Verdict::new(before, charged, now - since, rows);
+            return Ok((verdict, table));
         }
         next += every;
         wait_until(next.min(started + duration));
@@ -214,7 +242,8 @@ fn wait_until(time: Instant) {
     }
 }
 
-fn report(lab: &Lab, agents: &mut [Agent], verdict: &Verdict) -> Result<()> {
+/// Says what it adds up to; what was said.
+fn report(lab: &Lab, agents: &mut [Agent], verdict: &Verdict) -> Result<Vec<String>> {
     let settle = || {
         agents
             .iter_mut()
@@ -223,10 +252,10 @@ fn report(lab: &Lab, agents: &mut [Agent], verdict: &Verdict) -> Result<()> {
     };
     let scrapes = progress::quiet_step("draining what is left", settle)?;
     let totals = Totals::read(&scrapes, &scene::wire_truth(lab)?);
-    for line in totals.render().iter().chain(&verdict.render()) {
-        progress::say(line);
-    }
-    Ok(())
+    let mut lines = totals.render();
+    lines.extend(verdict.render());
+    lines.iter().for_each(|line| progress::say(line));
+    Ok(lines)
 }
 
 /// Every line that is a command can be pasted.
@@ -271,8 +300,10 @@ fn commands(lab: &Lab) -> Result<Vec<String>> {
         .context("a lab without a pod in another zone")?
         .address();
     let inside = enter(node.namespace());
+    let page = part::forward_page(node.namespace())?;
     lines.push(format!(
-        "{inside} curl http://127.0.0.1:{DEBUG_PORT}/    # the page"
+        "curl http://{page}/    # the page of node {}: open it in a browser here",
+        node.name()
     ));
     lines.push(format!("{inside} {agent} top"));
     lines.push(format!("{inside} {agent} explain {address}"));

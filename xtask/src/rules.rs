@@ -110,3 +110,63 @@ fn scrape(file: &Path, arguments: &[&str]) -> Result<PathBuf> {
     fs::write(file, printed).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(file.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(path: &str) -> String {
+        fs::read_to_string(repository::root().join(path)).unwrap()
+    }
+
+    /// Every value after `- alert:` in the rules.
+    fn alerts() -> Vec<String> {
+        let rules = text("deploy/prometheus/zonemeter.rules.yaml");
+        let named = rules
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("- alert: "));
+        named.map(str::to_owned).collect()
+    }
+
+    /// What fires in which test is in `*.test.yaml`; what must not, in the test of a healthy agent
+    /// and in those of surges and budgets.
+    #[test]
+    fn every_alert_has_a_test_in_which_it_fires_and_a_runbook() {
+        let tests: String = RULE_TESTS
+            .map(|name| text(&format!("deploy/prometheus/{name}")))
+            .concat();
+        let (rules, runbook) = (
+            text("deploy/prometheus/zonemeter.rules.yaml"),
+            text("docs/alerts.md"),
+        );
+        let alerts = alerts();
+        assert!(alerts.len() > 20, "{alerts:?}");
+        for alert in alerts {
+            let fires = [
+                format!("alertname=\"{alert}\""),
+                format!("- alertname: {alert}\n"),
+            ];
+            assert!(fires.iter().any(|one| tests.contains(one)), "{alert}");
+            assert!(runbook.contains(&format!("\n## {alert}\n")), "{alert}");
+            let link = format!("docs/alerts.md#{}\n", alert.to_lowercase());
+            assert!(rules.contains(&link), "{alert}");
+        }
+    }
+
+    /// An alert is quiet for the right reason only where the healthy agent has its metrics.
+    #[test]
+    fn the_healthy_agent_has_every_metric_of_the_alerts() {
+        let rules = text("deploy/prometheus/zonemeter.rules.yaml");
+        let (_, alerts) = rules.split_once("- name: zonemeter.alerts").unwrap();
+        let tests = text("deploy/prometheus/zonemeter.rules.test.yaml");
+        let (_, healthy) = tests
+            .split_once("nothing fires on a healthy agent")
+            .unwrap();
+        let (healthy, _) = healthy.split_once("promql_expr_test").unwrap();
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "_:".contains(c);
+        let words = alerts.split(|c| !is_name(c));
+        for metric in words.filter(|word| word.starts_with("zonemeter_")) {
+            assert!(healthy.contains(metric), "{metric}");
+        }
+    }
+}

@@ -10,6 +10,7 @@
 use anyhow::{Result, bail};
 
 use crate::{
+    demo,
     exec::{self, Cmd},
     kernels,
     privilege::Privilege,
@@ -83,7 +84,10 @@ pub(crate) fn run_with(args: &Args, mut others: Others) -> Result<()> {
     match outcome.failed {
         0 if outcome.passed == 0 => bail!("no test ran: does the filter fit?"),
         0 if !args.is_everything() => Ok(()),
-        0 => progress::step("rules, scrapes and dashboards", rules::check),
+        0 => {
+            progress::step("rules, scrapes and dashboards", rules::check)?;
+            progress::step("README.md shows what the demo prints", demo::check_readme)
+        }
         _ => bail!("tests failed"),
     }
 }
