@@ -34,12 +34,15 @@ fn build() -> Result<(), String> {
             workspace.join(source).display()
         );
     }
-    let linker = installed()?;
-    compile(&workspace, &out, &linker)
+    let (linker, sysroot) = installed()?;
+    let workspace = workspace
+        .canonicalize()
+        .map_err(|error| format!("{}: {error}", workspace.display()))?;
+    compile(&workspace, &out, &linker, &sysroot)
 }
 
-/// Checks for what `cargo xtask setup` installs, and returns the linker.
-fn installed() -> Result<PathBuf, String> {
+/// Checks for what `cargo xtask setup` installs, and returns the linker and the toolchain's folder.
+fn installed() -> Result<(PathBuf, PathBuf), String> {
     let advice = "run `cargo xtask setup` once, it installs what the kernel programs need";
     let linker = toolchain::linker().ok_or("neither XDG_CACHE_HOME nor HOME is set")?;
     if !linker.exists() {
@@ -52,7 +55,7 @@ fn installed() -> Result<PathBuf, String> {
         .map_err(|error| format!("rustup cannot be run ({error}): {advice}"))?;
     let sysroot = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     match output.status.success() && toolchain::has_core(&sysroot) {
-        true => Ok(linker),
+        true => Ok((linker, sysroot)),
         false => Err(format!(
             "toolchain {} with rust-src is not installed: {advice}",
             toolchain::RUST
@@ -60,7 +63,7 @@ fn installed() -> Result<PathBuf, String> {
     }
 }
 
-fn compile(workspace: &Path, out: &Path, linker: &Path) -> Result<(), String> {
+fn compile(workspace: &Path, out: &Path, linker: &Path, sysroot: &Path) -> Result<(), String> {
     let target = out.join("bpf");
     let mut cargo = Command::new("rustup");
     cargo
@@ -92,9 +95,12 @@ fn compile(workspace: &Path, out: &Path, linker: &Path) -> Result<(), String> {
         .env(
             "CARGO_ENCODED_RUSTFLAGS",
             [
-                "-Cdebuginfo=2",
-                "-Clink-arg=--btf",
-                "-Clink-arg=--disable-expand-memcpy-in-order",
+                "-Cdebuginfo=2".to_owned(),
+                "-Clink-arg=--btf".to_owned(),
+                "-Clink-arg=--disable-expand-memcpy-in-order".to_owned(),
+                // BTF names the source files, and belongs to the same bytes on every machine.
+                format!("--remap-path-prefix={}=zonemeter", workspace.display()),
+                format!("--remap-path-prefix={}=rust", sysroot.display()),
             ]
             .join("\x1f"),
         );

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Subcommand;
 
-use crate::{bench, ci, demo, kernels, kubernetes, lint, prometheus, rules, setup, test};
+use crate::{bench, ci, demo, image, kernels, kubernetes, lint, prometheus, rules, setup, test};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -17,6 +17,8 @@ pub(crate) enum Command {
     Ci,
     /// Raise a cluster on this machine, let it talk, and watch what the agents count
     Demo(demo::Args),
+    /// Build the container image for every architecture, its digest the same each time
+    Image(image::Args),
     /// Build the Kubernetes API server that tests talk to, once
     Kubernetes,
     /// Check rules, scrapes and dashboards with Prometheus's own tools
@@ -38,6 +40,7 @@ impl Command {
             Self::Test(args) => test::run(&args),
             Self::Ci => ci::run(),
             Self::Demo(args) => demo::run(&args),
+            Self::Image(args) => image::run(&args),
             Self::Kubernetes => kubernetes::run(),
             Self::Rules => rules::run(),
             Self::Prometheus => prometheus::run(),

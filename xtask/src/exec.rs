@@ -165,7 +165,8 @@ fn is_of_cargo_run(key: &OsStr) -> bool {
     key.starts_with("CARGO_PKG_") || key.starts_with("CARGO_MANIFEST_")
 }
 
-fn cargo_home() -> Option<PathBuf> {
+/// cargo's own folder.
+pub(crate) fn cargo_home() -> Option<PathBuf> {
     let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo"));
     env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home)
 }

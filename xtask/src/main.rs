@@ -10,6 +10,7 @@ mod command;
 mod demo;
 mod exec;
 mod go;
+mod image;
 mod kernels;
 mod kubernetes;
 mod lint;

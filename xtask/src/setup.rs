@@ -3,7 +3,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::{privilege::Privilege, progress};
+use crate::{image::arch::Arch, privilege::Privilege, progress};
 
 mod bpffs;
 mod linker;
@@ -24,6 +24,20 @@ pub(crate) fn run() -> Result<()> {
         pinned::LLVM
     ));
     Ok(())
+}
+
+/// Makes sure that the agent can be built and linked for these architectures.
+///
+/// # Errors
+/// As [`ensure`].
+pub(crate) fn ensure_for_image(arches: &[Arch]) -> Result<()> {
+    toolchain::ensure_pinned()?;
+    let linker = Linker::look()?;
+    Packages::of_image(&linker, arches).install(Privilege::find())?;
+    linker.ensure()?;
+    arches
+        .iter()
+        .try_for_each(|arch| toolchain::ensure_target(&arch.target()))
 }
 
 /// Makes sure that kernels can be fetched and booted in an emulator.

@@ -1,12 +1,13 @@
 //! System tools that the lab, the tests and the demo call, and Debian's packages that hold them.
 
-use std::ffi::OsStr;
+use std::{ffi::OsStr, path::Path};
 
 use anyhow::{Context, Result, bail};
 
 use super::linker::Linker;
 use crate::{
     exec::{self, Cmd},
+    image::arch::Arch,
     privilege::Privilege,
     progress,
 };
@@ -52,6 +53,26 @@ impl Packages {
     pub(super) fn missing(linker: &Linker) -> Self {
         let mut names = of_missing_tools(&TOOLS, &exec::search_path());
         names.extend(linker.packages());
+        Self::new(names)
+    }
+
+    /// Those that building for other architectures takes.
+    pub(super) fn of_image(linker: &Linker, arches: &[Arch]) -> Self {
+        let mut names = linker.packages();
+        let there = |program: &str| exec::find(program, &exec::search_path()).is_some();
+        for arch in arches {
+            let machine = arch.machine().replace('_', "-");
+            if !there(&arch.tool("gcc")) {
+                names.push(match arch.is_here() {
+                    true => "gcc".to_owned(),
+                    false => format!("gcc-{machine}-linux-gnu"),
+                });
+            }
+            let libraries = format!("/usr/{}-linux-gnu/lib/libc.a", arch.machine());
+            if !arch.is_here() && !Path::new(&libraries).exists() {
+                names.push(format!("libc6-dev-{arch}-cross"));
+            }
+        }
         Self::new(names)
     }
 

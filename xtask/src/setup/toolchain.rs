@@ -49,6 +49,23 @@ pub(crate) fn ensure_pinned() -> Result<()> {
     }
 }
 
+/// Adds the standard library for `target` to the toolchain of the kernel programs, which also
+/// builds what is released.
+///
+/// # Errors
+/// rustup cannot add it.
+pub(crate) fn ensure_target(target: &str) -> Result<()> {
+    let sysroot = exec::output(pinned_tool("rustc").args(["--print", "sysroot"]))?;
+    let there = Path::new(sysroot.trim()).join("lib/rustlib").join(target);
+    if there.join("lib").is_dir() {
+        return Ok(());
+    }
+    let add = Cmd::new("rustup").args(["target", "add", "--toolchain", pinned::RUST, target]);
+    progress::quiet_step(&format!("adding {target} to Rust {}", pinned::RUST), || {
+        exec::run_quietly(add)
+    })
+}
+
 fn is_complete() -> bool {
     let sysroot = exec::output(pinned_tool("rustc").args(["--print", "sysroot"]));
     sysroot.is_ok_and(|printed| {

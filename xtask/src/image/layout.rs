@@ -1,0 +1,146 @@
+//! The image as files: an OCI image layout with one index over all architectures
+//! (image-spec 1.1, `image-layout.md`). Nothing in it tells when, where or by whom it was written.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::{Arch, root};
+use crate::exec::{self, Cmd};
+
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+/// How the tag of an index is said in a layout.
+const TAG: &str = "org.opencontainers.image.ref.name";
+
+/// What was written.
+pub(super) struct Written {
+    /// Of the index.
+    pub(super) digest: String,
+    /// Compressed bytes by architecture: what a node pulls.
+    pub(super) sizes: Vec<(Arch, u64)>,
+}
+
+/// Writes the layout of these root file systems to `folder`, in place of an earlier one.
+pub(super) fn write(folder: &Path, roots: &[(Arch, PathBuf)]) -> Result<Written> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))?;
+    }
+    let layout = Layout(folder);
+    fs::create_dir_all(layout.blobs())?;
+    let mut manifests = Vec::new();
+    let mut sizes = Vec::new();
+    for (arch, root) in roots {
+        let (mut manifest, bytes) = layout.image(*arch, root)?;
+        manifest["platform"] = json!({"architecture": arch.name(), "os": "linux"});
+        manifests.push(manifest);
+        sizes.push((*arch, bytes));
+    }
+    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests});
+    let mut index = layout.blob(INDEX, &index)?;
+    let digest = text(&index, "digest");
+    index["annotations"] = json!({TAG: env!("CARGO_PKG_VERSION")});
+    let top = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [index]});
+    fs::write(folder.join("index.json"), top.to_string())?;
+    fs::write(
+        folder.join("oci-layout"),
+        json!({"imageLayoutVersion": "1.0.0"}).to_string(),
+    )?;
+    Ok(Written { digest, sizes })
+}
+
+/// The digest of the index in a layout.
+pub(super) fn digest(folder: &Path) -> Result<String> {
+    let file = folder.join("index.json");
+    let content = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+    let top: Value = serde_json::from_slice(&content)?;
+    Ok(text(&top["manifests"][0], "digest"))
+}
+
+struct Layout<'a>(&'a Path);
+
+impl Layout<'_> {
+    fn blobs(&self) -> PathBuf {
+        self.0.join("blobs/sha256")
+    }
+
+    /// The descriptor of one architecture's manifest, and its compressed size.
+    fn image(&self, arch: Arch, root: &Path) -> Result<(Value, u64)> {
+        let (layer, uncompressed) = self.layer(root)?;
+        let config = json!({
+            "architecture": arch.name(),
+            "os": "linux",
+            "config": {
+                "Entrypoint": ["/usr/bin/zonemeter"],
+                "Env": ["PATH=/usr/bin"],
+                "Labels": {
+                    "org.opencontainers.image.title": "zonemeter",
+                    "org.opencontainers.image.version": env!("CARGO_PKG_VERSION"),
+                    "org.opencontainers.image.revision": root::revision(),
+                    "org.opencontainers.image.licenses": env!("CARGO_PKG_LICENSE"),
+                },
+            },
+            "rootfs": {"type": "layers", "diff_ids": [uncompressed]},
+            "history": [{"created_by": "cargo xtask image"}],
+        });
+        let bytes = layer["size"].as_u64().unwrap_or_default();
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": self.blob(CONFIG, &config)?,
+            "layers": [layer],
+        });
+        Ok((self.blob(MANIFEST, &manifest)?, bytes))
+    }
+
+    /// The descriptor of a layer with everything below `root`, and the digest before compression.
+    fn layer(&self, root: &Path) -> Result<(Value, String)> {
+        let tar = self.0.join("layer.tar");
+        let pack = Cmd::new("tar")
+            .args(["--create", "--format=ustar", "--sort=name", "--mtime=@0"])
+            .args(["--owner=0", "--group=0", "--numeric-owner", "--mode=go=u-w"])
+            .arg("--file")
+            .arg(&tar)
+            .arg("--directory")
+            .arg(root)
+            .args(root::FOLDERS);
+        exec::run(pack)?;
+        let uncompressed = sha256(&tar)?;
+        exec::run(Cmd::new("gzip").args(["--best", "--no-name"]).arg(&tar))?;
+        Ok((
+            self.keep(LAYER, &tar.with_extension("tar.gz"))?,
+            uncompressed,
+        ))
+    }
+
+    fn blob(&self, kind: &str, content: &Value) -> Result<Value> {
+        let file = self.0.join("blob.json");
+        fs::write(&file, content.to_string())?;
+        self.keep(kind, &file)
+    }
+
+    /// Moves a file to where its digest says, and describes it.
+    fn keep(&self, kind: &str, file: &Path) -> Result<Value> {
+        let digest = sha256(file)?;
+        let size = file.metadata()?.len();
+        let name = digest.trim_start_matches("sha256:");
+        fs::rename(file, self.blobs().join(name))?;
+        Ok(json!({"mediaType": kind, "digest": digest, "size": size}))
+    }
+}
+
+fn sha256(file: &Path) -> Result<String> {
+    let printed = exec::output(Cmd::new("sha256sum").arg("--binary").arg(file))?;
+    let digest = printed.split_whitespace().next();
+    Ok(format!("sha256:{}", digest.context("sha256sum's output")?))
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_default().to_owned()
+}
