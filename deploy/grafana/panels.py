@@ -29,21 +29,25 @@ SCOPES = {
 }
 
 
-def query(expr, legend="", instant=False):
+def query(expr, legend="", instant=False, number=0):
     built = (
         prometheus.Dataquery()
         .expr(expr)
+        .ref_id(ref(number))
         .legend_format(legend or "__auto")
         .datasource(DATASOURCE)
     )
     return built.instant() if instant else built.range()
 
 
-def table_query(expr, ref="A"):
-    return (
-        query(expr, instant=True)
-        .format(prometheus_models.PromQueryFormat.TABLE)
-        .ref_id(ref)
+def ref(number):
+    """What Grafana tells the queries of a panel apart by: A, B, C."""
+    return chr(ord("A") + number)
+
+
+def table_query(expr, number=0):
+    return query(expr, instant=True, number=number).format(
+        prometheus_models.PromQueryFormat.TABLE
     )
 
 
@@ -106,8 +110,8 @@ def number(title, expr, unit, description, span=4, decimals=None, thresholds=PLA
         .span(span)
         .height(4)
     )
-    for one, name in several:
-        panel = panel.with_target(query(one, name, instant=True))
+    for index, (one, name) in enumerate(several):
+        panel = panel.with_target(query(one, name, instant=True, number=index))
     return panel if decimals is None else panel.decimals(decimals)
 
 
@@ -132,8 +136,8 @@ def lines(title, queries, unit, description, span=12, stacked=False, leads_to=No
         .span(span)
         .height(9)
     )
-    for expr, legend in queries:
-        panel = panel.with_target(query(expr, legend))
+    for index, (expr, legend) in enumerate(queries):
+        panel = panel.with_target(query(expr, legend, number=index))
     if leads_to:
         panel = panel.data_links([data_link(leads_to)])
     if stacked:
@@ -164,12 +168,11 @@ def rows(title, queries, columns, description, span=12, height=9, links=None):
     `columns` are the labels in order, with their headings; `queries` are (heading, unit,
     expression), and the first one sorts. `links` say where the cells of a label lead."""
     several = len(queries) > 1
-    field = lambda ref: f"Value #{ref}" if several else "Value"
-    refs = [chr(ord("A") + number) for number in range(len(queries))]
-    order = {label: index for index, label in enumerate(columns)}
-    order.update({field(ref): len(columns) + index for index, ref in enumerate(refs)})
+    # As Grafana names the columns of values.
+    values = [f"Value #{ref(index)}" if several else "Value" for index in range(len(queries))]
+    order = {field: index for index, field in enumerate([*columns, *values])}
     renamed = dict(columns)
-    renamed.update({field(ref): heading for ref, (heading, _, _) in zip(refs, queries)})
+    renamed.update({field: heading for field, (heading, _, _) in zip(values, queries)})
     panel = (
         table.Panel()
         .title(title)
@@ -179,8 +182,8 @@ def rows(title, queries, columns, description, span=12, height=9, links=None):
         .span(span)
         .height(height)
     )
-    for ref, (heading, unit, expr) in zip(refs, queries):
-        panel = panel.with_target(table_query(expr, ref)).override_by_name(
+    for index, (heading, unit, expr) in enumerate(queries):
+        panel = panel.with_target(table_query(expr, index)).override_by_name(
             heading, [models.DynamicConfigValue(id_val="unit", value=unit)]
         )
     for label, to in (links or {}).items():
