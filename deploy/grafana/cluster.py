@@ -98,10 +98,11 @@ def numbers():
             decimals=2,
         ),
         panels.number(
-            "A month at the pace of 24 hours",
-            f"365 / 12 * sum(sum_over_time({NAMESPACES}}}[1d:5m]))",
+            "A month, pace of 24 h",
+            f"365 / 12 * 288 * avg_over_time(((sum({NAMESPACES}}}) or vector(0))"
+            ' and on () count(zonemeter_build_info{cluster=~"$cluster"} offset 5m))[1d:5m])',
             "currencyUSD",
-            "Every priced scope, both ends. Too low while there are less than 24 hours of data, never too high.",
+            "Every priced scope, both ends: the mean of the last 24 hours' steps of 5 minutes, or of those since the first agent was scraped.",
             span=3,
             decimals=2,
         ),

@@ -4,7 +4,7 @@ r"""Asks every query of every dashboard of a real Prometheus and draws the answe
     python draw.py http://127.0.0.1:9090 --out DIR [--range 600] [--step 5] \
         [--set namespace=shop --set workload=client]
 
---set chooses for a variable that has one value; the others stay at All. There is one picture for
+--age is for how long there has been data, where that is longer than the range. --set chooses for a variable that has one value; the others stay at All. There is one picture for
 each dashboard. These are drawings of the panels' own queries by matplotlib, laid out as in the
 dashboard; they are not pictures of Grafana. Ends with 1 and names every query and variable that
 has no data.
@@ -38,6 +38,7 @@ NOTE = "Drawn by deploy/grafana/draw.py from the panels' own queries; not a pict
 def main():
     arguments = parse()
     prometheus = Prometheus(arguments.url, arguments.range, arguments.step)
+    prometheus.age_seconds = max(arguments.age, arguments.range)
     arguments.out.mkdir(parents=True, exist_ok=True)
     empty = []
     for path in sorted(FOLDER.glob("*.json")):
@@ -52,6 +53,7 @@ def parse():
     parser.add_argument("url")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--range", type=int, default=600, metavar="SECONDS")
+    parser.add_argument("--age", type=int, default=0, metavar="SECONDS")
     parser.add_argument("--step", type=int, default=5, metavar="SECONDS")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                         type=lambda text: text.split("=", 1))
@@ -148,7 +150,7 @@ class Panel:
 
     def ago(self, time):
         seconds = time - self.prometheus.end
-        return f"{seconds / 60:.1f} min" if self.prometheus.range_seconds > 300 else f"{seconds:.0f} s"
+        return f"{seconds / 60:.1f} min" if self.prometheus.range_seconds >= 300 else f"{seconds:.0f} s"
 
     def table(self):
         axes = self.figure.add_axes(self.box())
@@ -198,7 +200,7 @@ class Panel:
         rows, columns = (sorted({key[index] for key in values}) for index in (0, 1))
         cells = [[name] + [human(values.get((name, other), 0), self.unit) for other in columns] for name in rows]
         most = max(values.values(), default=0) or 1
-        shade = lambda value: HEAT(0.8 * value / most)
+        shade = lambda value: HEAT(0.55 * value / most)
         shades = [["white"] + [shade(values.get((name, other), 0)) for other in columns] for name in rows]
         return [f"{row} \\ {column}", *columns], cells, shades
 
@@ -220,7 +222,7 @@ class Panel:
         return [(self.legend(target, labels), times, values) for labels, times, values in answer]
 
     def noted(self, expr, answer):
-        young = self.prometheus.range_seconds < FULL_WINDOW and any(mark in expr for mark in NEEDS_WINDOW)
+        young = self.prometheus.age_seconds < FULL_WINDOW and any(mark in expr for mark in NEEDS_WINDOW)
         foreign = any(name in expr for name in FOREIGN)
         if not answer and not young and not foreign:
             self.empty.append(expr)

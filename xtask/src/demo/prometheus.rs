@@ -29,6 +29,10 @@ pub(super) const LEAST_SECONDS: u64 = 15;
 /// What variables of one value are set to: a workload that speaks across zones, and an earlier
 /// time at which there was a demo.
 const CHOICES: [&str; 3] = ["namespace=default", "workload=client-dep", "earlier=8s"];
+/// The step of dollars, as in `[$__range:5m]`.
+const STEP_S: u64 = 300;
+/// Until the first samples are there, and their rules' results.
+const SETTLE_S: u64 = 30;
 /// An expression worth asking for first.
 const EXAMPLE: &str = "sum by (workload, peer_workload, zone, peer_zone) \
                        (increase(zonemeter_workload_bytes_total{scope=\"cross_zone\"}[5m]))";
@@ -101,16 +105,27 @@ impl Watching {
         ));
     }
 
-    fn draw(&self, pictures: &Path, range: Duration) -> Result<()> {
+    fn draw(&self, pictures: &Path, age: Duration) -> Result<()> {
         let mut command = python::script(&python::ensure()?, DRAW)
             .arg(self.prometheus.url())
             .arg("--out")
             .arg(pictures)
-            .args(["--step", "2", "--range", &range.as_secs().to_string()]);
+            .args(["--step", "2", "--age", &age.as_secs().to_string()])
+            .args(["--range", &range(age).to_string()]);
         for choice in CHOICES {
             command = command.args(["--set", choice]);
         }
         exec::run_quietly(command)
+    }
+}
+
+/// The seconds that panels show. Dollars come in whole steps, each of which looks back one more: a
+/// range of whole steps that are all full shows bytes and dollars of equally long times.
+fn range(age: Duration) -> u64 {
+    let whole = age.as_secs().saturating_sub(SETTLE_S) / STEP_S;
+    match whole.saturating_sub(1) {
+        0 => age.as_secs(),
+        steps => steps * STEP_S,
     }
 }
 
@@ -126,4 +141,23 @@ fn give_to_owner(pictures: &Path) -> Result<()> {
             .with_context(|| format!("give {} to its owner", path.display()))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_range_is_of_whole_steps_whose_windows_are_full() {
+        for (age, shown) in [
+            (25, 25),
+            (420, 420),
+            (629, 629),
+            (630, 300),
+            (660, 300),
+            (930, 600),
+        ] {
+            assert_eq!(range(Duration::from_secs(age)), shown, "{age}");
+        }
+    }
 }
