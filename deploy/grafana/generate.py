@@ -6,6 +6,7 @@
 
 import json
 import pathlib
+import re
 import sys
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
@@ -23,9 +24,10 @@ def main():
     if sys.argv[1:] not in ([], ["--check"]):
         sys.exit(f"{sys.argv[1:]}: only --check is accepted")
     drifted = []
-    for name, module in DASHBOARDS.items():
+    texts = {name: rendered(module) for name, module in DASHBOARDS.items()}
+    check_names(texts)
+    for name, text in texts.items():
         path = FOLDER / f"zonemeter-{name}.json"
-        text = rendered(module)
         if check and (not path.exists() or path.read_text() != text):
             drifted.append(path.name)
         elif not check:
@@ -39,6 +41,24 @@ def rendered(module):
     for number, panel in enumerate(dashboard["panels"], start=1):
         panel["id"] = number
     return json.dumps(dashboard, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def check_names(texts):
+    """Queries and links name variables that their dashboard has, links dashboards that there are."""
+    pages = {page["uid"]: page for page in map(json.loads, texts.values())}
+    known = {
+        uid: {one["name"] for one in page["templating"]["list"]} for uid, page in pages.items()
+    }
+    for name, text in texts.items():
+        page = json.loads(text)
+        used = set(re.findall(r"\$\{?([a-z]\w*)", text))
+        if missing := used - known[page["uid"]]:
+            sys.exit(f"{name}: no variable {', '.join(sorted(missing))}")
+        for uid, query in re.findall(r'"/d/([^"?]+)\?([^"]*)"', text):
+            wanted = set(re.findall(r"var-(\w+)=|\$\{(\w+):queryparam", query))
+            wanted = {one or other for one, other in wanted}
+            if uid not in pages or wanted - known[uid]:
+                sys.exit(f"{name}: a link to {uid} with {', '.join(sorted(wanted))} leads nowhere")
 
 
 if __name__ == "__main__":
