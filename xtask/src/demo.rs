@@ -2,6 +2,7 @@
 //! workloads talk, and shows for twenty seconds what the agents' `/metrics` say of it.
 
 use std::{
+    env,
     net::SocketAddr,
     thread,
     time::{Duration, Instant},
@@ -262,19 +263,19 @@ fn report(lab: &Lab, agents: &mut [Agent], verdict: &Verdict) -> Result<Vec<Stri
 fn say_what_stays(lab: &Lab) -> Result<()> {
     progress::say("\nthe lab, its agents and its traffic stay; as root, try:");
     for line in commands(lab)? {
-        progress::say(&format!("    {line}"));
+        progress::say(&format!("  {line}"));
     }
     progress::say("enter a node or a pod (not by `ip netns exec`, which mounts another /sys):");
     let nodes = lab.nodes().iter().map(|node| {
         let name = format!("node {}", node.name());
         (node.namespace(), name)
     });
-    let pods = lab.pods().iter().map(|pod| {
-        let name = format!("{} at {}", pod.key(), pod.address());
-        (pod.namespace(), name)
-    });
+    let pods = lab
+        .pods()
+        .iter()
+        .map(|pod| (pod.namespace(), pod.address().to_string()));
     for (namespace, name) in nodes.chain(pods) {
-        progress::say(&format!("    {} sh    # {name}", enter(namespace)));
+        progress::say(&format!("  {} # {name}", enter(namespace)));
     }
     progress::say(&format!("files: {}", lab.directory().display()));
     progress::say("end it with: cargo xtask demo --end");
@@ -283,14 +284,14 @@ fn say_what_stays(lab: &Lab) -> Result<()> {
 
 /// Metrics of every node; page, `top` and `explain` of the first one.
 fn commands(lab: &Lab) -> Result<Vec<String>> {
-    let agent = agent_binary()?;
-    let agent = agent.display();
+    let (agent, here) = (agent_binary()?, env::current_dir()?);
+    let agent = agent.strip_prefix(here).unwrap_or(&agent).display();
     let mut lines: Vec<String> = lab
         .nodes()
         .iter()
         .map(|node| {
             let address = SocketAddr::new(node.management_address(), METRICS_PORT);
-            format!("curl http://{address}/metrics    # node {}", node.name())
+            format!("curl http://{address}/metrics # node {}", node.name())
         })
         .collect();
     let node = lab.nodes().first().context("a lab without nodes")?;
@@ -302,7 +303,7 @@ fn commands(lab: &Lab) -> Result<Vec<String>> {
     let inside = enter(node.namespace());
     let page = part::forward_page(node.namespace())?;
     lines.push(format!(
-        "curl http://{page}/    # the page of node {}: open it in a browser here",
+        "curl http://{page}/ # the page of node {}: open it in a browser here",
         node.name()
     ));
     lines.push(format!("{inside} {agent} top"));
