@@ -30,6 +30,7 @@ pub mod go_tools;
 mod http;
 mod interface;
 pub mod interrupt;
+pub mod kernel;
 mod lab;
 mod metrics;
 mod names;

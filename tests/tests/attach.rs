@@ -5,11 +5,12 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
-use std::{fs, net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use zonemeter_lab::{
     Agent, Lab, NodePlan, Plan, PodPlan,
     address::Zone,
+    kernel,
     traffic::{self, Datagrams},
 };
 
@@ -68,11 +69,11 @@ fn filters_of_clsact_count_exactly() {
 #[test]
 fn tcx_counts_exactly_where_the_kernel_has_it_and_is_not_missed_where_it_has_not() {
     let lab = lab("attach-tcx");
-    let best = if has_tcx() { "tcx" } else { "tc" };
+    let best = if kernel::has_tcx().unwrap() { "tcx" } else { "tc" };
     let plan = lab.agent("a1").unwrap();
     let mut agent = plan.start_ready().unwrap();
     counts_what_is_sent(&lab, &mut agent, best);
-    if !has_tcx() {
+    if !kernel::has_tcx().unwrap() {
         agent.stop().unwrap();
         let asked = plan.flag("--attach", "tcx");
         let (status, said) = asked.run(Duration::from_secs(10)).unwrap();
@@ -82,13 +83,4 @@ fn tcx_counts_exactly_where_the_kernel_has_it_and_is_not_missed_where_it_has_not
             "{said}"
         );
     }
-}
-
-/// TCX came with Linux 6.6.
-fn has_tcx() -> bool {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-    let mut numbers = release
-        .split('.')
-        .map(|number| number.parse::<u32>().unwrap_or(0));
-    (numbers.next().unwrap(), numbers.next().unwrap()) >= (6, 6)
 }

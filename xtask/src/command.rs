@@ -3,7 +3,9 @@
 use anyhow::Result;
 use clap::Subcommand;
 
-use crate::{bench, ci, demo, image, kernels, kubernetes, lint, prometheus, rules, setup, test};
+use crate::{
+    bench, ci, demo, image, kernels, kubernetes, lint, prometheus, release, rules, setup, test,
+};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -19,6 +21,8 @@ pub(crate) enum Command {
     Demo(demo::Args),
     /// Build the container image for every architecture, its digest the same each time
     Image(image::Args),
+    /// Make everything that a release publishes, with checksums, in target/release-<version>
+    Release(release::Args),
     /// Build the Kubernetes API server that tests talk to, once
     Kubernetes,
     /// Check rules, scrapes and dashboards with Prometheus's own tools
@@ -41,6 +45,7 @@ impl Command {
             Self::Ci => ci::run(),
             Self::Demo(args) => demo::run(&args),
             Self::Image(args) => image::run(&args),
+            Self::Release(args) => release::run(&args),
             Self::Kubernetes => kubernetes::run(),
             Self::Rules => rules::run(),
             Self::Prometheus => prometheus::run(),

@@ -23,6 +23,7 @@ mod root;
 mod sbom;
 
 use arch::Arch;
+pub(crate) use layout::{gzip, tar};
 use root::Profile;
 
 /// Compressed, and for each architecture.
@@ -59,6 +60,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// An image as it was built.
 pub(crate) struct Image {
+    /// The OCI layout.
+    pub(crate) layout: PathBuf,
     /// Of the index over all architectures.
     pub(crate) digest: String,
     /// Software bills of material, one for each architecture.
@@ -110,6 +113,7 @@ fn build(folder: &Path, arches: &[Arch], profile: Profile) -> Result<Image> {
     let digest = written.digest;
     progress::say(&format!("    {digest} in {}", layout.display()));
     Ok(Image {
+        layout,
         digest,
         sboms: Vec::new(),
     })

@@ -11,6 +11,7 @@ use std::{fs, path::PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::{
+    image::arch::Arch,
     progress, repository, setup,
     test::{self, Outcome},
 };
@@ -20,21 +21,33 @@ mod debian;
 mod guest;
 mod image;
 mod modules;
+mod programs;
 mod report;
 
 use debian::Wanted;
+use programs::Programs;
 use report::Row;
 
 const DOCUMENT: &str = "docs/kernels.md";
 
-/// The oldest that the agent supports, those of EKS's node images, and what is to come.
-const MATRIX: [&str; 5] = ["5.10", "6.1", "6.12", "6.18", "newest"];
+/// The oldest that the agent supports, those of EKS's node images, and what is to come; on arm64
+/// one with and one without TCX.
+const MATRIX: [&str; 7] = [
+    "5.10",
+    "6.1",
+    "6.12",
+    "6.18",
+    "newest",
+    "6.1-arm64",
+    "6.12-arm64",
+];
 const OLDEST: &str = "5.10";
 
 /// Which kernels.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Series such as 6.1, or newest [default: 5.10 6.1 6.12 6.18 newest]
+    /// Series such as 6.1 or 6.1-arm64, or newest [default: 5.10 6.1 6.12 6.18 newest 6.1-arm64
+    /// 6.12-arm64]
     #[arg(value_name = "VERSION")]
     versions: Vec<Wanted>,
     /// Only the oldest supported one
@@ -50,8 +63,7 @@ pub(crate) struct Args {
 
 /// The command.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    setup::ensure_for_kernels()?;
-    let wanted = match (args.oldest, args.versions.is_empty()) {
+    let wanted: Vec<Wanted> = match (args.oldest, args.versions.is_empty()) {
         (true, _) => vec![OLDEST.parse()?],
         (false, true) => MATRIX
             .iter()
@@ -59,12 +71,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             .collect::<Result<_>>()?,
         (false, false) => args.versions.clone(),
     };
-    let programs = progress::step("building the agent and the tests", test::build_tests)?;
-    let userland = progress::quiet_step("packing the guest", || image::pack(&programs))?;
-    let rows = wanted
-        .iter()
-        .map(|wanted| row(wanted, args.update, &userland))
-        .collect::<Result<Vec<_>>>()?;
+    let mut rows = Vec::new();
+    for arch in Arch::ALL {
+        let of_arch: Vec<&Wanted> = wanted.iter().filter(|one| one.arch == arch).collect();
+        if of_arch.is_empty() {
+            continue;
+        }
+        setup::ensure_for_kernels(arch)?;
+        let userland = userland(arch)?;
+        for wanted in of_arch {
+            rows.push(row(wanted, args.update, &userland)?);
+        }
+    }
     let table = report::table(&rows);
     progress::say(&table);
     if args.write {
@@ -85,9 +103,21 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// The kernel's tests on the oldest supported kernel, for `cargo xtask test`.
 pub(crate) fn on_the_oldest(programs: &[test::Executable]) -> Result<Outcome> {
-    setup::ensure_for_kernels()?;
-    let userland = progress::quiet_step("packing the guest", || image::pack(programs))?;
+    setup::ensure_for_kernels(Arch::Amd64)?;
+    let programs = Programs::built(programs)?;
+    let userland = progress::quiet_step("packing the guest", || image::pack(&programs))?;
     Ok(row(&OLDEST.parse()?, false, &userland)?.outcome)
+}
+
+fn userland(arch: Arch) -> Result<image::Userland> {
+    let programs = progress::step(
+        &format!("building the agent and the tests for {arch}"),
+        || match arch.is_here() {
+            true => Programs::built(&test::build_tests()?),
+            false => Programs::cross(arch),
+        },
+    )?;
+    progress::quiet_step("packing the guest", || image::pack(&programs))
 }
 
 fn row(wanted: &Wanted, update: bool, userland: &image::Userland) -> Result<Row> {

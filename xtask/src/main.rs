@@ -18,6 +18,7 @@ mod privilege;
 mod progress;
 mod prometheus;
 mod python;
+mod release;
 mod repository;
 mod rules;
 mod setup;

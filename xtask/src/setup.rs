@@ -40,13 +40,16 @@ pub(crate) fn ensure_for_image(arches: &[Arch]) -> Result<()> {
         .try_for_each(|arch| toolchain::ensure_target(&arch.target()))
 }
 
-/// Makes sure that kernels can be fetched and booted in an emulator.
+/// Makes sure that kernels of an architecture can be fetched and booted in an emulator, with tests built for it.
 ///
 /// # Errors
 /// As [`ensure`].
-pub(crate) fn ensure_for_kernels() -> Result<()> {
+pub(crate) fn ensure_for_kernels(arch: Arch) -> Result<()> {
     ensure()?;
-    Packages::of_kernels().install(Privilege::find())
+    if !arch.is_here() {
+        ensure_for_image(&[arch])?;
+    }
+    Packages::of_kernels(arch).install(Privilege::find())
 }
 
 /// Makes sure that building, testing and the lab find what they need.

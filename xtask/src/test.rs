@@ -23,7 +23,7 @@ mod outcome;
 mod runs;
 
 use executables::Tier;
-pub(crate) use executables::{Executable, build as build_tests};
+pub(crate) use executables::{Executable, build as build_tests, build_for};
 pub(crate) use others::Others;
 pub(crate) use outcome::Outcome;
 pub(crate) use runs::Run;

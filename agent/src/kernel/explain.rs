@@ -126,8 +126,9 @@ fn capabilities(facts: &Facts) -> String {
 fn seccomp(answer: &str) -> String {
     format!(
         "not permitted ({answer}) with all capabilities: the seccomp profile refuses bpf(2): \
-         podman's default profile wants CAP_SYS_ADMIN for it: use seccompProfile RuntimeDefault of \
-         containerd or CRI-O, or a profile that allows bpf"
+         the default profiles of podman, CRI-O and containerd before 1.6.9 want CAP_SYS_ADMIN for \
+         it: use RuntimeDefault of a newer containerd, or a seccompProfile that allows bpf and \
+         membarrier"
     )
 }
 

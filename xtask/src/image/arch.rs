@@ -58,6 +58,12 @@ impl Arch {
         }
     }
 
+    /// The environment variable that tells cargo the linker.
+    pub(crate) fn linker_variable(self) -> String {
+        let target = self.target().to_uppercase().replace('-', "_");
+        format!("CARGO_TARGET_{target}_LINKER")
+    }
+
     /// Whether this machine is one.
     pub(crate) fn is_here(self) -> bool {
         self.machine() == std::env::consts::ARCH

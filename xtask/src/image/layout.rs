@@ -101,22 +101,10 @@ impl Layout<'_> {
 
     /// The descriptor of a layer with everything below `root`, and the digest before compression.
     fn layer(&self, root: &Path) -> Result<(Value, String)> {
-        let tar = self.0.join("layer.tar");
-        let pack = Cmd::new("tar")
-            .args(["--create", "--format=ustar", "--sort=name", "--mtime=@0"])
-            .args(["--owner=0", "--group=0", "--numeric-owner", "--mode=go=u-w"])
-            .arg("--file")
-            .arg(&tar)
-            .arg("--directory")
-            .arg(root)
-            .args(root::FOLDERS);
-        exec::run(pack)?;
-        let uncompressed = sha256(&tar)?;
-        exec::run(Cmd::new("gzip").args(["--best", "--no-name"]).arg(&tar))?;
-        Ok((
-            self.keep(LAYER, &tar.with_extension("tar.gz"))?,
-            uncompressed,
-        ))
+        let archive = self.0.join("layer.tar");
+        tar(root, &root::FOLDERS, &archive)?;
+        let uncompressed = sha256(&archive)?;
+        Ok((self.keep(LAYER, &gzip(&archive)?)?, uncompressed))
     }
 
     fn blob(&self, kind: &str, content: &Value) -> Result<Value> {
@@ -133,6 +121,38 @@ impl Layout<'_> {
         fs::rename(file, self.blobs().join(name))?;
         Ok(json!({"mediaType": kind, "digest": digest, "size": size}))
     }
+}
+
+/// Packs `names` of `folder` into `archive`: the same names and contents, the same bytes.
+///
+/// # Errors
+/// tar fails.
+pub(crate) fn tar(folder: &Path, names: &[&str], archive: &Path) -> Result<()> {
+    let pack = Cmd::new("tar")
+        .args(["--create", "--format=ustar", "--sort=name", "--mtime=@0"])
+        .args([
+            "--owner=0",
+            "--group=0",
+            "--numeric-owner",
+            "--mode=u=rwX,go=rX",
+        ])
+        .arg("--file")
+        .arg(archive)
+        .arg("--directory")
+        .arg(folder)
+        .args(names);
+    exec::run(pack)
+}
+
+/// Compresses a file in place, and returns its new name.
+///
+/// # Errors
+/// gzip fails.
+pub(crate) fn gzip(file: &Path) -> Result<PathBuf> {
+    exec::run(Cmd::new("gzip").args(["--best", "--no-name"]).arg(file))?;
+    let mut packed = file.as_os_str().to_owned();
+    packed.push(".gz");
+    Ok(packed.into())
 }
 
 fn sha256(file: &Path) -> Result<String> {

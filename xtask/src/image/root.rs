@@ -63,13 +63,9 @@ pub(super) fn lay_out(folder: &Path, arch: Arch, profile: Profile) -> Result<Pat
 /// Into a target folder of its own: other flags would build everything anew in the usual one.
 fn release(folder: &Path, arch: Arch) -> Result<PathBuf> {
     let target = folder.join("build");
-    let linker = format!(
-        "CARGO_TARGET_{}_LINKER",
-        arch.target().to_uppercase().replace('-', "_")
-    );
     let build = toolchain::pinned_cargo()
         .env("CARGO_ENCODED_RUSTFLAGS", flags()?.join("\x1f"))
-        .env(&linker, arch.tool("gcc"))
+        .env(&arch.linker_variable(), arch.tool("gcc"))
         .env("ZONEMETER_REVISION", revision())
         .args([
             "build",

@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::cache;
 use crate::{
     exec::{self, Cmd},
+    image::arch::Arch,
     progress,
 };
 
@@ -22,8 +23,6 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// From the oldest on: the first that has a series is taken.
 const SUITES: [&str; 5] = ["bullseye", "bookworm", "trixie", "trixie-backports", "sid"];
 const PREFIX: &str = "linux-image-";
-/// Debian builds these for amd64 and arm64; the guests are amd64.
-const SUFFIX: &str = "-cloud-amd64";
 
 /// The mirror of Debian's main archive that this machine's own packages come from.
 fn mirror() -> Result<String> {
@@ -47,9 +46,15 @@ fn mirror() -> Result<String> {
     mirror.context("no mirror of Debian in apt's sources: this machine is not a Debian")
 }
 
-/// What the command line asks for.
+/// What the command line asks for: `6.1`, or `6.1-arm64`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) struct Wanted {
+    pub(super) arch: Arch,
+    version: Version,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
     /// The newest of a series, such as 6 and 1.
     Series(u32, u32),
     /// The newest that Debian has.
@@ -60,29 +65,35 @@ impl FromStr for Wanted {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        if text == "newest" {
-            return Ok(Self::Newest);
-        }
-        let series = text.split_once('.').and_then(|(major, minor)| {
-            Some(Self::Series(major.parse().ok()?, minor.parse().ok()?))
+        let (version, arch) = match text.strip_suffix("-arm64") {
+            Some(version) => (version, Arch::Arm64),
+            None => (text, Arch::Amd64),
+        };
+        let series = version.split_once('.').and_then(|(major, minor)| {
+            Some(Version::Series(major.parse().ok()?, minor.parse().ok()?))
         });
-        series.with_context(|| format!("{text:?} is neither a series such as 6.1 nor newest"))
+        let newest = (version == "newest").then_some(Version::Newest);
+        let version = newest.or(series).with_context(|| {
+            format!("{text:?} is neither a series such as 6.1 nor newest, with -arm64 or without")
+        })?;
+        Ok(Self { arch, version })
     }
 }
 
 impl Wanted {
     fn suites(&self) -> &'static [&'static str] {
-        match self {
-            Self::Series(..) => &SUITES,
-            Self::Newest => &SUITES[SUITES.len() - 1..],
+        match self.version {
+            Version::Series(..) => &SUITES,
+            Version::Newest => &SUITES[SUITES.len() - 1..],
         }
     }
 
     /// The newest of `releases` that fits.
     fn choose(&self, releases: impl Iterator<Item = String>) -> Option<String> {
-        let fits = |release: &String| match self {
-            Self::Series(major, minor) => numbers(release).starts_with(&[*major, *minor]),
-            Self::Newest => true,
+        let fits = |release: &String| match self.version {
+            _ if !release.ends_with(&suffix(self.arch)) => false,
+            Version::Series(major, minor) => numbers(release).starts_with(&[major, minor]),
+            Version::Newest => true,
         };
         releases.filter(fits).max_by_key(|release| numbers(release))
     }
@@ -90,6 +101,7 @@ impl Wanted {
 
 /// An unpacked kernel.
 pub(super) struct Kernel {
+    pub(super) arch: Arch,
     /// As `uname -r` says.
     pub(super) release: String,
     /// The image that boots.
@@ -101,14 +113,14 @@ pub(super) struct Kernel {
 /// What is here already is taken, unless `update` asks for the newest of its series; what is
 /// newest of all is always asked.
 pub(super) fn obtain(wanted: &Wanted, update: bool) -> Result<Kernel> {
-    if *wanted != Wanted::Newest
+    if wanted.version != Version::Newest
         && !update
         && let Some(release) = wanted.choose(unpacked()?.into_iter())
     {
-        return Kernel::at(&cache()?.join(&release), release);
+        return Kernel::at(wanted.arch, &cache()?.join(&release), release);
     }
     for suite in wanted.suites() {
-        let lists = Lists::of(suite)?;
+        let lists = Lists::of(suite, wanted.arch)?;
         if let Some(release) = wanted.choose(lists.releases()?.into_iter()) {
             return lists.unpack(release);
         }
@@ -120,7 +132,7 @@ pub(super) fn obtain(wanted: &Wanted, update: bool) -> Result<Kernel> {
 }
 
 impl Kernel {
-    fn at(folder: &Path, release: String) -> Result<Self> {
+    fn at(arch: Arch, folder: &Path, release: String) -> Result<Self> {
         let file = |name: &str| {
             ["lib", "usr/lib"].map(|lib| folder.join(lib).join("modules").join(&release).join(name))
         };
@@ -136,6 +148,7 @@ impl Kernel {
             );
         };
         Ok(Self {
+            arch,
             release,
             image,
             modules,
@@ -152,19 +165,20 @@ fn unpacked() -> Result<Vec<String>> {
     let names: Vec<String> = names.collect::<Result<_>>()?;
     Ok(names
         .into_iter()
-        .filter(|name| name.ends_with(SUFFIX))
+        .filter(|name| Arch::ALL.iter().any(|arch| name.ends_with(&suffix(*arch))))
         .collect())
 }
 
-/// The package lists of one suite.
-struct Lists {
+/// The package lists of one suite and architecture.
+pub(super) struct Lists {
+    arch: Arch,
     folder: PathBuf,
 }
 
 impl Lists {
     /// Reads them anew: apt asks the mirror only for what has changed.
-    fn of(suite: &str) -> Result<Self> {
-        let folder = cache()?.join("apt").join(suite);
+    pub(super) fn of(suite: &str, arch: Arch) -> Result<Self> {
+        let folder = cache()?.join("apt").join(format!("{suite}-{arch}"));
         for part in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(folder.join(part))
                 .with_context(|| format!("making {}", folder.display()))?;
@@ -174,13 +188,14 @@ impl Lists {
             "{KEYRING} is not there, with which Debian's packages are verified: install debian-archive-keyring"
         );
         let mirror = mirror()?;
-        let source = format!("deb [arch=amd64 signed-by={KEYRING}] {mirror} {suite} main\n");
+        let source = format!("deb [arch={arch} signed-by={KEYRING}] {mirror} {suite} main\n");
         fs::write(folder.join("sources.list"), source).context("writing apt's sources")?;
         fs::write(folder.join("status"), "").context("writing apt's status")?;
-        let lists = Self { folder };
-        progress::quiet_step(&format!("reading the package lists of {suite}"), || {
-            exec::run_quietly(lists.apt("apt-get").arg("update"))
-        })?;
+        let lists = Self { arch, folder };
+        progress::quiet_step(
+            &format!("reading the package lists of {suite} for {arch}"),
+            || exec::run_quietly(lists.apt("apt-get").arg("update")),
+        )?;
         Ok(lists)
     }
 
@@ -193,6 +208,24 @@ impl Lists {
             .collect())
     }
 
+    /// Unpacks these packages and all that they depend on into `folder`.
+    pub(super) fn unpack_with_dependencies(&self, packages: &[&str], folder: &Path) -> Result<()> {
+        exec::run_quietly(
+            self.apt("apt-get")
+                .args([
+                    "install",
+                    "--yes",
+                    "--download-only",
+                    "--no-install-recommends",
+                ])
+                .args(packages),
+        )?;
+        let archives = self.folder.join("cache/archives");
+        extract_all(&archives, folder)?;
+        // What is kept would come along the next time, too.
+        exec::run_quietly(self.apt("apt-get").arg("clean"))
+    }
+
     /// Unpacks under another name first: what is broken off leaves nothing that looks done.
     fn unpack(&self, release: String) -> Result<Kernel> {
         let folder = cache()?.join(&release);
@@ -203,7 +236,7 @@ impl Lists {
             })?;
             fs::rename(&unfinished, &folder).context("finishing the download")?;
         }
-        Kernel::at(&folder, release)
+        Kernel::at(self.arch, &folder, release)
     }
 
     fn download(&self, release: &str, folder: &Path) -> Result<()> {
@@ -214,15 +247,7 @@ impl Lists {
                 .args(self.packages(release)?)
                 .current_dir(packages.path()),
         )?;
-        for package in fs::read_dir(packages.path()).context("listing the packages")? {
-            exec::run_quietly(
-                Cmd::new("dpkg-deb")
-                    .arg("--extract")
-                    .arg(package?.path())
-                    .arg(folder),
-            )?;
-        }
-        Ok(())
+        extract_all(packages.path(), folder)
     }
 
     /// Since 7.1 the image's package is empty, and depends on two that hold kernel and modules.
@@ -249,6 +274,8 @@ impl Lists {
             "Acquire::Languages=none".to_owned(),
             "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_owned(),
             "APT::Sandbox::User=root".to_owned(),
+            format!("APT::Architecture={}", self.arch),
+            format!("APT::Architectures::={}", self.arch),
         ];
         let options = options
             .into_iter()
@@ -257,16 +284,36 @@ impl Lists {
     }
 }
 
+/// Unpacks every package in `packages`.
+fn extract_all(packages: &Path, folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(packages).context("listing the packages")? {
+        let package = entry?.path();
+        if package.extension().is_some_and(|kind| kind == "deb") {
+            let extract = Cmd::new("dpkg-deb").arg("--extract");
+            exec::run_quietly(extract.arg(package).arg(folder))?;
+        }
+    }
+    Ok(())
+}
+
+/// How the releases of Debian's kernels for clouds end.
+fn suffix(arch: Arch) -> String {
+    format!("-cloud-{arch}")
+}
+
 /// From a package's name; signed images only, where there are both.
 fn release_of(package: &str) -> Option<&str> {
     let release = package.strip_prefix(PREFIX)?;
-    (release.ends_with(SUFFIX) && release.starts_with(|first: char| first.is_ascii_digit()))
-        .then_some(release)
+    let is_cloud = Arch::ALL
+        .iter()
+        .any(|arch| release.ends_with(&suffix(*arch)));
+    (is_cloud && release.starts_with(|first: char| first.is_ascii_digit())).then_some(release)
 }
 
 /// Every number in a release, in its order: that is how releases compare.
 fn numbers(release: &str) -> Vec<u32> {
-    let version = release.strip_suffix(SUFFIX).unwrap_or(release);
+    // The architecture has digits of its own.
+    let (version, _) = release.split_once("-cloud-").unwrap_or((release, ""));
     version
         .split(|character: char| !character.is_ascii_digit())
         .filter_map(|number| number.parse().ok())
@@ -286,6 +333,7 @@ mod tests {
             "linux-image-6.12.107+deb13-cloud-amd64",
             "linux-image-6.12.999+deb13-amd64",
             "linux-image-cloud-amd64",
+            "linux-image-6.1.0-51-cloud-arm64",
         ];
         let releases = packages
             .into_iter()
@@ -306,6 +354,7 @@ mod tests {
             Some("6.12.107+deb13-cloud-amd64")
         );
         assert_eq!(choose("5.10"), None);
+        assert_eq!(choose("6.1-arm64").as_deref(), Some("6.1.0-51-cloud-arm64"));
     }
 
     #[test]

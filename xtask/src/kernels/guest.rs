@@ -11,14 +11,13 @@ use anyhow::{Context, Result};
 use super::{archive, debian::Kernel};
 use crate::{
     exec::{self, Cmd},
+    image::arch::Arch,
     progress,
 };
 
 /// Seconds after which a guest hangs.
 const DEADLINE: &str = "2400";
 const CPUS: &str = "2";
-/// Everything but `cmpxchg16b`, after which the guest's 6.12 kernel panicked.
-const CPU: &str = "max,cx16=off";
 const MEGABYTES: &str = "1536";
 /// Lines of the kernel's own messages that are shown when a guest ends badly.
 const LAST_WORDS: usize = 15;
@@ -28,7 +27,7 @@ pub(super) fn run(kernel: &Kernel, archives: &[&Path]) -> Result<String> {
     let folder = tempfile::tempdir().context("a folder for the guest")?;
     let [initramfs, console] = ["initramfs", "console"].map(|name| folder.path().join(name));
     archive::join(archives, &initramfs)?;
-    let (shown, mut child) = exec::start_piped(emulator(&kernel.image, &initramfs, &console))?;
+    let (shown, mut child) = exec::start_piped(emulator(kernel, &initramfs, &console))?;
     let mut printed = String::new();
     for line in BufReader::new(child.stdout.take().context("the guest's output")?).split(b'\n') {
         let line = line.with_context(|| format!("reading `{shown}`"))?;
@@ -54,22 +53,57 @@ pub(super) fn run(kernel: &Kernel, archives: &[&Path]) -> Result<String> {
 
 /// The kernel talks on the first serial line, the tests on the second: neither tears the other's
 /// lines apart.
-fn emulator(image: &Path, initramfs: &Path, console: &Path) -> Cmd {
+fn emulator(kernel: &Kernel, initramfs: &Path, console: &Path) -> Cmd {
+    let machine = Machine::of(kernel.arch);
+    let (serial, tests) = (machine.console, machine.tests);
     let mut log = std::ffi::OsString::from("file:");
     log.push(console);
     Cmd::new("nice")
         .args(["timeout", "--foreground", "--kill-after=10", DEADLINE])
-        .arg("qemu-system-x86_64")
-        .args(["-accel", "tcg", "-cpu", CPU, "-smp", CPUS, "-m", MEGABYTES])
+        .arg(format!("qemu-system-{}", kernel.arch.machine()))
+        .args(machine.arguments)
+        .args(["-accel", "tcg", "-smp", CPUS, "-m", MEGABYTES])
         .args(["-nodefaults", "-display", "none", "-no-reboot"])
         .arg("-kernel")
-        .arg(image)
+        .arg(&kernel.image)
         .arg("-initrd")
         .arg(initramfs)
-        .args(["-append", "console=ttyS0 quiet panic=-1 rdinit=/init"])
+        .arg("-append")
+        .arg(format!(
+            "console={serial} quiet panic=-1 rdinit=/init TESTS={tests}"
+        ))
         .arg("-serial")
         .arg(log)
-        .args(["-serial", "stdio"])
+        .args(machine.second_line)
+}
+
+/// What is emulated, and the names of its serial lines.
+struct Machine {
+    arguments: &'static [&'static str],
+    second_line: &'static [&'static str],
+    console: &'static str,
+    tests: &'static str,
+}
+
+impl Machine {
+    fn of(arch: Arch) -> Self {
+        match arch {
+            // Everything but `cmpxchg16b`, after which the guest's 6.12 kernel panicked.
+            Arch::Amd64 => Self {
+                arguments: &["-cpu", "max,cx16=off"],
+                second_line: &["-serial", "stdio"],
+                console: "ttyS0",
+                tests: "ttyS1",
+            },
+            // The core of Graviton2.
+            Arch::Arm64 => Self {
+                arguments: &["-machine", "virt", "-cpu", "neoverse-n1"],
+                second_line: &["-chardev", "stdio,id=t", "-device", "pci-serial,chardev=t"],
+                console: "ttyAMA0",
+                tests: "ttyS0",
+            },
+        }
+    }
 }
 
 fn last_words(console: &Path) -> String {

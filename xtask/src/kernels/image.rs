@@ -1,19 +1,20 @@
-//! The guest's userland: the project's programs, this machine's tools, and the libraries of both.
+//! The guest's userland: the project's programs, this machine's tools, and the libraries of both;
+//! for another architecture, Debian's packages of the tools.
 
 use std::{
     collections::BTreeSet,
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use super::archive;
+use super::{archive, debian::Lists, programs::Programs};
 use crate::{
     exec::{self, Cmd},
-    test::Executable,
+    image::arch::Arch,
 };
 
 const INIT: &str = include_str!("init.sh");
@@ -35,6 +36,21 @@ const TOOLS: [&str; 11] = [
 /// iptables opens its extensions by name, so no library tells of them.
 const EXTENSIONS: &str = "xtables";
 const LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
+/// The same tools for another architecture.
+const PACKAGES: [&str; 11] = [
+    "bpftool",
+    "busybox-static",
+    "conntrack",
+    "dash",
+    "ethtool",
+    "iperf3",
+    "iproute2",
+    "iptables",
+    "iputils-ping",
+    "nftables",
+    "util-linux",
+];
+const SUITE: &str = "bookworm";
 const EMPTY: [&str; 7] = ["proc", "sys", "dev", "run", "tmp", "root", "sbin"];
 
 /// The packed userland; it goes with the value.
@@ -44,13 +60,16 @@ pub(super) struct Userland {
 }
 
 /// Packs what every guest gets.
-pub(super) fn pack(programs: &[Executable]) -> Result<Userland> {
+pub(super) fn pack(programs: &Programs) -> Result<Userland> {
     let folder = tempfile::tempdir().context("a folder for the guest")?;
     let stage = folder.path().join("stage");
     for name in EMPTY {
         fs::create_dir_all(stage.join(name)).context("the guest's folders")?;
     }
-    tools(&stage)?;
+    match programs.arch.is_here() {
+        true => tools(&stage)?,
+        false => foreign_tools(&stage, programs.arch)?,
+    }
     project(&stage, programs)?;
     let init = stage.join("init");
     fs::write(&init, INIT).context("the guest's first program")?;
@@ -70,7 +89,7 @@ fn tools(stage: &Path) -> Result<()> {
             .with_context(|| format!("{name} is not there: run `cargo xtask setup`"))?;
         add(stage, &path, &Path::new("bin").join(name))?;
     }
-    std::os::unix::fs::symlink("/bin/modprobe", stage.join("sbin/modprobe"))
+    symlink("/bin/modprobe", stage.join("sbin/modprobe"))
         .context("the path by which the kernel asks for modules")?;
     let extensions = Path::new(LIBRARIES).join(EXTENSIONS);
     for entry in fs::read_dir(&extensions).with_context(|| extensions.display().to_string())? {
@@ -80,19 +99,26 @@ fn tools(stage: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The packages with all that they depend on, unpacked and not configured.
+fn foreign_tools(stage: &Path, arch: Arch) -> Result<()> {
+    Lists::of(SUITE, arch)?.unpack_with_dependencies(&PACKAGES, stage)?;
+    for family in ["iptables", "ip6tables"] {
+        // Which of two iptables has this name is chosen when the package is configured.
+        let name = stage.join(format!("usr/sbin/{family}-restore"));
+        symlink("xtables-nft-multi", &name).with_context(|| name.display().to_string())?;
+    }
+    for unused in ["usr/share", "var"] {
+        fs::remove_dir_all(stage.join(unused)).with_context(|| unused.to_owned())?;
+    }
+    Ok(())
+}
+
 /// Debug information would be most of what the guest unpacks.
-fn project(stage: &Path, programs: &[Executable]) -> Result<()> {
-    let agent = zonemeter_lab::agent_binary()?;
-    let tests = Executable::with_test(programs, "agent: zonemeter", "kernel::tests")?;
-    let lab = Executable::with_test(programs, "tests: attach", "")?;
-    for (from, name) in [
-        (agent.as_path(), "agent"),
-        (&tests.file, "programs"),
-        (&lab.file, "lab"),
-    ] {
+fn project(stage: &Path, programs: &Programs) -> Result<()> {
+    for (name, from) in &programs.files {
         let to = Path::new("zonemeter").join(name);
         add(stage, from, &to)?;
-        exec::run_quietly(Cmd::new("strip").arg(stage.join(to)))?;
+        exec::run_quietly(Cmd::new(programs.arch.tool("strip")).arg(stage.join(to)))?;
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
 #!/bin/busybox sh
-# The first process of a guest: mounts, runs, tells on the second serial line, powers off.
+# The first process of a guest: mounts, runs, tells on the serial line that the kernel was given as TESTS, powers off.
 /bin/busybox --install -s /bin
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 mount -t proc proc /proc
@@ -8,8 +8,8 @@ mount -t devtmpfs dev /dev
 mount -t tmpfs run /run
 mount -t tmpfs tmp /tmp
 mount -t bpf bpf /sys/fs/bpf
-exec >/dev/ttyS1 2>&1
-stty -F /dev/ttyS1 raw 2>/dev/null
+exec >/dev/$TESTS 2>&1
+stty -F /dev/$TESTS raw 2>/dev/null
 modprobe veth
 # On a node kube-proxy has loaded it long before an agent starts.
 modprobe nf_conntrack
@@ -31,5 +31,6 @@ export ZONEMETER_BIN=/zonemeter/agent ZONEMETER_LAB_PATIENCE=10
 cd /zonemeter
 run check /zonemeter/agent check --node-name guest --json
 run programs /zonemeter/programs --include-ignored --test-threads=1 kernel::
+[ ! -e privilege ] || run privilege /zonemeter/privilege --include-ignored --test-threads=1
 run lab /zonemeter/lab --include-ignored --test-threads=1
 poweroff -f

@@ -32,14 +32,13 @@ const TOOLS: [(&str, &str); 15] = [
 ];
 
 /// The same for booting other kernels in an emulator.
-const KERNEL_TOOLS: [(&str, &str); 9] = [
+const KERNEL_TOOLS: [(&str, &str); 8] = [
     ("apt-cache", "apt"),
     ("busybox", "busybox-static"),
     ("cpio", "cpio"),
     ("depmod", "kmod"),
     ("dpkg-deb", "dpkg"),
     ("ldd", "libc-bin"),
-    ("qemu-system-x86_64", "qemu-system-x86"),
     ("strip", "binutils"),
     ("xz", "xz-utils"),
 ];
@@ -77,8 +76,14 @@ impl Packages {
     }
 
     /// Those that booting other kernels takes besides.
-    pub(super) fn of_kernels() -> Self {
-        Self::new(of_missing_tools(&KERNEL_TOOLS, &exec::search_path()))
+    pub(super) fn of_kernels(arch: Arch) -> Self {
+        let emulator = match arch {
+            Arch::Amd64 => ("qemu-system-x86_64", "qemu-system-x86"),
+            Arch::Arm64 => ("qemu-system-aarch64", "qemu-system-arm"),
+        };
+        let mut tools = KERNEL_TOOLS.to_vec();
+        tools.push(emulator);
+        Self::new(of_missing_tools(&tools, &exec::search_path()))
     }
 
     fn new(mut names: Vec<String>) -> Self {

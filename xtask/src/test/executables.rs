@@ -8,7 +8,12 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::exec::{self, Cmd};
+use crate::{
+    exec::{self, Cmd},
+    image::arch::Arch,
+    repository,
+    setup::toolchain,
+};
 
 /// Who runs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +76,49 @@ pub(crate) fn build() -> Result<Vec<Executable>> {
     match build_with(command)? {
         (_, false) => bail!("`{shown}` failed"),
         (found, true) => Ok(found),
+    }
+}
+
+/// Compiles for another architecture, static, what runs in an emulator, and tells the agent's
+/// folder.
+pub(crate) fn build_for(arch: Arch) -> Result<(PathBuf, Vec<Executable>)> {
+    let (target, folder) = (
+        arch.target(),
+        repository::root().join("target").join(arch.name()),
+    );
+    let command = toolchain::pinned_cargo()
+        .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static")
+        .env(&arch.linker_variable(), arch.tool("gcc"))
+        .args([
+            "test",
+            "--locked",
+            "--no-run",
+            "--target",
+            &target,
+            "--target-dir",
+        ])
+        .arg(&folder)
+        .args([
+            "--package",
+            "zonemeter-agent",
+            "--package",
+            "zonemeter-tests",
+        ])
+        // A package's tests bring its executable with them: the agent comes with this one.
+        .args([
+            "--lib",
+            "--test",
+            "live_cluster",
+            "--test",
+            "attach",
+            "--test",
+            "privilege",
+        ])
+        .args(["--message-format", "json-render-diagnostics"]);
+    let shown = command.shown();
+    match build_with(command)? {
+        (_, false) => bail!("`{shown}` failed"),
+        (found, true) => Ok((folder.join(target).join("debug"), found)),
     }
 }
 
