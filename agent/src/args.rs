@@ -14,6 +14,7 @@ use crate::{
     kernel::memory::{MOST_FLOWS, Size},
     listen::Address,
     networks::NetworksArgs,
+    remove::RemoveArgs,
     top::TopArgs,
 };
 
@@ -44,7 +45,7 @@ pub enum Command {
     /// Say whether the agent would work on this node, and what it lacks
     Check(Box<CheckArgs>),
     /// Take off this node what an agent that ended left counting
-    Remove(PinDir),
+    Remove(RemoveArgs),
 }
 
 /// Flags of `zonemeter check`: those of the agent, because they decide what it needs.

@@ -24,6 +24,7 @@ pub mod logging;
 pub mod memory;
 pub mod model;
 pub mod networks;
+pub mod objects;
 pub mod output;
 pub mod pipeline;
 pub mod predecessor;

@@ -12,6 +12,12 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
+use crate::{
+    client,
+    objects::{self, ObjectName},
+    output,
+};
+
 mod aggregate;
 mod input;
 mod interfaces;
@@ -21,7 +27,6 @@ mod table;
 mod vpc;
 mod yaml;
 
-use crate::output;
 use input::Input;
 use table::Table;
 
@@ -61,6 +66,11 @@ pub struct NetworksArgs {
         default_value = "S3,DYNAMODB"
     )]
     pub services: Vec<String>,
+
+    /// Write into the key networks.yaml of this ConfigMap, with the account of the pod that this
+    /// runs in, in place of the standard output
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    pub config_map: Option<ObjectName>,
 }
 
 /// The texts that the flags name.
@@ -71,12 +81,20 @@ struct Inputs {
     ip_ranges: Option<Input>,
 }
 
-/// Writes the networks file to the standard output.
+/// The key of the ConfigMap.
+const KEY: &str = "networks.yaml";
+
+/// Writes the networks file to the standard output, or into a ConfigMap.
 ///
 /// # Errors
 /// One line with the file and the place in it, for the first thing that is not as AWS prints it.
 pub fn run(args: &NetworksArgs) -> Result<()> {
     let text = convert(&read(args)?, args)?;
+    if let Some(map) = &args.config_map {
+        return client::run(async {
+            objects::set_config_map(&objects::client().await?, map, KEY, &text).await
+        });
+    }
     output::print(&text)
 }
 

@@ -263,7 +263,7 @@ fn service_account(plane: &ControlPlane) -> PathBuf {
         .kubectl(&["apply", "--filename", &manifest()])
         .unwrap();
     let token = plane
-        .kubectl(&["--namespace=zonemeter", "create", "token", "zonemeter"])
+        .kubectl(&["--namespace=kube-system", "create", "token", "zonemeter"])
         .unwrap();
     let file = plane.folder().join("account.token");
     std::fs::write(&file, token.trim()).unwrap();
@@ -285,7 +285,7 @@ async fn the_manifest_grants_what_is_needed_and_no_more() {
         ["delete", "pods"],
         ["patch", "nodes"],
     ] {
-        let account = "--as=system:serviceaccount:zonemeter:zonemeter";
+        let account = "--as=system:serviceaccount:kube-system:zonemeter";
         let may = plane.kubectl(&["auth", "can-i", may_not[0], may_not[1], account]);
         assert!(may.is_err(), "{may_not:?}: {may:?}");
     }
@@ -322,7 +322,7 @@ async fn a_missing_right_is_named_and_its_grant_noticed(lists: Arguments) {
                 .failing(part, &format!("missing RBAC: {verb} {named};"))
                 .await;
             assert!(
-                line.contains("system:serviceaccount:zonemeter:zonemeter"),
+                line.contains("system:serviceaccount:kube-system:zonemeter"),
                 "{group} {line}"
             );
             assert!(!feed.health().listed());

@@ -3,12 +3,15 @@
 
 mod relay;
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::{control_plane::Lease, node::Node};
+use crate::{container::Account, control_plane::Lease, node::Node};
 use relay::Relay;
 
 /// The account that the project's manifest makes has its rights from here.
@@ -43,6 +46,34 @@ impl ClusterApi {
     /// What `--kubeconfig` is given.
     pub fn kubeconfig(&self) -> &Path {
         self.lease.kubeconfig()
+    }
+
+    /// A kubeconfig of the administrator, for the machine's root namespace.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn admin_kubeconfig(&self) -> Result<PathBuf> {
+        self.lease.plane().admin_kubeconfig()
+    }
+
+    /// As [`crate::control_plane::ControlPlane::kubectl`].
+    ///
+    /// # Errors
+    /// kubectl failed: with what it wrote.
+    pub fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+        self.lease.plane().kubectl(arguments)
+    }
+
+    /// The way to the server that a kubelet gives a pod with this token.
+    ///
+    /// # Errors
+    /// The server's certificate cannot be read.
+    pub fn account(&self, token: &str) -> Result<Account> {
+        Ok(Account {
+            port: self.lease.address().port(),
+            authority: self.lease.plane().authority()?,
+            token: token.trim().to_owned(),
+        })
     }
 
     /// The server is away for every agent: what runs ends, nothing new begins.

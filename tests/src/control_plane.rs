@@ -150,6 +150,14 @@ impl ControlPlane {
         Ok(path)
     }
 
+    /// The certificate of the server's authority, PEM.
+    ///
+    /// # Errors
+    /// The server has never run.
+    pub fn authority(&self) -> Result<String> {
+        credentials::authority(self.folder.path())
+    }
+
     /// Runs kubectl as the administrator; what it printed.
     ///
     /// # Errors

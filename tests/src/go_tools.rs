@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 /// etcd, kube-apiserver and kubectl; the variable is the convention of envtest.
 pub const KUBERNETES: GoTools = GoTools {
     name: "kubernetes",
+    command: "kubernetes",
     variable: "KUBEBUILDER_ASSETS",
     programs: &["etcd", "kube-apiserver", "kubectl"],
     versioned: "k8s.io/kubernetes",
@@ -20,16 +21,46 @@ pub const KUBERNETES: GoTools = GoTools {
 /// Prometheus and promtool, as an unpacked release has them too.
 pub const PROMETHEUS: GoTools = GoTools {
     name: "prometheus",
+    command: "prometheus",
     variable: "PROMETHEUS_ASSETS",
     programs: &["prometheus", "promtool"],
     versioned: "github.com/prometheus/prometheus",
 };
 
+/// Helm, which renders and installs the chart.
+pub const HELM: GoTools = GoTools {
+    name: "helm",
+    command: "helm",
+    variable: "HELM_ASSETS",
+    programs: &["helm"],
+    versioned: "helm.sh/helm/v4",
+};
+
+/// CustomResourceDefinitions of the Prometheus Operator.
+pub const OPERATOR: GoTools = GoTools {
+    name: "operator",
+    command: "helm",
+    variable: "OPERATOR_ASSETS",
+    programs: &["podmonitors.yaml", "prometheusrules.yaml"],
+    versioned: "github.com/prometheus-operator/prometheus-operator",
+};
+
+/// Gives a container's configuration the seccomp profile of containerd.
+pub const SECCOMP: GoTools = GoTools {
+    name: "seccomp",
+    command: "helm",
+    variable: "SECCOMP_ASSETS",
+    programs: &["runtime-default"],
+    versioned: "github.com/containerd/containerd/v2",
+};
+
 /// Executables of one version that are built together.
 #[derive(Clone, Copy, Debug)]
 pub struct GoTools {
-    /// Of the command of `cargo xtask`, of the tools module and of the folder.
+    /// Of the tools module and of the folder.
     pub name: &'static str,
+    /// Of the command of `cargo xtask` that gets them.
+    pub command: &'static str,
     /// Names a folder that has all of them.
     pub variable: &'static str,
     /// The executables.
@@ -74,7 +105,7 @@ impl GoTools {
             bail!(
                 "{} is missing: run `cargo xtask {}`, or set {} to a folder that has {}",
                 folder.join(program).display(),
-                self.name,
+                self.command,
                 self.variable,
                 self.programs.join(", ")
             );
@@ -140,7 +171,7 @@ mod tests {
             Some("v1.35.4")
         );
         assert_eq!(required(text, "k8s.io/kube"), None);
-        for tools in [KUBERNETES, PROMETHEUS] {
+        for tools in [HELM, KUBERNETES, OPERATOR, PROMETHEUS, SECCOMP] {
             assert!(tools.version().unwrap().starts_with('v'), "{tools:?}");
         }
     }

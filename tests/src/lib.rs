@@ -23,8 +23,10 @@
 
 pub mod address;
 mod agent;
+pub mod chart;
 mod cluster_api;
 mod cluster_file;
+pub mod container;
 pub mod foreign;
 pub mod go_tools;
 mod http;

@@ -20,7 +20,7 @@ mod config;
 mod rules;
 
 pub use answer::Series;
-pub use config::Settings;
+pub use config::{Objects, Settings};
 
 use crate::{
     agent::Agent, control_plane::free_addresses, go_tools::PROMETHEUS, http, lab::Lab,
@@ -48,9 +48,31 @@ impl Prometheus {
     /// # Errors
     /// The executable is missing, or not all agents were scraped in time: with what it wrote.
     pub fn start(lab: &Lab, agents: &[Agent], settings: &Settings) -> Result<Self> {
+        Self::launch(lab, agents, settings, None)
+    }
+
+    /// As [`Self::start`], with what the operator would make of these objects.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_for(
+        lab: &Lab,
+        agents: &[Agent],
+        settings: &Settings,
+        objects: Objects<'_>,
+    ) -> Result<Self> {
+        Self::launch(lab, agents, settings, Some(objects))
+    }
+
+    fn launch(
+        lab: &Lab,
+        agents: &[Agent],
+        settings: &Settings,
+        objects: Option<Objects<'_>>,
+    ) -> Result<Self> {
         let folder = folder(lab.directory()).join(settings.name);
         fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
-        let configuration = config::write(&folder, agents, settings)?;
+        let configuration = config::write(&folder, agents, settings, objects)?;
         let [address] = free_addresses()?;
         let mut command = Command::new(PROMETHEUS.find()?.join("prometheus"));
         command

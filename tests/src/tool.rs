@@ -71,6 +71,26 @@ fn blamed<'a>(input: &'a str, message: &[u8]) -> &'a str {
         .unwrap_or(input)
 }
 
+/// Runs `command` with `input` on its standard input and returns its standard output.
+pub(crate) fn pipe(command: &mut Command, input: &[u8]) -> Result<Vec<u8>> {
+    let shown = shown(command);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("start {shown}"))?;
+    let mut stdin = child.stdin.take().context("a pipe")?;
+    let input = input.to_owned();
+    // A thread, because both pipes may be full.
+    let write = std::thread::spawn(move || stdin.write_all(&input));
+    let output = child.wait_with_output()?;
+    check(&shown, &output)?;
+    // A program that stops early closes the pipe; its exit status says why.
+    let _ = write.join();
+    Ok(output.stdout)
+}
+
 /// Runs `command` and returns its standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let shown = shown(command);

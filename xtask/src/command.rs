@@ -4,7 +4,8 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use crate::{
-    bench, ci, demo, image, kernels, kubernetes, lint, prometheus, release, rules, setup, test,
+    bench, ci, demo, helm, image, kernels, kubernetes, lint, manifests, prometheus, release, rules,
+    setup, test,
 };
 
 #[derive(Subcommand)]
@@ -29,6 +30,10 @@ pub(crate) enum Command {
     Rules,
     /// Build Prometheus and promtool for the tests, the demo and `rules`, once
     Prometheus,
+    /// Build Helm for the chart's tests and for `manifests`, once
+    Helm,
+    /// Copy rules and dashboards into the chart and render deploy/kubernetes from it
+    Manifests(manifests::Args),
     /// Measure what counting costs per packet
     Bench(bench::Args),
     /// Run the kernel's tests on other kernels, in an emulator
@@ -49,6 +54,8 @@ impl Command {
             Self::Kubernetes => kubernetes::run(),
             Self::Rules => rules::run(),
             Self::Prometheus => prometheus::run(),
+            Self::Helm => helm::run(),
+            Self::Manifests(args) => manifests::run(&args),
             Self::Bench(args) => bench::run(&args),
             Self::Kernels(args) => kernels::run(&args),
         }

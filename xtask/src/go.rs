@@ -32,6 +32,8 @@ pub(crate) struct Recipe {
     pub(crate) tools: GoTools,
     /// Executable and package.
     pub(crate) packages: &'static [(&'static str, &'static str)],
+    /// File, and where it is in the module that has the version.
+    pub(crate) files: &'static [(&'static str, &'static str)],
     /// What `go.mod` of the tools module asks for.
     pub(crate) release: Release,
     /// Flags of the linker that tell the executables their version.
@@ -119,6 +121,12 @@ impl Build {
             let command = in_module(command, &tools.module());
             build(command, package, &self.folder.join(program))?;
         }
+        let wanted = self.recipe.files.iter();
+        for (file, path) in wanted.filter(|(file, _)| missing.contains(file)) {
+            let from = source(&self.go, &tools.module(), tools.versioned)?.join(path);
+            let copied = fs::read(&from).and_then(|text| fs::write(self.folder.join(file), text));
+            copied.with_context(|| format!("cannot copy {}", from.display()))?;
+        }
         fs::remove_dir_all(&scratch).with_context(|| format!("cannot remove from {shown}"))
     }
 }
@@ -183,14 +191,11 @@ fn build(command: Cmd, package: &str, program: &Path) -> Result<()> {
 /// A copy of the tools module's `go.mod` in `folder` that takes a changed copy of a dependency.
 /// Go refuses to overlay files of its module cache.
 fn substituted(go: &Path, module: &Path, instead: &Instead, folder: &Path) -> Result<PathBuf> {
-    let download = with_what_is_idle(go).args(["mod", "download", instead.module]);
-    exec::run_quietly(in_module(download, module))?;
-    let list = Cmd::new(go).args(["list", "-m", "-f", "{{.Dir}}", instead.module]);
-    let original = exec::output(in_module(list, module))?;
+    let original = source(go, module, instead.module)?;
     let source = folder.join("source");
     // The cache is read-only.
-    let copy = Cmd::new("cp").args(["-r", "--no-preserve=mode", original.trim()]);
-    exec::run_quietly(copy.arg(&source))?;
+    let copy = Cmd::new("cp").args(["-r", "--no-preserve=mode"]);
+    exec::run_quietly(copy.arg(original).arg(&source))?;
     for (ours, at) in [
         (instead.ours, source.join(instead.file)),
         ("go.mod", folder.join("go.mod")),
@@ -206,6 +211,14 @@ fn substituted(go: &Path, module: &Path, instead: &Instead, folder: &Path) -> Re
             .current_dir(folder),
     )?;
     Ok(folder.join("go.mod"))
+}
+
+/// Where Go's module cache has the sources of `wanted`, a dependency of the tools module.
+fn source(go: &Path, module: &Path, wanted: &str) -> Result<PathBuf> {
+    let download = with_what_is_idle(go).args(["mod", "download", wanted]);
+    exec::run_quietly(in_module(download, module))?;
+    let list = Cmd::new(go).args(["list", "-m", "-f", "{{.Dir}}", wanted]);
+    Ok(exec::output(in_module(list, module))?.trim().into())
 }
 
 fn in_module(command: Cmd, module: &Path) -> Cmd {

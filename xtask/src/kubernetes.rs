@@ -35,6 +35,7 @@ pub(crate) fn recipe() -> Result<go::Recipe> {
     Ok(go::Recipe {
         tools: KUBERNETES,
         packages: &PACKAGES,
+        files: &[],
         release: (1, 25),
         linked: linked_version(&KUBERNETES.version()?),
         instead: None,

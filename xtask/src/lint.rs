@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     exec::{self, Cmd},
-    progress, repository, setup,
+    manifests as chart, progress, repository, setup,
     setup::toolchain::{self, pinned},
 };
 
@@ -103,6 +103,11 @@ fn violations() -> Result<Vec<Violation>> {
         };
         found.extend(check_file(file, &content, &crates));
     }
+    let stale = chart::stale_copies()?;
+    found.extend(stale.iter().map(|file| {
+        let remedy = "is no longer a copy: run `cargo xtask manifests`".to_owned();
+        Violation::new(file, 1, "copy", remedy)
+    }));
     found.sort();
     Ok(found)
 }

@@ -45,6 +45,7 @@ pub(crate) fn recipe() -> Result<go::Recipe> {
     Ok(go::Recipe {
         tools: PROMETHEUS,
         packages: &PACKAGES,
+        files: &[],
         release: (1, 24),
         linked: linked_version(&PROMETHEUS.version()?),
         instead: Some(WITHOUT_CLOUDS),

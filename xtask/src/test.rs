@@ -12,7 +12,7 @@ use anyhow::{Result, bail};
 use crate::{
     demo,
     exec::{self, Cmd},
-    kernels,
+    kernels, manifests,
     privilege::Privilege,
     progress, rules, setup,
 };
@@ -74,7 +74,8 @@ pub(crate) fn run_with(args: &Args, mut others: Others) -> Result<()> {
     }
     let executables = progress::step("building the agent and the tests", build_tests)?;
     let runs = plan(&executables, args, privilege)?;
-    let (waiting, ready): (Vec<_>, Vec<_>) = runs.into_iter().partition(|run| run.need.is_some());
+    let (waiting, ready): (Vec<_>, Vec<_>) =
+        runs.into_iter().partition(|run| !run.needs.is_empty());
     let mut outcome = run_all(ready, &mut others)?;
     if args.is_everything() {
         outcome.add(kernels::on_the_oldest(&executables)?);
@@ -86,6 +87,7 @@ pub(crate) fn run_with(args: &Args, mut others: Others) -> Result<()> {
         0 if !args.is_everything() => Ok(()),
         0 => {
             progress::step("rules, scrapes and dashboards", rules::check)?;
+            progress::step("chart and plain manifests", manifests::check)?;
             progress::step("README.md shows what the demo prints", demo::check_readme)
         }
         _ => bail!("tests failed"),
@@ -117,7 +119,7 @@ fn plan(executables: &[Executable], args: &Args, privilege: Privilege) -> Result
     for executable in executables {
         runs.extend(Run::as_root(executable, filter, privilege)?);
     }
-    runs.sort_by_key(|run| run.need);
+    runs.sort_by_key(|run| run.needs.iter().max());
     Ok(runs)
 }
 
@@ -125,8 +127,8 @@ fn run_all(runs: Vec<Run>, others: &mut Others) -> Result<Outcome> {
     let mut total = Outcome::default();
     for mut run in runs {
         others.check()?;
-        if let Some(need) = run.need {
-            let (variable, folder) = others.wait(need)?;
+        for need in run.needs {
+            let (variable, folder) = others.wait(*need)?;
             run = run.env(variable, folder);
         }
         let outcome =

@@ -20,6 +20,8 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 const TOTALS: &str = "totals";
 /// A file that takes the place of the totals once it is whole.
 const NEW: &str = "totals.new";
+/// How the name of a file that cannot be used begins; a number follows.
+const REFUSED: &str = "totals.refused-";
 
 /// The directory that `--state-dir` names, locked for as long as this value, a clone of it or its
 /// [`Writer`] lives.
@@ -157,10 +159,40 @@ impl StateDir {
     }
 
     fn unused_name(&self) -> PathBuf {
-        let names = (1..).map(|number| self.path.join(format!("{TOTALS}.refused-{number}")));
+        let names = (1..).map(|number| self.path.join(format!("{REFUSED}{number}")));
         let mut unused = names.filter(|path| !path.exists());
         // There is always one more number.
         unused.next().unwrap_or_default()
+    }
+
+    /// Removes what agents kept here, files that were set aside too, and the directory itself where
+    /// nothing else is in it and it is no mount. Only with the lock. How many files there were.
+    ///
+    /// # Errors
+    /// One line, when something cannot be removed.
+    pub fn remove(self) -> Result<usize> {
+        let path = &self.path;
+        let named = || format!("--state-dir: cannot remove from {}", path.display());
+        let mut removed = 0;
+        for entry in fs::read_dir(path).with_context(named)? {
+            let entry = entry.with_context(named)?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name == TOTALS || name == NEW || name.starts_with(REFUSED) {
+                fs::remove_file(entry.path()).with_context(named)?;
+                removed += 1;
+            }
+        }
+        match fs::remove_dir(path) {
+            Ok(()) => Ok(removed),
+            Err(error) => match error.kind() {
+                // Something of others', a mount, a mount in a root that is read-only.
+                ErrorKind::DirectoryNotEmpty
+                | ErrorKind::ResourceBusy
+                | ErrorKind::ReadOnlyFilesystem => Ok(removed),
+                _ => Err(error).with_context(named),
+            },
+        }
     }
 
     /// The file.

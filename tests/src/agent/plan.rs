@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{agent::Agent, node::Node};
+use crate::{agent::Agent, container::Container, node::Node};
 
 /// How to start an agent.
 #[derive(Clone, Debug)]
@@ -20,6 +20,7 @@ pub struct AgentPlan {
     environment: Vec<(OsString, OsString)>,
     binary: Option<PathBuf>,
     wrapper: Vec<OsString>,
+    container: Vec<OsString>,
 }
 
 impl AgentPlan {
@@ -32,6 +33,7 @@ impl AgentPlan {
             environment: Vec::new(),
             binary: None,
             wrapper: Vec::new(),
+            container: Vec::new(),
             node: node.clone(),
         };
         plan.flag("--node-name", node.object_name())
@@ -71,6 +73,13 @@ impl AgentPlan {
     /// Starts the binary through another program, such as `setpriv --bounding-set=-all`.
     pub fn wrapped(mut self, wrapper: &[&str]) -> Self {
         self.wrapper = wrapper.iter().map(Into::into).collect();
+        self
+    }
+
+    /// Runs the agent of a container, which has flags of its own, in place of the binary. The
+    /// container has to outlive the agent.
+    pub fn in_container(mut self, container: &Container) -> Self {
+        self.container = container.command().into_iter().map(Into::into).collect();
         self
     }
 
@@ -115,10 +124,13 @@ impl AgentPlan {
     }
 
     fn command(&self) -> Result<Command> {
-        let binary = self.binary.clone().map_or_else(agent_binary, Ok)?;
-        let mut words = self.wrapper.clone();
-        words.push(binary.into());
-        words.extend(self.arguments.iter().cloned());
+        let mut words = self.container.clone();
+        if words.is_empty() {
+            let binary = self.binary.clone().map_or_else(agent_binary, Ok)?;
+            words.extend(self.wrapper.iter().cloned());
+            words.push(binary.into());
+            words.extend(self.arguments.iter().cloned());
+        }
         let mut command = self.node.namespace().command(&words[0]);
         command.args(&words[1..]);
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_setting(name)) {

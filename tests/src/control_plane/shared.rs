@@ -73,6 +73,11 @@ impl Lease {
         self.0.plane.address()
     }
 
+    /// The control plane itself.
+    pub(crate) fn plane(&self) -> &ControlPlane {
+        &self.0.plane
+    }
+
     /// A way to the server with the administrator's rights.
     pub(crate) fn proxy(&self) -> &Proxy {
         &self.0.proxy
@@ -98,7 +103,7 @@ impl Lease {
     pub(crate) fn renew_account(&self) -> Result<()> {
         let plane = &self.0.plane;
         let delete = ["delete", "serviceaccount", "zonemeter"];
-        plane.kubectl(&[&["--namespace=zonemeter"], &delete[..]].concat())?;
+        plane.kubectl(&[&["--namespace=kube-system"], &delete[..]].concat())?;
         apply_manifest(plane)?;
         *lock(&self.0.token) = new_token(plane)?;
         Ok(())
@@ -142,7 +147,7 @@ extern "C" fn end() {
 }
 
 fn new_token(plane: &ControlPlane) -> Result<String> {
-    let token = plane.kubectl(&["--namespace=zonemeter", "create", "token", "zonemeter"])?;
+    let token = plane.kubectl(&["--namespace=kube-system", "create", "token", "zonemeter"])?;
     Ok(token.trim().to_owned())
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::agent::Agent;
 
@@ -43,40 +43,113 @@ impl Settings {
     }
 }
 
+/// What the Prometheus Operator makes a configuration of.
+#[derive(Clone, Copy, Debug)]
+pub struct Objects<'a> {
+    /// A PodMonitor with one endpoint.
+    pub monitor: &'a Value,
+    /// PrometheusRules.
+    pub rules: &'a [Value],
+}
+
 /// Writes configuration and rules into `folder`; the path of the former. JSON is YAML as well.
-pub(super) fn write(folder: &Path, agents: &[Agent], settings: &Settings) -> Result<PathBuf> {
+pub(super) fn write(
+    folder: &Path,
+    agents: &[Agent],
+    settings: &Settings,
+    objects: Option<Objects<'_>>,
+) -> Result<PathBuf> {
     let text = |duration: Duration| format!("{}ms", duration.as_millis());
-    for name in RULE_FILES {
-        copy_rules(folder, name, &text(settings.evaluate_every))?;
-    }
+    let evaluate_every = text(settings.evaluate_every);
+    let rule_files = match objects {
+        Some(objects) => write_rules(folder, objects.rules, &evaluate_every)?,
+        None => {
+            for name in RULE_FILES {
+                copy_rules(folder, name, &evaluate_every)?;
+            }
+            RULE_FILES.map(str::to_owned).to_vec()
+        }
+    };
+    // A cluster's service discovery tells the node; `instance` is by the node there.
+    let label = match objects {
+        Some(_) => "__meta_kubernetes_pod_node_name",
+        None => "instance",
+    };
     let targets: Vec<_> = agents
         .iter()
         .map(|agent| {
             json!({
                 "targets": [agent.target()],
-                // By the node, as the relabelling of a cluster's Prometheus does it.
-                "labels": { "instance": agent.node().object_name() },
+                "labels": { label: agent.node().object_name() },
             })
         })
         .collect();
-    let configuration = json!({
-        "global": {
-            "scrape_interval": text(settings.scrape_every),
-            "scrape_timeout": text(settings.scrape_every),
-            "evaluation_interval": text(settings.evaluate_every),
-        },
-        "rule_files": RULE_FILES,
-        "scrape_configs": [{
+    let job = match objects {
+        Some(objects) => job_of(objects.monitor, &targets),
+        None => json!({
             "job_name": "zonemeter",
             // `namespace` and `pod` are those of the pod that was measured.
             "honor_labels": true,
             "static_configs": targets,
-        }],
+        }),
+    };
+    let configuration = json!({
+        "global": {
+            "scrape_interval": text(settings.scrape_every),
+            "scrape_timeout": text(settings.scrape_every),
+            "evaluation_interval": evaluate_every,
+        },
+        "rule_files": rule_files,
+        "scrape_configs": [job],
     });
     let file = folder.join("prometheus.yaml");
     fs::write(&file, format!("{configuration:#}\n"))
         .with_context(|| format!("write {}", file.display()))?;
     Ok(file)
+}
+
+/// What the operator writes for a PodMonitor, but for the discovery and the interval, which are the
+/// lab's.
+fn job_of(monitor: &Value, targets: &[Value]) -> Value {
+    let endpoint = &monitor["spec"]["podMetricsEndpoints"][0];
+    let relabelings = |field: &str| -> Vec<Value> {
+        let all = endpoint[field].as_array().into_iter().flatten();
+        all.map(|one| {
+            let mut rule = json!({ "source_labels": one["sourceLabels"] });
+            for (theirs, ours) in [("targetLabel", "target_label"), ("regex", "regex")] {
+                if let Some(value) = one.get(theirs) {
+                    rule[ours] = value.clone();
+                }
+            }
+            let action = one["action"].as_str().unwrap_or("replace");
+            rule["action"] = json!(action.to_lowercase());
+            rule
+        })
+        .collect()
+    };
+    json!({
+        "job_name": "zonemeter",
+        "honor_labels": endpoint["honorLabels"],
+        "metrics_path": endpoint["path"],
+        "static_configs": targets,
+        "relabel_configs": relabelings("relabelings"),
+        "metric_relabel_configs": relabelings("metricRelabelings"),
+    })
+}
+
+fn write_rules(folder: &Path, rules: &[Value], interval: &str) -> Result<Vec<String>> {
+    let mut files = Vec::new();
+    for rule in rules {
+        let mut groups = rule["spec"].clone();
+        for group in groups["groups"].as_array_mut().into_iter().flatten() {
+            group["interval"] = json!(interval);
+        }
+        let name = rule["metadata"]["name"].as_str().context("a rule's name")?;
+        let name = format!("{name}.json");
+        fs::write(folder.join(&name), groups.to_string())?;
+        files.push(name);
+    }
+    Ok(files)
 }
 
 fn copy_rules(folder: &Path, name: &str, interval: &str) -> Result<()> {

@@ -11,12 +11,15 @@ const FOLDERS: [&str; 7] = [
     "tests",
     "xtask",
 ];
-const FILES: [&str; 5] = [
+const FILES: [&str; 8] = [
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "Cargo.lock",
     "Cargo.toml",
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "README.md",
+    "SECURITY.md",
 ];
 
 /// A reader holds a file of this length in the head, its tests included.

@@ -13,11 +13,12 @@ use crate::{
 };
 
 /// A program, and the Debian package that brings it.
-const TOOLS: [(&str, &str); 15] = [
+const TOOLS: [(&str, &str); 16] = [
     ("bpftool", "bpftool"),
     ("capsh", "libcap2-bin"),
     ("cc", "gcc"),
     ("conntrack", "conntrack"),
+    ("crun", "crun"),
     ("curl", "curl"),
     ("ethtool", "ethtool"),
     ("ip", "iproute2"),

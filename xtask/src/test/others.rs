@@ -6,36 +6,50 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use zonemeter_lab::go_tools::{GoTools, KUBERNETES, PROMETHEUS};
+use zonemeter_lab::go_tools::{GoTools, HELM, KUBERNETES, OPERATOR, PROMETHEUS, SECCOMP};
 
-use crate::{go::Ahead, kubernetes, prometheus};
+use crate::{go::Ahead, helm, kubernetes, prometheus};
 
 /// What a test program needs; what takes longest to build comes last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Need {
+    Operator,
+    Seccomp,
+    Helm,
     Prometheus,
     Kubernetes,
 }
 
-const NEEDS: [(&str, Need); 7] = [
-    ("agent: live_cluster", Need::Kubernetes),
-    ("tests: capacity", Need::Kubernetes),
-    ("tests: clusters", Need::Kubernetes),
-    ("tests: exactness", Need::Kubernetes),
-    ("tests: late", Need::Kubernetes),
-    ("tests: live", Need::Kubernetes),
-    ("tests: prometheus", Need::Prometheus),
+const ALL: [Need; 5] = [
+    Need::Operator,
+    Need::Seccomp,
+    Need::Helm,
+    Need::Prometheus,
+    Need::Kubernetes,
+];
+const NEEDS: [(&str, &[Need]); 8] = [
+    ("agent: live_cluster", &[Need::Kubernetes]),
+    ("tests: capacity", &[Need::Kubernetes]),
+    ("tests: chart", &ALL),
+    ("tests: clusters", &[Need::Kubernetes]),
+    ("tests: exactness", &[Need::Kubernetes]),
+    ("tests: late", &[Need::Kubernetes]),
+    ("tests: live", &[Need::Kubernetes]),
+    ("tests: prometheus", &[Need::Prometheus]),
 ];
 
 impl Need {
     /// Of the test program called `name`.
-    pub(super) fn of(name: &str) -> Option<Self> {
-        let (_, need) = NEEDS.iter().find(|(program, _)| *program == name)?;
-        Some(*need)
+    pub(super) fn of(name: &str) -> &'static [Self] {
+        let found = NEEDS.iter().find(|(program, _)| *program == name);
+        found.map_or(&[], |(_, needs)| needs)
     }
 
     fn tools(self) -> GoTools {
         match self {
+            Self::Operator => OPERATOR,
+            Self::Seccomp => SECCOMP,
+            Self::Helm => HELM,
             Self::Prometheus => PROMETHEUS,
             Self::Kubernetes => KUBERNETES,
         }
@@ -43,6 +57,9 @@ impl Need {
 
     fn start(self) -> Result<Ahead> {
         Ahead::start(match self {
+            Self::Operator => helm::operator(),
+            Self::Seccomp => helm::seccomp(),
+            Self::Helm => helm::recipe()?,
             Self::Prometheus => prometheus::recipe()?,
             Self::Kubernetes => kubernetes::recipe()?,
         })
@@ -60,7 +77,7 @@ impl Others {
     /// As [`Ahead::start`].
     pub(crate) fn start() -> Result<Self> {
         let mut others = Self::default();
-        for need in [Need::Prometheus, Need::Kubernetes] {
+        for need in ALL {
             others.0.push((need, need.start()?));
         }
         Ok(others)

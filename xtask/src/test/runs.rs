@@ -26,7 +26,7 @@ pub(crate) struct Run {
     executable: Option<Executable>,
     privilege: Option<Privilege>,
     environment: Vec<(&'static str, PathBuf)>,
-    pub(super) need: Option<Need>,
+    pub(super) needs: &'static [Need],
 }
 
 impl Run {
@@ -50,7 +50,7 @@ impl Run {
         }
         let run = Self::unless_empty(executable, arguments, Some(privilege))?;
         Ok(run.map(|run| Self {
-            need: Need::of(&executable.name),
+            needs: Need::of(&executable.name),
             ..run.titled("tests as root")
         }))
     }
@@ -73,7 +73,7 @@ impl Run {
             executable: None,
             privilege: None,
             environment: Vec::new(),
-            need: None,
+            needs: &[],
         }
     }
 
@@ -105,7 +105,7 @@ impl Run {
             executable: Some(executable.clone()),
             privilege,
             environment: Vec::new(),
-            need: None,
+            needs: &[],
         }))
     }
 

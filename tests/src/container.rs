@@ -1,0 +1,208 @@
+//! A container of a pod as a kubelet and containerd start it on a node of the lab: from the object
+//! that the API server holds, by a real OCI runtime (crun), with its command, environment,
+//! capabilities, seccomp profile, read-only root, mounts and memory limit.
+//!
+//! What a node has below `/` is in [`host_path`]; its `/sys/fs/bpf` is the lab's pin directory.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use crate::{go_tools::SECCOMP, node::Node, tool};
+
+mod spec;
+
+use spec::Spec;
+
+/// The image's entry point.
+pub(crate) const ENTRY_POINT: &str = "/usr/bin/zonemeter";
+/// What runs crun: on machines with both versions of cgroups it takes the first only when it does
+/// not see the second. Whatever has the name already is what a killed test left.
+const RUN: &str = r#"
+for mount in $(awk '$3 == "cgroup2" && $2 != "/sys/fs/cgroup" { print $2 }' /proc/mounts); do
+    umount "$mount"
+done
+crun --cgroup-manager=cgroupfs delete --force "$1" > /dev/null 2>&1
+[ -z "$2" ] || exec crun --cgroup-manager=cgroupfs run --bundle "$2" "$1"
+"#;
+
+/// The way to the API server that a kubelet gives a container.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The server's port on the node's loopback.
+    pub port: u16,
+    /// Certificate of the server's authority, PEM.
+    pub authority: String,
+    /// The token, bound to the pod.
+    pub token: String,
+}
+
+/// What a kubelet takes from the API server for a pod.
+#[derive(Clone, Debug, Default)]
+pub struct Cluster {
+    /// The pod's account, where it has one.
+    pub account: Option<Account>,
+    /// ConfigMaps that it mounts.
+    pub config_maps: Vec<Value>,
+}
+
+/// A container that is ready to start; dropped, it is gone.
+#[derive(Debug)]
+pub struct Container {
+    name: String,
+    bundle: PathBuf,
+}
+
+impl Container {
+    /// Makes the bundle of `container` of a workload's pod template (a DaemonSet's or a Job's) for
+    /// `node`, with `binary` in its image.
+    ///
+    /// # Errors
+    /// What a kubelet or a runtime would refuse too: a host path that is not there, a mount
+    /// without its volume.
+    pub fn new(
+        node: &Node,
+        workload: &Value,
+        container: &str,
+        binary: &Path,
+        cluster: &Cluster,
+    ) -> Result<Self> {
+        let (lab, name) = (
+            node.namespace().name(),
+            workload["metadata"]["name"].as_str(),
+        );
+        let name = format!("{lab}-{}-{container}", name.context("a workload's name")?);
+        let bundle = node.directory().join("containers").join(&name);
+        let made = Self { name, bundle };
+        made.end()?;
+        fs::create_dir_all(&made.bundle)?;
+        root_file_system(&made.bundle.join("rootfs"), binary)?;
+        let pod = &workload["spec"]["template"]["spec"];
+        let mut spec = Spec::new(node, pod, container, &made.bundle, &cluster.config_maps)?;
+        if let Some(account) = &cluster.account {
+            spec.add_account(account, workload["metadata"]["namespace"].as_str())?;
+        }
+        let spec = with_runtime_default(spec.config(&made.name)?)?;
+        fs::write(made.bundle.join("config.json"), spec)?;
+        Ok(made)
+    }
+
+    /// What starts it, and ends when it ends, with its exit code.
+    pub fn command(&self) -> Vec<String> {
+        let bundle = self.bundle.display().to_string();
+        let words = [
+            "unshare",
+            "--mount",
+            "--propagation",
+            "slave",
+            "sh",
+            "-c",
+            RUN,
+            "sh",
+        ];
+        let words = words
+            .into_iter()
+            .chain([self.name.as_str(), bundle.as_str()]);
+        words.map(str::to_owned).collect()
+    }
+
+    /// Runs it to its end; what it wrote.
+    ///
+    /// # Errors
+    /// It ended badly: with what it wrote.
+    pub fn run(&self) -> Result<String> {
+        let words = self.command();
+        let mut command = Command::new(&words[0]);
+        let done = command.args(&words[1..]).stdin(Stdio::null()).output()?;
+        let said = [done.stdout, done.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        ensure!(
+            done.status.success(),
+            "{}: {}: {said}",
+            self.name,
+            done.status
+        );
+        Ok(said)
+    }
+
+    fn end(&self) -> Result<()> {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", RUN, "sh", &self.name, ""]);
+        // There is no such container, as a rule.
+        command.status().context("cannot start unshare").map(drop)
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        // Fails when it has ended, which is what is wanted.
+        let _ = self.end();
+    }
+}
+
+/// Where the lab has what the node has at `path`.
+pub fn host_path(node: &Node, path: &Path) -> PathBuf {
+    match path.strip_prefix("/sys/fs/bpf") {
+        Ok(below) => node.pin_directory().join(below),
+        Err(_) => {
+            let below = path.strip_prefix("/").unwrap_or(path);
+            node.directory().join("host").join(below)
+        }
+    }
+}
+
+/// As the image has it: the binary, and the libraries of a build that is not static.
+fn root_file_system(root: &Path, binary: &Path) -> Result<()> {
+    let put = |from: &Path, at: &str| -> Result<()> {
+        let to = root.join(at.trim_start_matches('/'));
+        fs::create_dir_all(to.parent().context("a path with a folder")?)?;
+        fs::copy(from, &to).with_context(|| format!("copy {}", from.display()))?;
+        Ok(fs::set_permissions(&to, fs::Permissions::from_mode(0o755))?)
+    };
+    put(binary, ENTRY_POINT)?;
+    let libraries = tool::output(Command::new("ldd").arg(binary)).unwrap_or_default();
+    for library in libraries
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'))
+    {
+        put(Path::new(library), library)?;
+    }
+    Ok(())
+}
+
+/// The configuration with the seccomp profile that containerd gives such a container, where the
+/// object asks for that one.
+fn with_runtime_default(config: Value) -> Result<Vec<u8>> {
+    let profile = config["annotations"]["seccomp"].as_str();
+    match profile {
+        Some("RuntimeDefault") => {}
+        other => bail!("a seccomp profile {other:?}: only RuntimeDefault is known here"),
+    }
+    let program = SECCOMP.find()?.join("runtime-default");
+    tool::pipe(&mut Command::new(program), &serde_json::to_vec(&config)?)
+}
+
+/// Mounts that a runtime gives every container (containerd, pkg/oci/mounts.go).
+fn mounts_of_every_container() -> Vec<Value> {
+    let mount = |at: &str, kind: &str, options: &[&str]| json!({ "destination": at, "type": kind, "source": kind, "options": options });
+    vec![
+        mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),
+        mount(
+            "/dev",
+            "tmpfs",
+            &["nosuid", "strictatime", "mode=755", "size=65536k"],
+        ),
+        mount("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
+        mount(
+            "/sys/fs/cgroup",
+            "cgroup",
+            &["nosuid", "noexec", "nodev", "relatime", "ro"],
+        ),
+    ]
+}
