@@ -24,6 +24,7 @@ use zonemeter::{
     expose::{self, Health, SelfMetrics, Verdict},
     model::{
         cluster::Workload,
+        condition::Condition,
         snapshot::{
             PodLabels, PodSeries, Reason, Scope, Snapshot, WorkloadLabels, WorkloadSeries, ZoneInfo,
         },
@@ -98,6 +99,10 @@ impl Health for Ready {
             ok: true,
             text: "ready\n".to_owned(),
         }
+    }
+
+    fn holds(&self) -> Vec<(Condition, bool)> {
+        Condition::ALL.map(|condition| (condition, true)).into()
     }
 }
 

@@ -3,13 +3,15 @@
 //!
 //! In the order of the data: [`book`] and [`interfaces`] say who has which address and which veth,
 //! [`resolve`] finds the two ends of a flow, [`scope`] says what lies between them, [`pending`]
-//! holds what has no name yet, [`ledger`] adds it up, [`drains`] sees to it that this happens once.
+//! holds what has no name yet, [`ledger`] adds it up, [`drains`] sees to it that this happens once. [`conditions`]
+//! says whether cluster and interfaces fit together.
 //!
 //! Invariant, for each direction and exactly after every [`Account::add`]: the pod series, what is
 //! unattributed, what is pending and what is retired make up what the interfaces saw.
 
 mod backends;
 mod book;
+mod conditions;
 mod drains;
 mod explain;
 mod interfaces;
@@ -35,6 +37,7 @@ pub use self::networks::Networks;
 use self::{
     backends::Backends,
     book::{Book, Entry, News},
+    conditions::Uncounted,
     drains::Drains,
     interfaces::Interfaces,
     ledger::{Ledger, Live, Moment},
@@ -118,6 +121,7 @@ pub struct Account {
     /// There are series of an earlier process, and it is not known yet which of their pods are
     /// still there.
     pods_awaited: bool,
+    uncounted: Uncounted,
 }
 
 impl Account {
@@ -146,6 +150,7 @@ impl Account {
             pod_patience: settings.pod_patience,
             translated_changed: false,
             pods_awaited: false,
+            uncounted: Uncounted::default(),
         }
     }
 
@@ -317,7 +322,7 @@ impl Account {
             self.ledger.retire(now, &live);
         }
         self.pending.prune(now);
-        self.names.book.prune(now);
+        self.names.book.prune(now, self.pending.oldest());
         let held = |interface| self.pending.holds(interface);
         self.names.interfaces.prune(now, self.pod_patience, held);
         if self.classes.is_full() {

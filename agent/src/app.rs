@@ -24,10 +24,10 @@ use crate::{
     kernel::{Kernel, hooks::watch::Watch, links::Links, object},
     listen::{self, Audience, Limits, Listener},
     memory,
-    model::{snapshot::Snapshot, traffic::BackendMethod},
+    model::{condition::Condition, snapshot::Snapshot, traffic::BackendMethod},
     pipeline::{Keeper, Pipeline, Progress},
     predecessor,
-    readiness::{Need, Readiness},
+    readiness::Readiness,
     signals::Signals,
     state::StateDir,
     tasks::{Running, Tasks},
@@ -46,13 +46,6 @@ const CONNECTIONS: usize = 512;
 const DEBUG_CONNECTIONS: usize = 64;
 /// Questions about addresses that may wait for the pipeline.
 const QUESTIONS_WAITING: usize = 16;
-
-const COUNTING: Need = Need::always("counting", "the first drain is not through yet");
-const CLUSTER: Need = Need::at_start("cluster", "not read yet");
-const NETWORKS: Need = Need::at_start("networks file", "not read yet");
-/// Counting and naming go on without the file: said, and no reason to be unready.
-const WITHOUT_NETWORKS: Need = Need::shown("networks file");
-const INTERFACES: Need = Need::shown("interfaces");
 
 /// An agent that holds its ports and has loaded its programs, or was told to end before it had.
 pub struct App {
@@ -124,12 +117,15 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
     let plan = &config.kernel.plan;
     tracing::info!("map memory: {plan}");
     metrics.set_map_capacity(plan.capacity.flows.into(), plan.demand.total().0);
-    let networks_need = match config.networks_file {
-        Some(_) => NETWORKS,
-        None => WITHOUT_NETWORKS,
-    };
-    let (readiness, [counting, cluster, networks, all_counted]) =
-        Readiness::new([COUNTING, CLUSTER, networks_need, INTERFACES]);
+    let (readiness, guards) = Readiness::new(Condition::ALL);
+    let [
+        counting,
+        cluster,
+        networks,
+        all_counted,
+        own_node,
+        pods_counted,
+    ] = guards;
     let (changes_in, changes) = mpsc::channel(CHANGES_WAITING);
     let (feed, health) = Feed::new(config.cluster, changes_in);
     let (networks_in, networks_out) = watch::channel(Arc::default());
@@ -213,6 +209,7 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
     let (attach_stop, attach_metrics) = (stop.clone(), metrics.clone());
     tasks.spawn_thread("attaching", move || async move {
         let attacher = Attacher {
+            asked_for: config.names.asked_for(),
             links: Links::subscribe(config.names)?,
             hooks: Watch::open(attachments.mode())?,
             attachments,
@@ -238,6 +235,8 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
             questions,
             metrics,
             counting,
+            own_node,
+            pods_counted,
             // The loop begins here: what it waited for before was not its own.
             pulse: readiness.pulse("pipeline", deadline),
         };

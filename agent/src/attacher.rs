@@ -23,6 +23,8 @@ use crate::{
     readiness::{Guard, Pulse},
 };
 
+pub(crate) use self::hooks::matches_none;
+
 /// How often the loop shows that it turns where nothing happens.
 const TURN: Duration = Duration::from_secs(1);
 
@@ -40,6 +42,8 @@ pub enum AttachEvent {
 pub struct Attacher {
     /// The programs and where they are.
     pub attachments: Attachments,
+    /// `--interface` as it was given; empty where it was not.
+    pub asked_for: String,
     /// Says which interfaces there are.
     pub links: Links,
     /// Says when somebody may have changed something on their hooks.
@@ -131,7 +135,7 @@ impl Attacher {
     async fn attach(&mut self, link: Link) {
         self.tell(InterfaceChange::Attached(Interface {
             lacks: self.attachments.lacks(link.index).map(Arc::from),
-            ..announced(&link)
+            ..link.announced()
         }));
         if self.attachments.contains(link.index) {
             return;
@@ -171,7 +175,7 @@ impl Attacher {
         Interface {
             before_attach,
             lacks: counting.lacks.map(Arc::from),
-            ..announced(link)
+            ..link.announced()
         }
     }
 
@@ -180,16 +184,5 @@ impl Attacher {
         self.metrics
             .set_interfaces(self.attachments.mode(), counted);
         self.show_hooks();
-    }
-}
-
-/// As far as it is known before it is attached to.
-fn announced(link: &Link) -> Interface {
-    Interface {
-        index: link.index,
-        name: link.name.clone(),
-        peer_namespace: link.peer_namespace,
-        before_attach: [Count::ZERO; 2],
-        lacks: None,
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     output,
 };
 
+mod cluster;
 mod cni;
 mod hooks;
 mod kernel;
@@ -46,7 +47,14 @@ fn check(args: &CheckArgs) -> Result<Report> {
     ];
     requirements.extend(runtime.block_on(of_kernel(&config)));
     requirements.push(node::ports(&config.kernel));
-    requirements.push(node::name(name.map_err(|error| format!("{error:#}"))));
+    requirements.push(node::listeners(&config));
+    requirements.push(cluster::networks_file(config.networks_file.as_deref()));
+    requirements.extend(match name {
+        Ok(_) => runtime.block_on(cluster::conditions(&config)),
+        Err(error) => vec![node::nameless(&format!("{error:#}"))],
+    });
+    // What hangs in a file or a mount is left behind.
+    runtime.shutdown_background();
     Ok(Report { requirements })
 }
 

@@ -15,7 +15,7 @@ use crate::{
     cluster::{Feed, Health},
     expose::{SelfMetrics, self_metrics::ConfigFile},
     files::{self, Apart, READ_WITHIN},
-    model::cluster::Kind,
+    model::{cluster::Kind, condition::Status},
     readiness::Guard,
     reread::Reread,
 };
@@ -25,7 +25,7 @@ const REFRESH: Duration = Duration::from_secs(1);
 /// All ranges that AWS publishes are 3 MB.
 const NETWORKS_BYTES: u64 = 64 << 20;
 /// What an agent does not know that was given no such file.
-const WITHOUT_NETWORKS: &str = "no --networks-file: AWS services such as S3 count as internet, \
+pub const WITHOUT_NETWORKS: &str = "no --networks-file: AWS services such as S3 count as internet, \
      addresses of the VPC that are no pods or nodes, such as RDS, have no name and no zone; \
      `zonemeter networks` writes the file";
 
@@ -76,8 +76,7 @@ pub async fn networks(
     metrics: SelfMetrics,
 ) -> Result<()> {
     let Some(path) = path else {
-        tracing::warn!("{WITHOUT_NETWORKS}");
-        guard.missing(WITHOUT_NETWORKS);
+        guard.report(Status::InPart(WITHOUT_NETWORKS.to_owned()));
         return std::future::pending().await;
     };
     let mut file = Reread::new(&path, NETWORKS_BYTES);
@@ -102,6 +101,15 @@ pub async fn networks(
             Err(error) => refuse(&path, &error, &guard, &metrics),
         }
     }
+}
+
+/// Reads a networks file as the agent does when it starts.
+///
+/// # Errors
+/// One line with the path, the fault and the remedy.
+pub fn read_networks(path: &Path) -> Result<Networks> {
+    let read = files::open(path).map_err(Into::into).and_then(parse);
+    read.with_context(|| format!("networks file {}", path.display()))
 }
 
 /// A file that names nothing is no reason to forget what the last good one named.
@@ -131,7 +139,8 @@ mod tests {
     use crate::{
         cluster::{Failing, Part},
         expose,
-        readiness::{Need, Readiness},
+        model::condition::Condition,
+        readiness::Readiness,
     };
 
     fn part(name: &'static str, failing: Option<Failing>) -> Part {
@@ -180,24 +189,27 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_networks_file_is_shown_with_what_it_costs() {
         let metrics = SelfMetrics::default();
-        let (readiness, [guard]) = Readiness::new([Need::shown("networks file")]);
+        let (readiness, [guard]) = Readiness::new([Condition::NetworksFile]);
         let sender = watch::Sender::new(Arc::default());
         let running = networks(None, sender, guard, metrics.clone());
         let ended = tokio::time::timeout(Duration::from_secs(1), running).await;
         assert!(ended.is_err(), "it goes on");
         let text = get(&metrics, &readiness, "/readyz").await;
         assert!(
-            text.starts_with("ready\nnetworks file: no --networks-file: "),
+            text.starts_with("ready\nnetworks_file: no --networks-file: "),
             "{text}"
         );
         assert!(text.contains("S3 count as internet"), "{text}");
+        let text = get(&metrics, &readiness, "/metrics").await;
+        let gauge = "zonemeter_condition{condition=\"networks_file\"} 0\n";
+        assert!(text.contains(gauge), "{text}");
     }
 
     /// One part fails, one works, and then both do.
     #[tokio::test]
     async fn what_is_missing_is_shown_by_readyz_and_by_a_metric() {
         let metrics = SelfMetrics::default();
-        let (readiness, [guard]) = Readiness::new([Need::at_start("cluster", "not read yet")]);
+        let (readiness, [guard]) = Readiness::new([Condition::Cluster]);
         let since = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         let line = "missing RBAC: list services".to_owned();
         let failing = Failing { since, line };

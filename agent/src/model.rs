@@ -3,11 +3,12 @@
 //!
 //! In the order of the flow: [`cluster`] (what a feed says), [`traffic`] (what a drain brings),
 //! [`snapshot`] (what a scrape shows), [`kept`] (what outlives the process), [`recent`] (what the
-//! debug listener shows). What all of them share: [`address`] (how addresses are read) and [`text`]
-//! (how others' text is shown).
+//! debug listener shows), [`condition`] (what must hold for numbers to be whole). What all of them
+//! share: [`address`] (how addresses are read) and [`text`] (how others' text is shown).
 
 pub mod address;
 pub mod cluster;
+pub mod condition;
 pub mod kept;
 pub mod recent;
 pub mod snapshot;

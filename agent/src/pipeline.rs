@@ -24,7 +24,7 @@ use crate::{
     attacher::AttachEvent,
     expose::{SelfMetrics, debug::Question},
     kernel::Kernel,
-    model::{cluster::Change, recent::Recent, snapshot::Snapshot},
+    model::{cluster::Change, condition::Conditions, recent::Recent, snapshot::Snapshot},
     readiness::{Guard, Pulse},
 };
 
@@ -57,6 +57,10 @@ pub struct Pipeline {
     pub metrics: SelfMetrics,
     /// Met once every veth that was there at the start has been tried and one drain is through.
     pub counting: Guard,
+    /// Whether there is a Node object of this agent's name.
+    pub own_node: Guard,
+    /// Whether the pods of this node have interfaces that are counted.
+    pub pods_counted: Guard,
     /// Beats with every tick on which a drain began, or waits for the write of the one before.
     pub pulse: Pulse,
 }
@@ -111,13 +115,29 @@ impl Pipeline {
             1.. = self.changes.recv_many(&mut changes, CHANGES_AT_ONCE) => {
                 let now = Instant::now();
                 let more = changes.len() == CHANGES_AT_ONCE;
+                let listed = changes.iter().any(|change| matches!(change, Change::ListDone(_)));
                 changes.into_iter().for_each(|change| self.account.apply(change, now));
                 if !more {
                     self.translate_for_services();
                 }
+                if listed {
+                    self.show_conditions();
+                }
             }
         }
         Ok(true)
+    }
+
+    /// Says whether cluster and interfaces fit together.
+    fn show_conditions(&mut self) {
+        let Conditions {
+            own_node,
+            pods_counted,
+            uncounted_pods,
+        } = self.account.conditions(Instant::now());
+        self.metrics.set_uncounted_pods(uncounted_pods);
+        self.own_node.report(own_node);
+        self.pods_counted.report(pods_counted);
     }
 
     /// Tells the programs which addresses are not their owners'.

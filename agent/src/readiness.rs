@@ -1,15 +1,16 @@
-//! What must be there before the agent is ready, and which loops must keep turning.
+//! Whether the agent is ready, and which loops must keep turning.
 //!
 //! **Ready** means: counting, and able to name what is counted. A DaemonSet's rollout goes on to
 //! the next node when this becomes true, so it must not be true of a version that cannot attach
-//! or cannot read the cluster.
+//! or cannot read the cluster. It takes every [`Condition`]: each holds, or holds
+//! [in part](Status::InPart), which is shown in the body, because another process in this one's
+//! place would be no better off.
 //!
-//! Once every guard was met, losing one that is needed [at the start](Need::Start) is shown in
-//! the body but does not make the agent unready: with the API server away it still counts, and
-//! names by what it knows. Were it unready then, an upgrade of the control plane would turn
-//! every agent of the cluster unready at once, hold up rollouts, and take the agents out of
-//! endpoint lists that scrapers follow. Only the loss of a guard that is needed
-//! [always](Need::Always), without which nothing is counted, makes it unready again.
+//! Once the agent was ready, losing a condition is shown in the body but does not make the agent
+//! unready: with the API server away it still counts, and names by what it knows. Were it unready
+//! then, an upgrade of the control plane would turn every agent of the cluster unready at once,
+//! hold up rollouts, and take the agents out of endpoint lists that scrapers follow. Only the loss
+//! of a condition without which [nothing is counted](needed_always) makes it unready again.
 //!
 //! **Alive** means that every loop has turned within its deadline. It says nothing about the
 //! cluster: restarting the agent does not bring an API server back.
@@ -21,59 +22,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::expose::{Health, Verdict};
+use crate::{
+    expose::{Health, Verdict},
+    model::{
+        condition::{Condition, Status},
+        text::visible,
+    },
+};
 
-/// Something that must be there for the agent to be ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Need {
-    name: &'static str,
-    /// What to say until something is known; empty where it is there from the start.
-    missing: &'static str,
-    always: bool,
-    decides: bool,
+/// True where without it nothing is counted.
+fn needed_always(condition: Condition) -> bool {
+    matches!(condition, Condition::Counting | Condition::PodsCounted)
 }
 
-impl Need {
-    /// Needed before the agent is ready for the first time.
-    pub const fn at_start(name: &'static str, missing: &'static str) -> Self {
-        Self {
-            name,
-            missing,
-            always: false,
-            decides: true,
-        }
-    }
-
-    /// Without it nothing is counted: its loss makes the agent unready at any time.
-    pub const fn always(name: &'static str, missing: &'static str) -> Self {
-        Self {
-            name,
-            missing,
-            always: true,
-            decides: true,
-        }
-    }
-
-    /// There from the start. Its loss is shown and never makes the agent unready: what it stands
-    /// for lacks in part, and another process in this one's place would lack it too.
-    pub const fn shown(name: &'static str) -> Self {
-        Self {
-            name,
-            missing: "",
-            always: false,
-            decides: false,
-        }
-    }
-}
-
-/// Knows what is missing and which loops turn. Clones share what they know.
+/// Knows which conditions hold and which loops turn. Clones share what they know.
 #[derive(Clone, Debug)]
 pub struct Readiness(Arc<Mutex<Board>>);
 
 impl Readiness {
-    /// A board on which everything is missing, and a guard for each need in the same order.
-    pub fn new<const N: usize>(needs: [Need; N]) -> (Self, [Guard; N]) {
-        let board = Arc::new(Mutex::new(Board::new(&needs, Instant::now())));
+    /// A board on which nothing is known yet, and a guard for each condition in the same order.
+    pub fn new<const N: usize>(conditions: [Condition; N]) -> (Self, [Guard; N]) {
+        let board = Arc::new(Mutex::new(Board::new(&conditions, Instant::now())));
         let guards = std::array::from_fn(|index| Guard {
             board: Arc::clone(&board),
             index,
@@ -100,9 +69,15 @@ impl Health for Readiness {
     fn ready(&self) -> Verdict {
         lock(&self.0).ready(Instant::now())
     }
+
+    fn holds(&self) -> Vec<(Condition, bool)> {
+        let board = lock(&self.0);
+        let holds = |entry: &Entry| (entry.condition, entry.status == Status::Holds);
+        board.entries.iter().map(holds).collect()
+    }
 }
 
-/// Reports on one need.
+/// Reports on one condition.
 #[derive(Clone, Debug)]
 pub struct Guard {
     board: Arc<Mutex<Board>>,
@@ -110,14 +85,36 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// It is there.
+    /// It holds.
     pub fn met(&self) {
-        lock(&self.board).met(self.index);
+        self.set(Status::Holds);
     }
 
-    /// It is not there, or no longer: one line with the thing, the value and the cause.
+    /// It does not hold, or no longer: one line with the thing, the value and the cause.
     pub fn missing(&self, why: impl Into<String>) {
-        lock(&self.board).missing(self.index, why.into(), Instant::now());
+        self.set(Status::Fails(why.into()));
+    }
+
+    /// It does not hold, which is no reason to be unready.
+    pub fn in_part(&self, why: impl Into<String>) {
+        self.set(Status::InPart(why.into()));
+    }
+
+    /// Whether it holds; the log has it once at each change, for reporters that log nothing
+    /// themselves.
+    pub fn report(&self, status: Status) {
+        let line = status.text().map(one_line);
+        let Some(condition) = self.set(status) else {
+            return;
+        };
+        match line {
+            Some(line) => tracing::warn!("{}: {line}", condition.name()),
+            None => tracing::info!("{}: holds again", condition.name()),
+        }
+    }
+
+    fn set(&self, status: Status) -> Option<Condition> {
+        lock(&self.board).set(self.index, status, Instant::now())
     }
 }
 
@@ -144,17 +141,18 @@ fn lock(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
 /// The pure part: time is an argument.
 #[derive(Debug)]
 struct Board {
-    guards: Vec<Entry>,
-    /// Every guard was met at the same time once.
+    entries: Vec<Entry>,
+    /// Every condition held, at least in part, at the same time once.
     started: bool,
     loops: BTreeMap<&'static str, Turn>,
 }
 
 #[derive(Debug)]
 struct Entry {
-    need: Need,
-    /// Why and since when; `None` when it is there.
-    missing: Option<(String, Instant)>,
+    condition: Condition,
+    status: Status,
+    /// Since when it holds or does not.
+    since: Instant,
 }
 
 #[derive(Debug)]
@@ -164,29 +162,35 @@ struct Turn {
 }
 
 impl Board {
-    fn new(needs: &[Need], now: Instant) -> Self {
-        let entry = |need: &Need| Entry {
-            need: *need,
-            missing: need.decides.then(|| (need.missing.to_owned(), now)),
+    fn new(conditions: &[Condition], now: Instant) -> Self {
+        let unknown = |condition: &Condition| Entry {
+            condition: *condition,
+            status: Status::Unknown("not known yet".to_owned()),
+            since: now,
         };
         Self {
-            guards: needs.iter().map(entry).collect(),
-            started: needs.iter().all(|need| !need.decides),
+            entries: conditions.iter().map(unknown).collect(),
+            started: false,
             loops: BTreeMap::new(),
         }
     }
 
-    fn met(&mut self, index: usize) {
-        self.guards[index].missing = None;
-        let there = |entry: &Entry| entry.missing.is_none() || !entry.need.decides;
-        self.started |= self.guards.iter().all(there);
-    }
-
-    /// A new reason does not change since when it is missing.
-    fn missing(&mut self, index: usize, why: String, now: Instant) {
-        let missing = &mut self.guards[index].missing;
-        let since = missing.as_ref().map_or(now, |(_, since)| *since);
-        *missing = Some((why, since));
+    /// The condition where this is news for the log. A new reason does not change since when it
+    /// does not hold.
+    fn set(&mut self, index: usize, status: Status, now: Instant) -> Option<Condition> {
+        let entry = &mut self.entries[index];
+        let before = std::mem::replace(&mut entry.status, status);
+        let after = &entry.status;
+        if (before == Status::Holds) != (*after == Status::Holds) {
+            entry.since = now;
+        }
+        let is_news = match (&before, after) {
+            (_, Status::Unknown(_)) | (Status::Unknown(_), Status::Holds) => false,
+            _ => std::mem::discriminant(&before) != std::mem::discriminant(after),
+        };
+        let news = is_news.then_some(entry.condition);
+        self.started |= self.entries.iter().all(|entry| !entry.status.is_amiss());
+        news
     }
 
     fn beat(&mut self, name: &'static str, deadline: Duration, now: Instant) {
@@ -202,11 +206,16 @@ impl Board {
     fn ready(&self, now: Instant) -> Verdict {
         let mut lines = String::new();
         let mut ok = true;
-        for (need, why, since) in self.guards.iter().filter_map(Entry::absence) {
-            ok &= !need.decides || self.started && !need.always;
-            let seconds = now.saturating_duration_since(since).as_secs();
+        for entry in &self.entries {
+            let Some(text) = entry.status.text() else {
+                continue;
+            };
+            let excused = self.started && !needed_always(entry.condition);
+            ok &= excused || !entry.status.is_amiss();
+            let seconds = now.saturating_duration_since(entry.since).as_secs();
+            let (name, text) = (entry.condition.name(), one_line(text));
             // Writing to a String cannot fail.
-            let _ = writeln!(lines, "{}: {} (for {seconds} s)", need.name, one_line(why));
+            let _ = writeln!(lines, "{name}: {text} (for {seconds} s)");
         }
         let head = if ok { "ready\n" } else { "" };
         Verdict {
@@ -237,26 +246,24 @@ impl Board {
     }
 }
 
-impl Entry {
-    fn absence(&self) -> Option<(Need, &str, Instant)> {
-        let (why, since) = self.missing.as_ref()?;
-        Some((self.need, why, *since))
+impl Status {
+    /// True where an agent that starts is not ready.
+    fn is_amiss(&self) -> bool {
+        matches!(self, Self::Unknown(_) | Self::Fails(_))
     }
 }
 
-/// An error's text may hold line breaks; each guard has one line.
+/// An error's text may hold line breaks, and what others wrote; each condition has one line.
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let words: Vec<_> = text.split_whitespace().collect();
+    visible(&words.join(" ")).into_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const NEEDS: [Need; 2] = [
-        Need::at_start("cluster", "Pod list not read yet"),
-        Need::always("counting", "programs not loaded yet"),
-    ];
+    const CONDITIONS: [Condition; 2] = [Condition::Cluster, Condition::Counting];
     const CLUSTER: usize = 0;
     const COUNTING: usize = 1;
 
@@ -264,38 +271,39 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    fn fails(why: &str) -> Status {
+        Status::Fails(why.to_owned())
+    }
+
     fn started(now: Instant) -> Board {
-        let mut board = Board::new(&NEEDS, now);
-        board.met(CLUSTER);
-        board.met(COUNTING);
+        let mut board = Board::new(&CONDITIONS, now);
+        board.set(CLUSTER, Status::Holds, now);
+        board.set(COUNTING, Status::Holds, now);
         board
     }
 
     #[test]
     fn names_everything_that_is_missing_and_since_when() {
         let start = Instant::now();
-        let mut board = Board::new(&NEEDS, start);
-        board.missing(
-            CLUSTER,
-            "Pod list not read yet: open /x:\nno such file".to_owned(),
-            start + seconds(5),
-        );
+        let mut board = Board::new(&CONDITIONS, start);
+        let why = fails("open /x:\nno such file");
+        board.set(CLUSTER, why, start + seconds(5));
         let Verdict { ok, text } = board.ready(start + seconds(12));
         assert!(!ok);
         assert_eq!(
             text,
-            "cluster: Pod list not read yet: open /x: no such file (for 12 s)\n\
-             counting: programs not loaded yet (for 12 s)\n"
+            "cluster: open /x: no such file (for 12 s)\n\
+             counting: not known yet (for 12 s)\n"
         );
     }
 
     #[test]
     fn is_ready_when_all_is_there() {
         let start = Instant::now();
-        let mut board = Board::new(&NEEDS, start);
-        board.met(COUNTING);
+        let mut board = Board::new(&CONDITIONS, start);
+        board.set(COUNTING, Status::Holds, start);
         assert!(!board.ready(start).ok);
-        board.met(CLUSTER);
+        board.set(CLUSTER, Status::Holds, start);
         let ready = Verdict {
             ok: true,
             text: "ready\n".to_owned(),
@@ -307,11 +315,7 @@ mod tests {
     fn a_later_loss_of_the_cluster_is_shown_but_not_unready() {
         let start = Instant::now();
         let mut board = started(start);
-        board.missing(
-            CLUSTER,
-            "connection refused".to_owned(),
-            start + seconds(60),
-        );
+        board.set(CLUSTER, fails("connection refused"), start + seconds(60));
         let Verdict { ok, text } = board.ready(start + seconds(90));
         assert!(ok);
         assert_eq!(text, "ready\ncluster: connection refused (for 30 s)\n");
@@ -320,42 +324,70 @@ mod tests {
     #[test]
     fn a_loss_before_everything_was_there_is_unready() {
         let start = Instant::now();
-        let mut board = Board::new(&NEEDS, start);
-        board.met(CLUSTER);
-        board.missing(CLUSTER, "connection refused".to_owned(), start);
-        board.met(COUNTING);
+        let mut board = Board::new(&CONDITIONS, start);
+        board.set(CLUSTER, Status::Holds, start);
+        board.set(CLUSTER, fails("connection refused"), start);
+        board.set(COUNTING, Status::Holds, start);
         assert!(!board.ready(start).ok);
     }
 
+    /// Counting itself, and that there is a pod that is counted.
     #[test]
     fn a_loss_of_counting_is_unready_until_it_is_back() {
-        let start = Instant::now();
-        let mut board = started(start);
-        board.missing(COUNTING, "programs gone".to_owned(), start);
-        assert!(!board.ready(start).ok);
-        board.met(COUNTING);
-        assert!(board.ready(start).ok);
+        for condition in [Condition::Counting, Condition::PodsCounted] {
+            let start = Instant::now();
+            let mut board = Board::new(&[condition], start);
+            board.set(0, Status::Holds, start);
+            board.set(0, fails("gone"), start);
+            assert!(!board.ready(start).ok);
+            board.set(0, Status::InPart("some".to_owned()), start);
+            assert!(board.ready(start).ok);
+            board.set(0, Status::Holds, start);
+            assert_eq!(board.ready(start).text, "ready\n");
+        }
     }
 
     #[test]
-    fn what_is_only_shown_keeps_nobody_from_being_ready() {
+    fn what_holds_in_part_keeps_nobody_from_being_ready() {
         let start = Instant::now();
-        let mut board = Board::new(&[NEEDS[0], Need::shown("interfaces")], start);
-        board.missing(1, "eni1: barred".to_owned(), start);
-        board.met(CLUSTER);
+        let mut board = Board::new(&[Condition::Cluster, Condition::Interfaces], start);
+        board.set(CLUSTER, Status::Holds, start);
+        assert!(!board.ready(start).ok);
+        board.set(1, Status::InPart("eni1: barred".to_owned()), start);
         let ready = Verdict {
             ok: true,
             text: "ready\ninterfaces: eni1: barred (for 0 s)\n".to_owned(),
         };
         assert_eq!(board.ready(start), ready);
-        board.met(1);
+        board.set(1, Status::Holds, start);
         assert_eq!(board.ready(start).text, "ready\n");
+    }
+
+    /// Not that it begins to hold as it should, not another reason.
+    #[test]
+    fn each_change_is_news_once() {
+        let start = Instant::now();
+        let mut board = Board::new(&[Condition::OwnNode], start);
+        let some = || Status::InPart("some".to_owned());
+        let unknown = Status::Unknown("not listed yet".to_owned());
+        let statuses = [
+            unknown,
+            Status::Holds,
+            fails("a"),
+            fails("b"),
+            some(),
+            some(),
+        ];
+        let mut news = statuses.map(|status| board.set(0, status, start).is_some());
+        assert_eq!(news, [false, false, true, false, true, false]);
+        news[0] = board.set(0, Status::Holds, start).is_some();
+        assert!(news[0] && board.set(0, Status::Holds, start).is_none());
     }
 
     #[test]
     fn a_stalled_loop_is_named() {
         let start = Instant::now();
-        let mut board = Board::new(&NEEDS, start);
+        let mut board = Board::new(&CONDITIONS, start);
         board.beat("drain", seconds(30), start);
         board.beat("cluster", seconds(60), start);
         assert!(board.live(start + seconds(30)).ok);

@@ -17,18 +17,27 @@ fn lab(name: &str) -> Lab {
     Lab::raise(plan).unwrap()
 }
 
-fn check(node: &Namespace, arguments: &[&str]) -> Output {
-    node.command(agent_binary().unwrap())
+fn check(lab: &Lab, arguments: &[&str]) -> Output {
+    let node = lab.node("a1").unwrap();
+    node.namespace()
+        .command(agent_binary().unwrap())
         .arg("check")
         .args(arguments)
+        .arg("--cluster-file")
+        .arg(lab.cluster_file())
         .env_remove("NODE_NAME")
         .output()
         .unwrap()
 }
 
-/// The report, and whether the process ended with 0.
-fn report(node: &Namespace, arguments: &[&str]) -> (Value, bool) {
-    let output = check(node, &[arguments, &["--json"]].concat());
+/// The report under the node's own name, and whether the process ended with 0.
+fn report(lab: &Lab, arguments: &[&str]) -> (Value, bool) {
+    let own_name = lab.node("a1").unwrap().object_name();
+    report_nameless(lab, &[arguments, &["--node-name", &own_name]].concat())
+}
+
+fn report_nameless(lab: &Lab, arguments: &[&str]) -> (Value, bool) {
+    let output = check(lab, &[arguments, &["--json"]].concat());
     let text = String::from_utf8(output.stdout).unwrap();
     (
         serde_json::from_str(&text).unwrap(),
@@ -61,7 +70,7 @@ fn a_node_that_works_is_told_so_and_left_as_it_was() {
         String::from_utf8(output.unwrap().stdout).unwrap()
     };
     let before = qdiscs();
-    let (report, ended_well) = report(node.namespace(), &["--node-name", "a1"]);
+    let (report, ended_well) = report(&lab, &[]);
     assert!(ended_well && report["works"] == true, "{report}");
     assert_eq!(requirement(&report, "interfaces")["found"], "2 match");
     assert_eq!(requirement(&report, "programs")["status"], "ok");
@@ -75,8 +84,7 @@ fn a_node_that_works_is_told_so_and_left_as_it_was() {
 #[test]
 fn what_keeps_the_agent_from_working_is_named_with_a_remedy() {
     let lab = lab("check-fails");
-    let node = lab.node("a1").unwrap();
-    let (nameless, ended_well) = report(node.namespace(), &[]);
+    let (nameless, ended_well) = report_nameless(&lab, &[]);
     assert!(!ended_well && nameless["works"] == false, "{nameless}");
     let name = requirement(&nameless, "node name");
     assert_eq!(name["status"], "failed");
@@ -84,20 +92,20 @@ fn what_keeps_the_agent_from_working_is_named_with_a_remedy() {
         name["remedy"].as_str().unwrap().contains("--node-name"),
         "{name}"
     );
-    let place = ["--node-name", "a1", "--pin-dir", "/tmp/zonemeter"];
-    let (elsewhere, ended_well) = report(node.namespace(), &place);
+    let place = ["--pin-dir", "/tmp/zonemeter"];
+    let (elsewhere, ended_well) = report(&lab, &place);
     assert!(!ended_well, "{elsewhere}");
     assert_eq!(
         requirement(&elsewhere, "bpf file system")["status"],
         "failed"
     );
-    let (unpinned, ended_well) = report(node.namespace(), &["--node-name", "a1", "--pin-dir", ""]);
+    let (unpinned, ended_well) = report(&lab, &["--pin-dir", ""]);
     assert!(ended_well, "{unpinned}");
     assert_eq!(
         requirement(&unpinned, "bpf file system")["status"],
         "warning"
     );
-    let wrong = check(node.namespace(), &["--attach", "xdp"]);
+    let wrong = check(&lab, &["--attach", "xdp"]);
     assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
 }
 
@@ -122,7 +130,7 @@ fn others_on_the_hooks_are_named() {
         "1:1",
     ];
     tc(node.namespace(), &[&place[..], &what].concat());
-    let (report, ended_well) = report(node.namespace(), &["--node-name", "a1", "--attach", "tc"]);
+    let (report, ended_well) = report(&lab, &["--attach", "tc"]);
     assert!(ended_well, "{report}");
     let others = requirement(&report, "others on the hooks");
     assert_eq!(
@@ -138,7 +146,7 @@ fn an_ingress_qdisc_bars_clsact() {
     let node = lab.node("a1").unwrap();
     let veth = lab.pod("default/b").unwrap().veth().to_owned();
     tc(node.namespace(), &["qdisc", "add", "dev", &veth, "ingress"]);
-    let (report, _) = report(node.namespace(), &["--node-name", "a1", "--attach", "tc"]);
+    let (report, _) = report(&lab, &["--attach", "tc"]);
     let others = requirement(&report, "others on the hooks");
     assert_eq!(others["status"], "warning", "{others}");
 }

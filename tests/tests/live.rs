@@ -221,6 +221,17 @@ fn a_right_that_is_missing_is_named_and_its_grant_is_enough() {
     wait_whole(&mut agents);
 }
 
+/// As with a file (`conditions.rs`).
+#[test]
+fn a_node_name_that_no_node_has_is_not_ready() {
+    let lab = lab("wrong-name");
+    let plan = lab.agent("a1").unwrap().flag("--node-name", "nobody");
+    let agent = plan.start().unwrap();
+    let named = "own_node: no Node object is named \"nobody\"";
+    let (status, text) = readyz(&agent, &[named]);
+    assert_eq!(status, 503, "{text}");
+}
+
 /// The token in the file is no longer accepted: what is known stays in use, and a good one is
 /// taken from the file.
 #[test]

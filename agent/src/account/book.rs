@@ -98,6 +98,16 @@ impl Book {
         self.nodes.get(name).map(|entry| &entry.object)
     }
 
+    /// True once all nodes were listed.
+    pub(crate) fn knows_all_nodes(&self) -> bool {
+        self.nodes.is_complete()
+    }
+
+    /// True once all pods were listed.
+    pub(crate) fn knows_all_pods(&self) -> bool {
+        self.pods.is_complete()
+    }
+
     /// The zone of the node of this name, where both are known.
     pub(crate) fn zone(&self, node: &str) -> Option<&Arc<str>> {
         self.node(node)?.zone.as_ref()
@@ -136,11 +146,12 @@ impl Book {
         .map(|count| count as u64)
     }
 
-    /// Forgets former owners that no flow can belong to any more.
-    pub(crate) fn prune(&mut self, now: Instant) {
-        self.pod_addresses.prune(now);
-        self.node_addresses.prune(now);
-        self.service_addresses.prune(now);
+    /// Forgets former owners that no flow can belong to any more; `needed` is where the oldest
+    /// interval of a held flow begins.
+    pub(crate) fn prune(&mut self, now: Instant, needed: Option<Instant>) {
+        self.pod_addresses.prune(now, needed);
+        self.node_addresses.prune(now, needed);
+        self.service_addresses.prune(now, needed);
     }
 
     fn start_list(&mut self, kind: Kind) {

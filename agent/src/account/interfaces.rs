@@ -172,6 +172,22 @@ impl Interfaces {
         })
     }
 
+    /// Addresses that the node routes to interfaces that are counted.
+    pub(crate) fn all_routes(&self) -> impl Iterator<Item = IpAddr> {
+        let present = self.veths.values().filter(|veth| veth.gone_at.is_none());
+        present.flat_map(|veth| veth.routes.iter().map(IpAddr::to_canonical))
+    }
+
+    /// Interfaces that lead into another network namespace and may be any pod's: nothing has told
+    /// yet whose.
+    pub(crate) fn of_some_pod(&self) -> usize {
+        let may_be_any = |(index, veth): &(&u32, &Veth)| {
+            let leads_to_nobody = veth.group.is_some() && veth.routes.is_empty();
+            veth.gone_at.is_none() && leads_to_nobody && self.may_bind_by_address(**index)
+        };
+        self.veths.iter().filter(may_be_any).count()
+    }
+
     /// What interfaces carried before counting began.
     pub(crate) fn before_attach(&self) -> [Count; 2] {
         self.before_attach

@@ -309,6 +309,11 @@ impl Pending {
         self.all().any(|flow| flow.interface == interface)
     }
 
+    /// Where the oldest interval of a held flow begins.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        self.all().map(|flow| flow.from).min()
+    }
+
     /// What is held, by [`Direction`] code.
     pub(crate) fn totals(&self) -> [Count; 2] {
         let mut totals = [Count::ZERO; 2];

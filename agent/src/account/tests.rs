@@ -1,6 +1,7 @@
 //! The account from the outside: changes, drains and times in, a snapshot out.
 
 mod beside;
+mod conditions;
 mod conservation;
 mod detail;
 mod naming;

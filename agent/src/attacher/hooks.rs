@@ -3,7 +3,18 @@
 use std::time::Instant;
 
 use super::Attacher;
-use crate::kernel::{attach::Counting, hooks::watch::Disturbed, links::LinkEvent};
+use crate::{
+    kernel::{attach::Counting, hooks::watch::Disturbed, links::LinkEvent},
+    model::condition::Status,
+};
+
+/// What to say where nothing that was asked for is there.
+pub(crate) fn matches_none(asked_for: &str) -> String {
+    format!(
+        "--interface {asked_for} matches no interface: right on a node whose pods are all of the \
+         host's network, else give the names of the host's end of the pods' veths (`ip link`)"
+    )
+}
 
 impl Attacher {
     /// Somebody may have come first, or have made room.
@@ -31,9 +42,15 @@ impl Attacher {
     pub(super) fn show_hooks(&self) {
         self.metrics
             .set_shadowed_interfaces(self.attachments.shadowed());
-        match self.attachments.uncounted() {
-            none if none.is_empty() => self.all_counted.met(),
-            some => self.all_counted.missing(some.join("; ")),
+        let uncounted = self.attachments.uncounted();
+        if !uncounted.is_empty() {
+            self.all_counted.in_part(uncounted.join("; "));
+            return;
         }
+        let finds_none = self.attachments.indices().is_empty() && !self.asked_for.is_empty();
+        self.all_counted.report(match finds_none {
+            true => Status::InPart(matches_none(&self.asked_for)),
+            false => Status::Holds,
+        });
     }
 }

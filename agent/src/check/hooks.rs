@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::report::Requirement;
 use crate::{
+    attacher::matches_none,
     kernel::{
         links::{Link, Links, Names},
         preflight::{Hooks, Surveyor},
@@ -18,6 +19,7 @@ type Neighbours = BTreeMap<String, usize>;
 
 pub(super) async fn on_interfaces(names: Names, mode: Option<AttachMode>) -> Vec<Requirement> {
     let needed = "host-side veths of pods in this network namespace";
+    let asked_for = names.asked_for();
     let links = match list(names).await {
         Ok(links) => links,
         Err(error) => {
@@ -26,12 +28,13 @@ pub(super) async fn on_interfaces(names: Names, mode: Option<AttachMode>) -> Vec
         }
     };
     let found = Requirement::ok("interfaces", format!("{} match", links.len()), needed);
-    let found = match links.is_empty() {
-        true => found.but(
+    let found = match (links.is_empty(), asked_for.is_empty()) {
+        (false, _) => found,
+        (true, false) => found.but(matches_none(&asked_for)),
+        (true, true) => found.but(
             "fine on a node without pods; else run in the host's network namespace (hostNetwork: \
              true), or give --interface for another CNI than the AWS VPC CNI",
         ),
-        false => found,
     };
     vec![found, others(&links, mode.unwrap_or(AttachMode::Tc))]
 }

@@ -8,9 +8,14 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::report::Requirement;
-use crate::kernel::{
-    Settings,
-    facts::{self, OLDEST},
+use crate::{
+    config::Config,
+    kernel::{
+        Settings,
+        facts::{self, OLDEST},
+        pins::Pins,
+    },
+    listen,
 };
 
 pub(super) fn version() -> Requirement {
@@ -104,6 +109,22 @@ fn kind_of<'a>(mounts: &'a str, folder: &Path) -> Option<&'a str> {
         .map(|(_, kind)| kind)
 }
 
+/// Whether the agent could listen; the one that runs here may be who does.
+pub(super) fn listeners(config: &Config) -> Requirement {
+    let debug = &config.debug_listen;
+    let flags = [("--listen", &config.listen), ("--debug-listen", debug)];
+    let needed = format!("{} and {debug} to listen on", config.listen);
+    let taken = flags.map(|(flag, address)| listen::is_free(flag, address).err());
+    let taken: Vec<_> = taken.into_iter().flatten().collect();
+    let taken: Vec<String> = taken.iter().map(|error| format!("{error:#}")).collect();
+    let pins = config.kernel.pin_dir.as_deref();
+    match (taken.is_empty(), pins.is_some_and(Pins::in_use)) {
+        (true, _) => Requirement::ok("ports", "free", needed),
+        (false, true) => Requirement::ok("ports", "taken while an agent runs here", needed),
+        (false, false) => Requirement::ok("ports", "taken", needed).unless(taken.join("; ")),
+    }
+}
+
 pub(super) fn ports(settings: &Settings) -> Requirement {
     let [low, high] = settings.ephemeral_ports;
     let found = format!("{low} to {high}");
@@ -121,12 +142,9 @@ pub(super) fn ports(settings: &Settings) -> Requirement {
     }
 }
 
-pub(super) fn name(name: Result<impl AsRef<str>, String>) -> Requirement {
+pub(super) fn nameless(error: &str) -> Requirement {
     let needed = "the name of this node's Node object";
-    match name {
-        Ok(name) => Requirement::ok("node name", name.as_ref(), needed),
-        Err(error) => Requirement::ok("node name", "none", needed).unless(error),
-    }
+    Requirement::ok("node name", "none", needed).unless(error)
 }
 
 #[cfg(test)]

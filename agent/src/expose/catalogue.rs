@@ -149,6 +149,10 @@ catalogue! {
         "Version of the agent and revision of its source, always 1";
     READY = Stable Gauge "zonemeter_ready" []
         "1 when /readyz answers 200, else 0";
+    CONDITION = Stable Gauge "zonemeter_condition" ["condition"]
+        "1 while what the agent needs to count and name everything holds, 0 while it does not, holds in part or is not known yet; /readyz has the reason";
+    UNCOUNTED_PODS = Stable Gauge "zonemeter_uncounted_pods" []
+        "Pods of this node with an address and no interface that is counted: their bytes are in no metric";
     FLOWS = Stable Gauge "zonemeter_flows" []
         "Flows in the last drain of the kernel's maps";
     FLOW_CAPACITY = Stable Gauge "zonemeter_flow_capacity" []

@@ -2,12 +2,16 @@
 
 use axum::{extract::State, http::StatusCode};
 
+use crate::model::condition::Condition;
+
 /// Decides whether the agent lives and is ready.
 pub trait Health: Send + Sync + 'static {
     /// Whether every loop turns.
     fn live(&self) -> Verdict;
     /// Whether everything that is needed is there.
     fn ready(&self) -> Verdict;
+    /// Which conditions hold in full.
+    fn holds(&self) -> Vec<(Condition, bool)>;
 }
 
 /// An answer and its reasons.

@@ -55,8 +55,8 @@ fn body(state: &super::State, variant: Variant) -> anyhow::Result<Chunks> {
     let snapshot = Arc::clone(&state.snapshots.borrow());
     let traffic = state.prepared.get(variant, &snapshot)?;
     let mut own = Exposition::new(variant.format, variant.gzip);
-    let ready = state.health.ready().ok;
-    own.append_open_metrics(&state.metrics.open_metrics(ready)?);
+    let (ready, conditions) = (state.health.ready().ok, state.health.holds());
+    own.append_open_metrics(&state.metrics.open_metrics(ready, &conditions)?);
     Ok(traffic.join(own.finish()?))
 }
 

@@ -17,72 +17,16 @@ use prometheus_client::{
 };
 
 use self::labelled::{Constant, Labelled};
+pub use self::values::{ConfigFile, Refused};
 use super::{catalogue as metric, catalogue::Metric, process::Process};
 use crate::model::{
     cluster,
+    condition::Condition,
     traffic::{AttachMode, BackendMethod, Count, SkipReason},
 };
 
 mod labelled;
-
-/// A file that is reread when it changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ConfigFile {
-    /// `--cluster-file`
-    Cluster,
-    /// `--networks-file`
-    Networks,
-}
-
-impl ConfigFile {
-    /// All files.
-    pub const ALL: [Self; 2] = [Self::Cluster, Self::Networks];
-
-    /// The `file` label.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Cluster => "cluster",
-            Self::Networks => "networks",
-        }
-    }
-}
-
-/// Why a connection or a request was refused, or a connection closed before its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Refused {
-    /// The listener has as many connections as it may, all of them busy: 503.
-    Connections,
-    /// An idle connection was closed in favour of a new one.
-    GaveWay,
-    /// Too many scrapes in flight: 503.
-    Scrapes,
-    /// A peer of the debug port that is not on loopback: 403.
-    NotLoopback,
-    /// The kernel could not give a descriptor or memory for it.
-    AcceptFailed,
-}
-
-impl Refused {
-    /// All reasons.
-    pub const ALL: [Self; 5] = [
-        Self::Connections,
-        Self::GaveWay,
-        Self::Scrapes,
-        Self::NotLoopback,
-        Self::AcceptFailed,
-    ];
-
-    /// The `reason` label.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Connections => "connections",
-            Self::GaveWay => "gave_way",
-            Self::Scrapes => "scrapes",
-            Self::NotLoopback => "not_loopback",
-            Self::AcceptFailed => "accept_failed",
-        }
-    }
-}
+mod values;
 
 /// The agent's numbers about itself. Clones share them.
 #[derive(Clone, Debug)]
@@ -98,6 +42,8 @@ type SecondsGauge = gauge::Gauge<f64, AtomicU64>;
 #[derive(Clone, Debug)]
 struct Numbers {
     ready: Gauge,
+    conditions: Labelled<Gauge>,
+    uncounted_pods: Gauge,
     flows: Gauge,
     flow_capacity: Gauge,
     map_memory: Gauge,
@@ -139,6 +85,11 @@ impl Default for SelfMetrics {
 }
 
 impl SelfMetrics {
+    /// Pods of this node with an address and no interface that is counted.
+    pub fn set_uncounted_pods(&self, pods: u64) {
+        self.numbers.uncounted_pods.set(pods);
+    }
+
     /// Flows in the last drain.
     pub fn set_flows(&self, flows: u64) {
         self.numbers.flows.set(flows);
@@ -268,8 +219,17 @@ impl SelfMetrics {
     }
 
     /// Writes all of them as OpenMetrics without its last line.
-    pub(super) fn open_metrics(&self, ready: bool) -> Result<String, fmt::Error> {
+    pub(super) fn open_metrics(
+        &self,
+        ready: bool,
+        conditions: &[(Condition, bool)],
+    ) -> Result<String, fmt::Error> {
         self.numbers.ready.set(ready.into());
+        for (condition, holds) in conditions {
+            if let Some(gauge) = self.numbers.conditions.get(condition.name()) {
+                gauge.set((*holds).into());
+            }
+        }
         let mut text = String::new();
         text::encode_registry(&mut text, &self.registry)?;
         Ok(text)
@@ -282,6 +242,8 @@ impl Default for Numbers {
         let reasons = SkipReason::ALL.map(SkipReason::name);
         Self {
             ready: Gauge::default(),
+            conditions: Labelled::new(&metric::CONDITION, Condition::ALL.map(Condition::name)),
+            uncounted_pods: Gauge::default(),
             flows: Gauge::default(),
             flow_capacity: Gauge::default(),
             map_memory: Gauge::default(),
@@ -323,6 +285,12 @@ impl Numbers {
         let mut registry = Registry::default();
         register(&mut registry, &metric::BUILD_INFO, build_info());
         register(&mut registry, &metric::READY, numbers.ready);
+        register(&mut registry, &metric::CONDITION, numbers.conditions);
+        register(
+            &mut registry,
+            &metric::UNCOUNTED_PODS,
+            numbers.uncounted_pods,
+        );
         register(&mut registry, &metric::FLOWS, numbers.flows);
         register(&mut registry, &metric::FLOW_CAPACITY, numbers.flow_capacity);
         register(&mut registry, &metric::MAP_MEMORY, numbers.map_memory);

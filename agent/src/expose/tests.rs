@@ -17,6 +17,7 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::model::{
     cluster::Workload,
+    condition::Condition,
     snapshot::{PodLabels, PodSeries, Reason, Scope, WorkloadLabels, WorkloadSeries, ZoneInfo},
     traffic::{AttachMode, BackendMethod, Count, Direction, SkipReason},
 };
@@ -38,6 +39,10 @@ impl Health for Fixed {
             ok: self.0,
             text: "cluster: Pod list not read yet\n".to_owned(),
         }
+    }
+
+    fn holds(&self) -> Vec<(Condition, bool)> {
+        vec![(Condition::Counting, true), (Condition::Cluster, self.0)]
     }
 }
 
@@ -201,6 +206,7 @@ async fn one_scrape_shows_one_snapshot() {
 async fn reported_numbers_appear() {
     let state = state(Snapshot::default());
     let metrics = state.metrics.clone();
+    metrics.set_uncounted_pods(3);
     metrics.set_flows(42);
     metrics.set_map_capacity(65536, 1 << 26);
     metrics.drained(
@@ -229,6 +235,9 @@ async fn reported_numbers_appear() {
             "\",revision="
         ),
         "zonemeter_ready 1\n",
+        "zonemeter_condition{condition=\"counting\"} 1\n",
+        "zonemeter_condition{condition=\"pods_counted\"} 0\n",
+        "zonemeter_uncounted_pods 3\n",
         "zonemeter_flows 42\n",
         "zonemeter_flow_capacity 65536\n",
         "# TYPE zonemeter_drain_duration_seconds histogram\n",

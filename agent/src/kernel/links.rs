@@ -24,6 +24,7 @@ use zonemeter_common::{Count, Direction};
 use self::veths::Veths;
 pub use self::{routes::HostRoute, veths::Names};
 use super::hooks::netlink::Route;
+use crate::model::traffic::Interface;
 
 /// How often all links are listed, whatever messages came.
 const RELIST: Duration = Duration::from_secs(30);
@@ -42,6 +43,19 @@ pub struct Link {
     pub peer_namespace: Option<i32>,
     /// What the interface's own counters say, by [`Direction`] code, less Ethernet headers.
     pub carried: [Count; 2],
+}
+
+impl Link {
+    /// As far as it is known before it is attached to.
+    pub fn announced(&self) -> Interface {
+        Interface {
+            index: self.index,
+            name: Arc::clone(&self.name),
+            peer_namespace: self.peer_namespace,
+            before_attach: [Count::ZERO; 2],
+            lacks: None,
+        }
+    }
 }
 
 /// What happened to the links.

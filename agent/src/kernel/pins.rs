@@ -75,6 +75,11 @@ impl Pins {
         Ok(Ok(pins))
     }
 
+    /// Whether an agent uses the directory now.
+    pub fn in_use(root: &Path) -> bool {
+        File::open(root).is_ok_and(|lock| try_lock(&lock).is_ok_and(|free| !free))
+    }
+
     /// Where a map is pinned.
     pub(super) fn map(&self, name: &str) -> PathBuf {
         self.folder("maps").join(name)

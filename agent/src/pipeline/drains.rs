@@ -123,6 +123,7 @@ impl Pipeline {
         self.recent
             .send_replace(Arc::new(self.account.take_recent()));
         self.snapshots.send_replace(ended.snapshot);
+        self.show_conditions();
         self.metrics.drained(began.elapsed(), SystemTime::now());
         self.pulse.beat();
     }

@@ -108,6 +108,9 @@ impl Pipeline {
         for index in heard.left {
             self.kernel.leave(index);
         }
+        if heard.listed {
+            self.show_conditions();
+        }
         if heard.listed
             && let Err(error) = self.salvage()
         {

@@ -18,6 +18,7 @@ pub(crate) struct Listed<K, T> {
     /// Number of the list under way, or of the last one.
     list: u32,
     under_way: bool,
+    complete: bool,
 }
 
 #[derive(Debug)]
@@ -32,6 +33,7 @@ impl<K, T> Default for Listed<K, T> {
             entries: HashMap::new(),
             list: 0,
             under_way: false,
+            complete: false,
         }
     }
 }
@@ -49,6 +51,11 @@ impl<K: Eq + Hash + Clone, T> Listed<K, T> {
     /// All entries, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Entry<T>>> {
         self.entries.values().map(|seen| &seen.entry)
+    }
+
+    /// True once a full list was complete.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.complete
     }
 
     /// Number of objects.
@@ -88,6 +95,7 @@ impl<K: Eq + Hash + Clone, T> Listed<K, T> {
         if !std::mem::take(&mut self.under_way) {
             return Vec::new();
         }
+        self.complete = true;
         let missing = self
             .entries
             .iter()

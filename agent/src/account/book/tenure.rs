@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a former owner is remembered: longer than any flow is held back.
+/// How long a former owner is remembered, where no flow of its time is held back for longer.
 pub(crate) const HISTORY: Duration = Duration::from_secs(300);
 
 /// Present and former owners of addresses.
@@ -141,10 +141,13 @@ impl<T> Tenures<T> {
         self.former.get(&address).map_or(&[], Vec::as_slice)
     }
 
-    /// Forgets those who gave up their address longer than [`HISTORY`] ago.
-    pub(crate) fn prune(&mut self, now: Instant) {
+    /// Forgets those who gave up their address longer than [`HISTORY`] ago, and before `needed`:
+    /// the interval of a flow may have begun long before it was drained.
+    pub(crate) fn prune(&mut self, now: Instant, needed: Option<Instant>) {
+        let is_needed = |until| needed.is_some_and(|needed| until > needed);
+        let is_recent = |until| now.saturating_duration_since(until) < HISTORY;
         self.former.retain(|_, tenures| {
-            tenures.retain(|past| now.saturating_duration_since(past.until) < HISTORY);
+            tenures.retain(|past| is_recent(past.until) || is_needed(past.until));
             !tenures.is_empty()
         });
     }
@@ -241,9 +244,11 @@ mod tests {
         let mut tenures = Tenures::default();
         tenures.take(ADDRESS, Arc::clone(&pod), clock.at(0));
         tenures.give_up(ADDRESS, &pod, clock.at(10));
-        tenures.prune(clock.at(309));
+        tenures.prune(clock.at(309), None);
         assert_eq!(tenures.former(ADDRESS).len(), 1);
-        tenures.prune(clock.at(310));
+        tenures.prune(clock.at(400), Some(clock.at(9)));
+        assert_eq!(tenures.former(ADDRESS).len(), 1);
+        tenures.prune(clock.at(310), Some(clock.at(10)));
         assert!(tenures.former(ADDRESS).is_empty());
         assert_eq!(owner(&tenures, clock.at(5), clock.at(6)), None);
     }

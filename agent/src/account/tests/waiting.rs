@@ -38,6 +38,21 @@ fn all_that_was_held_goes_to_the_pod_once_it_is_known() {
     assert_eq!(packets(snapshot.pending), [0, 0]);
 }
 
+/// Its interval began when the peer still had its address, longer ago than anybody else is
+/// remembered.
+#[test]
+fn what_is_held_keeps_the_peer_of_its_interval() {
+    let mut scenario = scenario();
+    scenario.apply(Object::Pod(pod("far", "node-3", "192.168.2.1")));
+    scenario.drain_after(0, &[]);
+    scenario.wait(4);
+    scenario.delete(Kind::Pod, "shop", "far-1");
+    scenario.drain_after(301, &[sent(8, "192.168.1.2", "192.168.2.1", 1)]);
+    scenario.apply(Object::Pod(pod("api", "node-1", "192.168.1.2")));
+    let snapshot = scenario.drain_after(5, &[]);
+    assert_eq!(workload_lines(&snapshot), ["api -> Deployment shop/far 1"]);
+}
+
 #[test]
 fn after_its_time_what_was_held_is_for_good_without_a_pod() {
     let mut scenario = scenario();

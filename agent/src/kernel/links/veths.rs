@@ -24,6 +24,14 @@ impl Names {
     pub fn new(pods: Vec<Pattern>, more_of_pods: Vec<Pattern>) -> Self {
         Self { pods, more_of_pods }
     }
+
+    /// What `--interface` gave; empty where it gave nothing.
+    pub fn asked_for(&self) -> String {
+        // Only the names that hold without it have veths of the second kind.
+        let given = self.pods.iter().filter(|_| self.more_of_pods.is_empty());
+        let given: Vec<&str> = given.map(Pattern::as_str).collect();
+        given.join(",")
+    }
 }
 
 fn matches(patterns: &[Pattern], name: &str) -> bool {
