@@ -13,12 +13,14 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
 use crate::{
+    args::complaint,
     client,
     objects::{self, ObjectName},
     output,
 };
 
 mod aggregate;
+mod answers;
 mod input;
 mod interfaces;
 mod ip_ranges;
@@ -89,7 +91,11 @@ const KEY: &str = "networks.yaml";
 /// # Errors
 /// One line with the file and the place in it, for the first thing that is not as AWS prints it.
 pub fn run(args: &NetworksArgs) -> Result<()> {
-    let text = convert(&read(args)?, args)?;
+    let file = convert(&read(args)?, args)?;
+    for note in &file.notes {
+        complaint::say(note);
+    }
+    let text = yaml::write(&file);
     if let Some(map) = &args.config_map {
         return client::run(async {
             objects::set_config_map(&objects::client().await?, map, KEY, &text).await
@@ -99,7 +105,7 @@ pub fn run(args: &NetworksArgs) -> Result<()> {
 }
 
 /// The networks file.
-fn convert(inputs: &Inputs, args: &NetworksArgs) -> Result<String> {
+fn convert(inputs: &Inputs, args: &NetworksArgs) -> Result<yaml::File> {
     let vpcs = vpc::parse(inputs.vpcs.as_ref())?;
     let subnets = subnets::parse(inputs.subnets.as_ref())?;
     let interfaces = interfaces::parse(inputs.interfaces.as_ref())?;
@@ -115,6 +121,24 @@ fn convert(inputs: &Inputs, args: &NetworksArgs) -> Result<String> {
         vpc: vpcs.ranges(is_meant)?,
         ..yaml::File::default()
     };
+    let counts = [
+        (
+            inputs.vpcs.as_ref(),
+            vpcs.ids().filter(|id| is_meant(id)).count(),
+        ),
+        (
+            inputs.subnets.as_ref(),
+            subnets.vpc_ids().filter(|id| is_meant(id)).count(),
+        ),
+        (
+            inputs.interfaces.as_ref(),
+            interfaces.vpc_ids().filter(|id| is_meant(id)).count(),
+        ),
+    ];
+    for (input, _) in counts.iter().filter(|(_, count)| *count == 0) {
+        file.notes
+            .extend(input.map(|input| nothing_in(input, vpc.as_deref())));
+    }
     subnets.add_to(&mut table, is_meant)?;
     file.left_out = interfaces.add_to(&mut table, &subnets.zone_ids(), is_meant)?;
     if let Some(input) = &inputs.ip_ranges {
@@ -129,7 +153,16 @@ fn convert(inputs: &Inputs, args: &NetworksArgs) -> Result<String> {
     }
     file.id = vpc;
     file.entries = aggregate::aggregate(table.into_entries());
-    Ok(yaml::write(&file))
+    Ok(file)
+}
+
+/// An empty list is an answer, and more often a wrong filter or region.
+fn nothing_in(input: &Input, vpc: Option<&str>) -> String {
+    let of = vpc.map_or(String::new(), |vpc| format!(" of {vpc}"));
+    format!(
+        "{}: lists nothing{of}: is the region or a filter wrong?",
+        input.name
+    )
 }
 
 fn read(args: &NetworksArgs) -> Result<Inputs> {
@@ -163,19 +196,21 @@ fn stdin() -> &'static Path {
 
 fn one(flag: &str, path: &Option<PathBuf>) -> Result<Option<Input>> {
     let Some(path) = path else { return Ok(None) };
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let (name, read) = match path == stdin() {
         true => (
             "standard input".to_owned(),
-            io::stdin().read_to_string(&mut text).map(|_| ()),
+            io::stdin().read_to_end(&mut bytes).map(|_| ()),
         ),
         false => (
             path.display().to_string(),
-            fs::read_to_string(path).map(|read| text = read),
+            fs::read(path).map(|read| bytes = read),
         ),
     };
     let name = format!("{flag} {name}");
     read.with_context(|| name.clone())?;
+    let text = input::text(bytes);
+    let text = text.with_context(|| format!("{name}: this is no text in UTF-8 or UTF-16"))?;
     Ok(Some(Input { name, text }))
 }
 
