@@ -3,11 +3,7 @@
 //!
 //! The rest of this module is pure: texts in, a text out.
 
-use std::{
-    fs,
-    io::{self, Read as _},
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
@@ -21,7 +17,7 @@ use crate::{
 
 mod aggregate;
 mod answers;
-mod input;
+pub(crate) mod input;
 mod interfaces;
 mod ip_ranges;
 mod subnets;
@@ -172,7 +168,8 @@ fn read(args: &NetworksArgs) -> Result<Inputs> {
         ("--vpcs", &args.vpcs),
         ("--ip-ranges", &args.ip_ranges),
     ];
-    let from_stdin = |(_, path): &&(&str, &Option<PathBuf>)| path.as_deref() == Some(stdin());
+    let from_stdin =
+        |(_, path): &&(&str, &Option<PathBuf>)| path.as_deref() == Some(input::stdin());
     let stdins: Vec<&str> = flags.iter().filter(from_stdin).map(|flag| flag.0).collect();
     if let [first, second, ..] = stdins[..] {
         bail!("{first} - and {second} - both read the standard input: give one of them a file");
@@ -181,37 +178,16 @@ fn read(args: &NetworksArgs) -> Result<Inputs> {
         flags.iter().any(|(_, path)| path.is_some()),
         "nothing to read: give at least one of --subnets, --interfaces, --vpcs, --ip-ranges"
     );
-    let [subnets, interfaces, vpcs, ip_ranges] = flags.map(|(flag, path)| one(flag, path));
+    let [subnets, interfaces, vpcs, ip_ranges] = flags.map(|(flag, path)| {
+        let read = path.as_deref().map(|path| input::read(flag, path));
+        read.transpose()
+    });
     Ok(Inputs {
         subnets: subnets?,
         interfaces: interfaces?,
         vpcs: vpcs?,
         ip_ranges: ip_ranges?,
     })
-}
-
-fn stdin() -> &'static Path {
-    Path::new("-")
-}
-
-fn one(flag: &str, path: &Option<PathBuf>) -> Result<Option<Input>> {
-    let Some(path) = path else { return Ok(None) };
-    let mut bytes = Vec::new();
-    let (name, read) = match path == stdin() {
-        true => (
-            "standard input".to_owned(),
-            io::stdin().read_to_end(&mut bytes).map(|_| ()),
-        ),
-        false => (
-            path.display().to_string(),
-            fs::read(path).map(|read| bytes = read),
-        ),
-    };
-    let name = format!("{flag} {name}");
-    read.with_context(|| name.clone())?;
-    let text = input::text(bytes);
-    let text = text.with_context(|| format!("{name}: this is no text in UTF-8 or UTF-16"))?;
-    Ok(Some(Input { name, text }))
 }
 
 #[cfg(test)]

@@ -1,6 +1,12 @@
 //! Reading one of the inputs: JSON as the AWS CLI prints it.
 
-use anyhow::{Result, anyhow, bail};
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::Path,
+};
+
+use anyhow::{Context as _, Result, anyhow, bail};
 use ipnet::IpNet;
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -11,9 +17,34 @@ use crate::{
 
 /// A text, and the flag and file that it came from.
 #[derive(Clone, Debug)]
-pub(super) struct Input {
-    pub(super) name: String,
-    pub(super) text: String,
+pub(crate) struct Input {
+    pub(crate) name: String,
+    pub(crate) text: String,
+}
+
+/// In place of a file the standard input.
+pub(super) fn stdin() -> &'static Path {
+    Path::new("-")
+}
+
+/// Reads the file that a flag names.
+pub(crate) fn read(flag: &str, path: &Path) -> Result<Input> {
+    let mut bytes = Vec::new();
+    let (name, read) = match path == stdin() {
+        true => (
+            "standard input".to_owned(),
+            io::stdin().read_to_end(&mut bytes).map(|_| ()),
+        ),
+        false => (
+            path.display().to_string(),
+            fs::read(path).map(|read| bytes = read),
+        ),
+    };
+    let name = format!("{flag} {name}");
+    read.with_context(|| name.clone())?;
+    let text = text(bytes);
+    let text = text.with_context(|| format!("{name}: this is no text in UTF-8 or UTF-16"))?;
+    Ok(Input { name, text })
 }
 
 /// One tag of an AWS resource.
@@ -41,13 +72,13 @@ impl State {
 
 impl Input {
     /// Reads the text as JSON.
-    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T> {
+    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_str(self.checked_text()?)
             .map_err(|error| anyhow!("{}: {}", self.name, syntax::json(&error)))
     }
 
     /// The text, where there is one.
-    pub(super) fn checked_text(&self) -> Result<&str> {
+    pub(crate) fn checked_text(&self) -> Result<&str> {
         let text = self.text.trim();
         if text.is_empty() {
             let name = &self.name;

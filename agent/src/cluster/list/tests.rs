@@ -187,14 +187,8 @@ fn what_is_no_list_is_refused() {
             "{}",
             "line 1 column 2: it has no kind, where \"List\" was expected",
         ),
-        (
-            "hello",
-            "a mapping belongs here",
-        ),
-        (
-            "[]",
-            "a mapping belongs here",
-        ),
+        ("hello", "a mapping belongs here"),
+        ("[]", "a mapping belongs here"),
         (
             r#"{"kind": "List"}"#,
             "line 1 column 16: the List has no items",

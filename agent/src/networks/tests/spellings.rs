@@ -73,10 +73,10 @@ fn answers_pages_lists_and_single_resources_are_read() {
             "- Subnets:\n{}",
             yaml.replace("\n", "\n  ").replacen('-', "  -", 1)
         ),
-        // As AWS's page of the command has it: a text in single quotes, a comma too many.
+        // As AWS's page of the command has it: a text in single quotes.
         answer
             .to_string()
-            .replacen("\"available\"", "'available',", 1),
+            .replacen("\"available\"", "'available'", 1),
         format!("\n\n  {answer}  \r\n"),
     ] {
         assert_eq!(read(&text), both, "{text}");
