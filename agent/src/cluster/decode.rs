@@ -158,7 +158,7 @@ impl<'de, W: Wire> Visitor<'de> for Items<'_, '_, W> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the items of a list of {}", W::PLURAL)
+        write!(f, "a list of items of {}", W::PLURAL)
     }
 
     /// How Go writes a slice that was never made.

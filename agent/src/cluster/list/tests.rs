@@ -203,7 +203,7 @@ fn what_is_no_list_is_refused() {
         ),
         (
             r#"{"kind": "List", "items": {}}"#,
-            "line 1 column 26: a mapping stands where the items of a List belongs",
+            "line 1 column 27: a mapping stands where a list of items belongs",
         ),
         (
             "kind: List\nitems: []\n---\nkind: List\nitems: []\n",
