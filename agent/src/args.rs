@@ -14,6 +14,7 @@ use crate::{
     kernel::memory::{MOST_FLOWS, Size},
     listen::Address,
     networks::NetworksArgs,
+    prices::PricesArgs,
     remove::RemoveArgs,
     top::TopArgs,
 };
@@ -42,6 +43,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Write a networks file from what AWS says of the VPC
     Networks(NetworksArgs),
+    /// Write a rules file of prices out of AWS's price list
+    Prices(PricesArgs),
     /// Say whether the agent would work on this node, and what it lacks
     Check(Box<CheckArgs>),
     /// Take off this node what an agent that ended left counting

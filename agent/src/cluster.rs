@@ -8,6 +8,7 @@ mod access;
 mod backoff;
 mod decode;
 mod failure;
+mod field;
 mod file;
 mod health;
 mod list;

@@ -4,10 +4,10 @@
 
 use std::{fs, path::Path, sync::mpsc, thread, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use serde_json::Value;
 
-use crate::files;
+use crate::{files, syntax};
 
 /// How long the folder may take to be read. Nothing runs yet, so nothing else would notice.
 const READ_WITHIN: Duration = Duration::from_secs(5);
@@ -76,8 +76,8 @@ fn chained(folder: &Path) -> Result<Option<String>> {
     files.sort();
     for file in files {
         let text = files::read(&file, FILE_BYTES).with_context(|| file.display().to_string())?;
-        let list: Value =
-            serde_json::from_str(&text).with_context(|| file.display().to_string())?;
+        let list: Value = serde_json::from_str(&text)
+            .map_err(|error| anyhow!("{}: {}", file.display(), syntax::json(&error)))?;
         if has_bandwidth(&list) {
             return Ok(Some(file.display().to_string()));
         }

@@ -56,6 +56,9 @@ fn show(health: &Health, guard: &Guard, metrics: &SelfMetrics) -> bool {
     for (kind, errors) in Kind::ALL.into_iter().zip(health.watch_errors) {
         metrics.set_watch_errors(kind, errors);
     }
+    for (kind, fields) in Kind::ALL.into_iter().zip(health.unread_fields) {
+        metrics.set_unread_fields(kind, fields);
+    }
     metrics.set_reload_failures(ConfigFile::Cluster, health.reload_failures);
     for part in &health.parts {
         metrics.set_cluster_missing_since(part.name, part.missing_since());

@@ -28,6 +28,7 @@ pub mod objects;
 pub mod output;
 pub mod pipeline;
 pub mod predecessor;
+pub mod prices;
 pub mod readiness;
 pub mod remove;
 pub mod reread;

@@ -6,7 +6,7 @@ use clap::Parser as _;
 use zonemeter::{
     app::App,
     args::{AgentArgs, Cli, Command, complaint},
-    check, client, explain, logging, networks, remove, top,
+    check, client, explain, logging, networks, prices, remove, top,
 };
 
 fn main() -> ExitCode {
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(*args),
         Command::Remove(args) => complaint::input(remove::run(&args)),
         Command::Networks(args) => complaint::input(networks::run(&args)),
+        Command::Prices(args) => complaint::input(prices::run(&args)),
     }
 }
 

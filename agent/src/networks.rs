@@ -3,23 +3,21 @@
 //!
 //! The rest of this module is pure: texts in, a text out.
 
-use std::{
-    fs,
-    io::{self, Read as _},
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
 use crate::{
+    args::complaint,
     client,
     objects::{self, ObjectName},
     output,
 };
 
 mod aggregate;
-mod input;
+mod answers;
+pub(crate) mod input;
 mod interfaces;
 mod ip_ranges;
 mod subnets;
@@ -89,7 +87,11 @@ const KEY: &str = "networks.yaml";
 /// # Errors
 /// One line with the file and the place in it, for the first thing that is not as AWS prints it.
 pub fn run(args: &NetworksArgs) -> Result<()> {
-    let text = convert(&read(args)?, args)?;
+    let file = convert(&read(args)?, args)?;
+    for note in &file.notes {
+        complaint::say(note);
+    }
+    let text = yaml::write(&file);
     if let Some(map) = &args.config_map {
         return client::run(async {
             objects::set_config_map(&objects::client().await?, map, KEY, &text).await
@@ -99,7 +101,7 @@ pub fn run(args: &NetworksArgs) -> Result<()> {
 }
 
 /// The networks file.
-fn convert(inputs: &Inputs, args: &NetworksArgs) -> Result<String> {
+fn convert(inputs: &Inputs, args: &NetworksArgs) -> Result<yaml::File> {
     let vpcs = vpc::parse(inputs.vpcs.as_ref())?;
     let subnets = subnets::parse(inputs.subnets.as_ref())?;
     let interfaces = interfaces::parse(inputs.interfaces.as_ref())?;
@@ -115,6 +117,24 @@ fn convert(inputs: &Inputs, args: &NetworksArgs) -> Result<String> {
         vpc: vpcs.ranges(is_meant)?,
         ..yaml::File::default()
     };
+    let counts = [
+        (
+            inputs.vpcs.as_ref(),
+            vpcs.ids().filter(|id| is_meant(id)).count(),
+        ),
+        (
+            inputs.subnets.as_ref(),
+            subnets.vpc_ids().filter(|id| is_meant(id)).count(),
+        ),
+        (
+            inputs.interfaces.as_ref(),
+            interfaces.vpc_ids().filter(|id| is_meant(id)).count(),
+        ),
+    ];
+    for (input, _) in counts.iter().filter(|(_, count)| *count == 0) {
+        file.notes
+            .extend(input.map(|input| nothing_in(input, vpc.as_deref())));
+    }
     subnets.add_to(&mut table, is_meant)?;
     file.left_out = interfaces.add_to(&mut table, &subnets.zone_ids(), is_meant)?;
     if let Some(input) = &inputs.ip_ranges {
@@ -129,7 +149,16 @@ fn convert(inputs: &Inputs, args: &NetworksArgs) -> Result<String> {
     }
     file.id = vpc;
     file.entries = aggregate::aggregate(table.into_entries());
-    Ok(yaml::write(&file))
+    Ok(file)
+}
+
+/// An empty list is an answer, and more often a wrong filter or region.
+fn nothing_in(input: &Input, vpc: Option<&str>) -> String {
+    let of = vpc.map_or(String::new(), |vpc| format!(" of {vpc}"));
+    format!(
+        "{}: lists nothing{of}: is the region or a filter wrong?",
+        input.name
+    )
 }
 
 fn read(args: &NetworksArgs) -> Result<Inputs> {
@@ -139,7 +168,8 @@ fn read(args: &NetworksArgs) -> Result<Inputs> {
         ("--vpcs", &args.vpcs),
         ("--ip-ranges", &args.ip_ranges),
     ];
-    let from_stdin = |(_, path): &&(&str, &Option<PathBuf>)| path.as_deref() == Some(stdin());
+    let from_stdin =
+        |(_, path): &&(&str, &Option<PathBuf>)| path.as_deref() == Some(input::stdin());
     let stdins: Vec<&str> = flags.iter().filter(from_stdin).map(|flag| flag.0).collect();
     if let [first, second, ..] = stdins[..] {
         bail!("{first} - and {second} - both read the standard input: give one of them a file");
@@ -148,35 +178,16 @@ fn read(args: &NetworksArgs) -> Result<Inputs> {
         flags.iter().any(|(_, path)| path.is_some()),
         "nothing to read: give at least one of --subnets, --interfaces, --vpcs, --ip-ranges"
     );
-    let [subnets, interfaces, vpcs, ip_ranges] = flags.map(|(flag, path)| one(flag, path));
+    let [subnets, interfaces, vpcs, ip_ranges] = flags.map(|(flag, path)| {
+        let read = path.as_deref().map(|path| input::read(flag, path));
+        read.transpose()
+    });
     Ok(Inputs {
         subnets: subnets?,
         interfaces: interfaces?,
         vpcs: vpcs?,
         ip_ranges: ip_ranges?,
     })
-}
-
-fn stdin() -> &'static Path {
-    Path::new("-")
-}
-
-fn one(flag: &str, path: &Option<PathBuf>) -> Result<Option<Input>> {
-    let Some(path) = path else { return Ok(None) };
-    let mut text = String::new();
-    let (name, read) = match path == stdin() {
-        true => (
-            "standard input".to_owned(),
-            io::stdin().read_to_string(&mut text).map(|_| ()),
-        ),
-        false => (
-            path.display().to_string(),
-            fs::read_to_string(path).map(|read| text = read),
-        ),
-    };
-    let name = format!("{flag} {name}");
-    read.with_context(|| name.clone())?;
-    Ok(Some(Input { name, text }))
 }
 
 #[cfg(test)]

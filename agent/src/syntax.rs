@@ -99,6 +99,13 @@ pub fn yaml(error: &serde_saphyr::Error) -> Fault {
 /// Our own words as they are; those of serde for a value of another type in plain ones.
 fn plain(words: &str) -> String {
     let words = words.lines().next().unwrap_or_default();
+    let key = |rest: &str| rest.split('`').nth(1).unwrap_or_default().to_owned();
+    if let Some(rest) = words.strip_prefix("missing field ") {
+        return format!("{} is missing", key(rest));
+    }
+    if let Some(rest) = words.strip_prefix("duplicate field ") {
+        return format!("{:?} is there twice: remove one", key(rest));
+    }
     let of_type = words.strip_prefix("invalid type: ");
     match of_type.and_then(|of_type| of_type.split_once(", expected ")) {
         Some((found, wanted)) => misplaced(found, wanted),

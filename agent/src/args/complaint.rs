@@ -66,7 +66,8 @@ pub fn of_command_line(error: &Error) -> ExitCode {
     }
 }
 
-fn say(line: &str) {
+/// One line on the standard error.
+pub fn say(line: &str) {
     // Nobody is left to tell when standard error is closed.
     let _ = writeln!(io::stderr(), "zonemeter: {}", visible(line));
 }

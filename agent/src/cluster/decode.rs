@@ -19,6 +19,7 @@ use serde::{
 use tokio::sync::mpsc;
 
 use super::{watch::Event, watched::Watched, wire::Wire};
+use crate::syntax;
 
 /// A server that sends nothing of a list for so long counts as failing.
 const NEXT_PIECE_WITHIN: Duration = Duration::from_secs(30);
@@ -87,9 +88,12 @@ impl Read for Received {
 
 fn decode<W: Wire>(input: impl Read, take: &mut Take<'_, W>) -> io::Result<String> {
     let mut json = serde_json::Deserializer::from_reader(input);
-    let version = List(take).deserialize(&mut json)?;
-    json.end()?;
-    Ok(version)
+    let version = List(take).deserialize(&mut json);
+    let read = version.and_then(|version| json.end().map(|()| version));
+    read.map_err(|error| match error.is_io() {
+        true => error.into(),
+        false => io::Error::other(syntax::json(&error).to_string()),
+    })
 }
 
 /// Takes an item, or says why the list is not wanted any more.
@@ -154,7 +158,7 @@ impl<'de, W: Wire> Visitor<'de> for Items<'_, '_, W> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the items of a list of {}", W::PLURAL)
+        write!(f, "a list of items of {}", W::PLURAL)
     }
 
     /// How Go writes a slice that was never made.
@@ -178,7 +182,8 @@ mod tests {
     fn decoded(text: &str) -> (Vec<String>, Result<String, String>) {
         let mut names = Vec::new();
         let version = decode::<Node>(text.as_bytes(), &mut |item| {
-            names.push(item.object.metadata.name);
+            let name = super::super::trim::shown(&item.object.metadata);
+            names.push(name);
             Ok(())
         });
         (names, version.map_err(|error| error.to_string()))
@@ -200,6 +205,26 @@ mod tests {
         for empty in ["null", "[]"] {
             let text = format!(r#"{{{version},"items":{empty}}}"#);
             assert_eq!(decoded(&text), (vec![], Ok("7".to_owned())));
+        }
+    }
+
+    #[test]
+    fn an_item_that_cannot_be_read_costs_itself_only() {
+        for bad in [
+            r#"{"metadata":{"name":"b","labels":7},"status":{"addresses":{}}}"#,
+            r#"{"metadata":{"name":"b","labels":[{}]},"status":[[[{"a":null}]]]}"#,
+            r#"{"metadata":{"name":"b","creationTimestamp":"yesterday"}}"#,
+        ] {
+            let items = format!(r#"{{"metadata":{{"name":"a"}}}},{bad},7,null,[],"x","#);
+            let text = format!(
+                r#"{{"metadata":{{"resourceVersion":"7"}},"items":[{items}{{"metadata":{{"name":"c"}}}}]}}"#
+            );
+            let names = ["a", "b", "?", "?", "?", "?", "c"].map(str::to_owned);
+            assert_eq!(
+                decoded(&text),
+                (names.to_vec(), Ok("7".to_owned())),
+                "{bad}"
+            );
         }
     }
 

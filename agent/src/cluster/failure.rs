@@ -5,6 +5,7 @@ use std::{error::Error, time::Duration};
 use kube::{core::Status, runtime::watcher};
 
 use super::wire::Wire;
+use crate::syntax;
 
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 
@@ -126,10 +127,11 @@ fn group<W: Wire>() -> String {
 
 /// What stopped the request, without the layers that it went through.
 fn cause(error: &kube::Error) -> String {
-    if let kube::Error::Service(error) = error {
-        return chain(error.as_ref());
+    match error {
+        kube::Error::Service(error) => chain(error.as_ref()),
+        kube::Error::SerdeError(error) => format!("its answer: {}", syntax::json(error)),
+        error => chain(error),
     }
-    chain(error)
 }
 
 /// An error and its causes, without what a cause only repeats.

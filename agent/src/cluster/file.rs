@@ -46,6 +46,9 @@ pub(super) async fn run(path: &Path, changes: mpsc::Sender<Change>, reporter: Re
             Err(error) => reporter.failed(&line(path, &error)),
             Ok(listed) => {
                 log(path, &listed);
+                for item in &listed.unread {
+                    reporter.unread(item.kind, &item.object, &item.lines);
+                }
                 if send(listed, &changes).await.is_err() {
                     return;
                 }
@@ -80,7 +83,13 @@ fn log(path: &Path, listed: &Listed) {
     let [nodes, pods, services, slices] = Kind::ALL.map(|kind| listed.objects(kind).len());
     tracing::info!(path = %path.display(), nodes, pods, services, slices, "read the cluster file");
     if !listed.ignored.is_empty() {
-        tracing::info!(path = %path.display(), ignored = ?listed.ignored, "passed over other kinds");
+        let ignored: Vec<String> = listed
+            .ignored
+            .iter()
+            .map(|(kind, count)| format!("{count} {kind}"))
+            .collect();
+        let ignored = ignored.join(", ");
+        tracing::info!(path = %path.display(), ignored, "passed over other kinds");
     }
 }
 

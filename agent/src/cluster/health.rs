@@ -1,6 +1,11 @@
 //! What a feed has and what it lacks: for `/readyz`, for the metrics and for the log.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
 
 use tokio::sync::watch;
 
@@ -14,6 +19,9 @@ pub struct Health {
     /// `zonemeter_cluster_watch_errors_total`: failed lists and watches of the API, in the order
     /// of [`Kind::ALL`].
     pub watch_errors: [u64; 4],
+    /// `zonemeter_cluster_unread_fields_total`: fields of objects that could not be read and were
+    /// passed over, in the order of [`Kind::ALL`].
+    pub unread_fields: [u64; 4],
     /// What the cluster file adds to `zonemeter_config_reload_failures_total`.
     pub reload_failures: u64,
 }
@@ -88,6 +96,8 @@ pub(super) enum Counter {
 #[derive(Clone, Debug)]
 pub(super) struct Reporter {
     health: Arc<watch::Sender<Health>>,
+    /// What was said of fields that cannot be read.
+    said: Arc<Mutex<HashSet<String>>>,
     counter: Counter,
     part: usize,
 }
@@ -108,8 +118,10 @@ pub(super) fn reporters<const N: usize>(
         ..Health::default()
     });
     let health = Arc::new(sender);
+    let said = Arc::default();
     let reporter = |part: usize| Reporter {
         health: Arc::clone(&health),
+        said: Arc::clone(&said),
         counter: parts[part].1,
         part,
     };
@@ -167,12 +179,30 @@ impl Reporter {
         }
     }
 
-    /// A single object was refused: counted and logged, the part goes on working.
-    pub(super) fn refused(&self, line: &dyn fmt::Display) {
-        tracing::warn!("{line}");
-        self.health.send_modify(|health| self.count(health));
+    /// Fields of an object could not be read and were passed over: counted, and in the log once,
+    /// for the same object comes again with each change. Past [`MOST_SAID`] they are only counted.
+    pub(super) fn unread(&self, kind: Kind, object: &str, lines: &[String]) {
+        let count = u64::try_from(lines.len()).unwrap_or(u64::MAX);
+        self.health
+            .send_modify(|health| health.unread_fields[kind as usize] += count);
+        let kind = kind.name();
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        for line in lines {
+            let line = format!("{kind} {object}: {line}");
+            if said.len() >= MOST_SAID || said.contains(&line) {
+                continue;
+            }
+            tracing::warn!("{line}; that is passed over");
+            said.insert(line);
+            if said.len() == MOST_SAID {
+                tracing::warn!("what else cannot be read of objects is counted and not said");
+            }
+        }
     }
 }
+
+/// Lines about fields that the log has at most.
+const MOST_SAID: usize = 500;
 
 #[cfg(test)]
 mod tests {

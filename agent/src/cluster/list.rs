@@ -7,7 +7,7 @@ use std::{
     io::{self, BufRead, Read},
 };
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use serde::{
     Deserializer,
     de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
@@ -15,10 +15,14 @@ use serde::{
 use serde_json::Value;
 
 use super::{
+    field::{Unread, quoted},
     strings::Strings,
     wire::{self, Wire},
 };
-use crate::model::cluster::{Kind, Name, Object};
+use crate::{
+    model::cluster::{Kind, Name, Object},
+    syntax,
+};
 
 /// What a list holds.
 #[derive(Debug, Default)]
@@ -26,6 +30,19 @@ pub(super) struct Listed {
     objects: [Vec<Object>; 4],
     /// How many items of other kinds were passed over, by `apiVersion` and `kind`.
     pub(super) ignored: BTreeMap<String, usize>,
+    /// What could not be read of an item and was passed over.
+    pub(super) unread: Vec<UnreadItem>,
+}
+
+/// An item of a list with fields that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct UnreadItem {
+    /// Of which kind it is.
+    pub(super) kind: Kind,
+    /// `namespace/name` and place in the list.
+    pub(super) object: String,
+    /// One line for each field.
+    pub(super) lines: Vec<String>,
 }
 
 impl Listed {
@@ -40,7 +57,8 @@ impl Listed {
     }
 }
 
-/// Reads a list. Errors name the line and column, and the item where it is one item's fault.
+/// Reads a list. Errors name the line and column; an item or a field that cannot be read is no
+/// error.
 pub(super) fn read(mut input: impl BufRead, strings: &mut Strings) -> anyhow::Result<Listed> {
     let start = first_byte(&mut input)?;
     let mut reading = Reading {
@@ -56,14 +74,14 @@ pub(super) fn read(mut input: impl BufRead, strings: &mut Strings) -> anyhow::Re
     Ok(reading.listed)
 }
 
-/// The first byte that is not white space, left in the input.
+/// The first byte that is not white space and no byte order mark (UTF-8), left in the input.
 fn first_byte(input: &mut impl BufRead) -> io::Result<Option<u8>> {
     loop {
         let buffer = input.fill_buf()?;
         let Some(&byte) = buffer.first() else {
             return Ok(None);
         };
-        if !byte.is_ascii_whitespace() {
+        if !byte.is_ascii_whitespace() && !b"\xef\xbb\xbf".contains(&byte) {
             return Ok(Some(byte));
         }
         input.consume(1);
@@ -72,15 +90,17 @@ fn first_byte(input: &mut impl BufRead) -> io::Result<Option<u8>> {
 
 fn read_json(input: impl Read, reading: &mut Reading<'_>) -> anyhow::Result<()> {
     let mut json = serde_json::Deserializer::from_reader(input);
-    ListSeed(reading).deserialize(&mut json)?;
-    Ok(json.end()?)
+    let read = ListSeed(reading)
+        .deserialize(&mut json)
+        .and_then(|()| json.end());
+    read.map_err(|error| anyhow!("{}", syntax::json(&error)))
 }
 
 fn read_yaml(input: impl Read, reading: &mut Reading<'_>) -> anyhow::Result<()> {
     let unbounded = serde_saphyr::options! { budget: None };
     let list = |yaml: serde_saphyr::Deserializer<'_, '_>| ListSeed(reading).deserialize(yaml);
     serde_saphyr::with_deserializer_from_reader_with_options(input, unbounded, list)
-        .map_err(|error| anyhow!("{}", error.without_snippet().to_string().replace('\n', " ")))
+        .map_err(|error| anyhow!("{}", syntax::yaml(&error)))
 }
 
 struct Reading<'a> {
@@ -90,52 +110,57 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn item(&mut self, index: usize, item: Value) -> anyhow::Result<()> {
-        let place = place(index, &item);
-        let api = text(&item, "/apiVersion").to_owned();
-        let object = match (api.as_str(), text(&item, "/kind")) {
-            ("v1", "Node") => trimmed::<wire::Node>(item, self.strings),
-            ("v1", "Pod") => trimmed::<wire::Pod>(item, self.strings),
-            ("v1", "Service") => trimmed::<wire::Service>(item, self.strings),
+    fn item(&mut self, index: usize, item: Value) {
+        match (text(&item, "/apiVersion"), text(&item, "/kind")) {
+            ("v1", "Node") => self.object::<wire::Node>(index, item),
+            ("v1", "Pod") => self.object::<wire::Pod>(index, item),
+            ("v1", "Service") => self.object::<wire::Service>(index, item),
             ("discovery.k8s.io/v1", "EndpointSlice") => {
-                trimmed::<wire::EndpointSlice>(item, self.strings)
+                self.object::<wire::EndpointSlice>(index, item);
             }
-            ("", _) | (_, "") => Err(anyhow!("it has no apiVersion or no kind")),
             (api, kind) => {
-                *self
-                    .listed
-                    .ignored
-                    .entry(format!("{api} {kind}"))
-                    .or_default() += 1;
-                return Ok(());
+                let known = match (api, kind) {
+                    ("", _) | (_, "") => "without apiVersion or kind".to_owned(),
+                    _ => format!("{api} {kind}"),
+                };
+                *self.listed.ignored.entry(known).or_default() += 1;
             }
-        };
-        let object = object.with_context(|| place.clone())?;
-        if !self.seen.insert(identity(&object)) {
-            bail!("{place}: the list has it twice");
         }
-        self.listed.objects[object.kind() as usize].push(object);
-        Ok(())
+    }
+
+    fn object<W: Wire>(&mut self, index: usize, item: Value) {
+        let object = place(index, &item);
+        let mut unread = Unread::default();
+        let trimmed = wire::object::<W, _>(item)
+            .map_err(|error| unread.note("item", &quoted(&error.to_string()), "a mapping"))
+            .unwrap_or_default()
+            .trim(self.strings, &mut unread);
+        let mut lines = unread.take();
+        match trimmed {
+            Ok(object) if self.seen.insert((object.kind(), object.name())) => {
+                self.listed.objects[W::KIND as usize].push(object);
+            }
+            Ok(_) => lines.push("the list has it twice: the first one holds".to_owned()),
+            Err(nameless) => lines.push(nameless.to_string()),
+        }
+        if !lines.is_empty() {
+            let kind = W::KIND;
+            self.listed.unread.push(UnreadItem {
+                kind,
+                object,
+                lines,
+            });
+        }
     }
 }
 
-fn trimmed<W: Wire>(item: Value, strings: &mut Strings) -> anyhow::Result<Object> {
-    let wire = W::deserialize(item)?;
-    wire.trim(strings).map_err(|refused| anyhow!("{refused}"))
-}
-
-fn identity(object: &Object) -> (Kind, Name) {
-    (object.kind(), object.name())
-}
-
 fn place(index: usize, item: &Value) -> String {
-    let kind = text(item, "/kind");
     let (namespace, name) = (
         text(item, "/metadata/namespace"),
         text(item, "/metadata/name"),
     );
     let slash = if namespace.is_empty() { "" } else { "/" };
-    format!("item {index} ({kind} {namespace}{slash}{name})")
+    format!("{namespace}{slash}{name} (item {index})")
 }
 
 fn text<'a>(item: &'a Value, pointer: &str) -> &'a str {
@@ -201,15 +226,13 @@ impl<'de> Visitor<'de> for ItemsSeed<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the items of a List")
+        f.write_str("a list of items")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let mut index = 0;
         while let Some(item) = items.next_element::<Value>()? {
-            self.0
-                .item(index, item)
-                .map_err(|error| A::Error::custom(format!("{error:#}")))?;
+            self.0.item(index, item);
             index += 1;
         }
         Ok(())

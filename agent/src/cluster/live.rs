@@ -8,6 +8,7 @@ use tokio::{
 
 use super::{
     access::Access,
+    field::Unread,
     health::{Counter, Reporter},
     pods::{PodEvent, Pods},
     strings::Strings,
@@ -156,21 +157,32 @@ async fn pods(
 
 impl<W: Wire> Source<W> {
     fn trim(&self, it: &Watched<W>, strings: &mut Strings) -> Option<Object> {
-        let trimmed = it.object.trim(strings);
-        trimmed.map_err(|refused| self.refused(it, &refused)).ok()
+        let mut unread = Unread::default();
+        let trimmed = it.object.trim(strings, &mut unread);
+        self.told(it, trimmed, unread)
     }
 
     fn name(&self, it: &Watched<W>, strings: &mut Strings) -> Option<Name> {
-        let name = trim::name(it.object.metadata(), strings);
-        name.map_err(|refused| self.refused(it, &refused)).ok()
+        let mut unread = Unread::default();
+        let metadata = it.object.metadata().read("metadata", &mut unread);
+        let name = trim::name(metadata, strings, &mut unread);
+        self.told(it, name, unread)
     }
 
-    fn refused(&self, it: &Watched<W>, refused: &trim::Refused) {
-        let metadata = it.object.metadata();
-        let (kind, namespace, name) = (W::KIND.name(), &metadata.namespace, &metadata.name);
-        self.reporter.refused(&format_args!(
-            "{kind} {namespace}/{name}: {refused}; what was known of it stays in force"
-        ));
+    /// What was read; the rest is said.
+    fn told<T>(
+        &self,
+        it: &Watched<W>,
+        read: Result<T, trim::Nameless>,
+        mut unread: Unread,
+    ) -> Option<T> {
+        let mut lines = unread.take();
+        let read = read.map_err(|nameless| lines.push(nameless.to_string()));
+        if !lines.is_empty() {
+            let object = trim::shown(it.object.metadata());
+            self.reporter.unread(W::KIND, &object, &lines);
+        }
+        read.ok()
     }
 }
 

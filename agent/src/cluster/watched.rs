@@ -8,7 +8,10 @@ use kube::{
 };
 use serde::{Deserialize, Deserializer};
 
-use super::wire::Wire;
+use super::{
+    field::Field,
+    wire::{self, Metadata, Wire},
+};
 
 /// An object with the one piece of metadata that a watch goes on by.
 #[derive(Clone, Debug)]
@@ -31,8 +34,14 @@ impl<W: Wire> Watched<W> {
 
 impl<'de, W: Wire> Deserialize<'de> for Watched<W> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let object = W::deserialize(deserializer)?;
-        let resource_version = object.metadata().resource_version.clone();
+        let object: W = wire::object(deserializer)?;
+        let resource_version = match object.metadata() {
+            Field::Read(Metadata {
+                resource_version: Field::Read(version),
+                ..
+            }) => Some(version.clone()),
+            _ => None,
+        };
         Ok(Self {
             metadata: ObjectMeta {
                 resource_version,

@@ -1,14 +1,20 @@
 //! Kubernetes objects as they come over the wire, cut down to the fields that are read. Every
 //! other field is skipped while decoding, so that a 10 KB pod never exists as one.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, value::MapAccessDeserializer},
+};
 
-use super::{strings::Strings, trim::Refused};
+use super::{
+    field::{Field, Part, Unread},
+    strings::Strings,
+    trim::Nameless,
+};
 use crate::model::cluster::{Kind, Object};
 
 /// A kind of object that the agent reads.
-pub(super) trait Wire: Clone + std::fmt::Debug + DeserializeOwned + Send + 'static {
+pub(super) trait Wire: Clone + std::fmt::Debug + Default + Part + Send + 'static {
     /// Which kind.
     const KIND: Kind;
     /// API group, empty for the core group.
@@ -19,194 +25,219 @@ pub(super) trait Wire: Clone + std::fmt::Debug + DeserializeOwned + Send + 'stat
     const PLURAL: &'static str;
 
     /// `metadata`
-    fn metadata(&self) -> &Metadata;
-    /// The object of the model. Errors: a value that cannot be what Kubernetes says it is.
-    fn trim(&self, strings: &mut Strings) -> Result<Object, Refused>;
+    fn metadata(&self) -> &Field<Metadata>;
+    /// The object of the model, without what cannot be read. Errors: nothing tells which object
+    /// it is.
+    fn trim(&self, strings: &mut Strings, unread: &mut Unread) -> Result<Object, Nameless>;
 }
 
-/// Kubernetes means the same by `null` and by a field that is not there.
-fn null_is_absent<'de, T, D>(deserializer: D) -> Result<T, D::Error>
-where
-    T: Deserialize<'de> + Default,
-    D: Deserializer<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+/// Decodes an object; what is no mapping is an object without a name.
+pub(super) fn object<'de, W: Wire, D: Deserializer<'de>>(deserializer: D) -> Result<W, D::Error> {
+    match Field::deserialize(deserializer)? {
+        Field::Read(object) => Ok(object),
+        Field::Absent | Field::Unreadable(_) => Ok(W::default()),
+    }
 }
+
+/// Structures stand in mappings.
+macro_rules! structures {
+    ($($name:ident),+ $(,)?) => {$(
+        impl Part for $name {
+            const WANTED: &'static str = "a mapping";
+
+            fn mapping<'de, A: MapAccess<'de>>(mapping: A) -> Result<Option<Self>, A::Error> {
+                Self::deserialize(MapAccessDeserializer::new(mapping)).map(Some)
+            }
+        }
+    )+};
+}
+
+structures!(
+    Metadata,
+    Labels,
+    Annotations,
+    Owner,
+    Node,
+    NodeStatus,
+    NodeAddress,
+    Pod,
+    PodSpec,
+    PodStatus,
+    PodIp,
+    Service,
+    ServiceSpec,
+    ServiceStatus,
+    LoadBalancer,
+    Ingress,
+    EndpointSlice,
+    Endpoint,
+    Conditions,
+);
+
+/// A list of which each element is read for itself.
+type Many<T> = Field<Vec<Field<T>>>;
+type Text = Field<String>;
 
 /// `metadata` of any object.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Metadata {
-    #[serde(deserialize_with = "null_is_absent")]
-    pub(super) name: String,
-    #[serde(deserialize_with = "null_is_absent")]
-    pub(super) namespace: String,
-    #[serde(deserialize_with = "null_is_absent")]
-    pub(super) uid: String,
-    pub(super) resource_version: Option<String>,
-    pub(super) creation_timestamp: Option<Time>,
-    pub(super) labels: Option<Labels>,
-    pub(super) annotations: Option<Annotations>,
-    pub(super) owner_references: Option<Vec<Owner>>,
+    pub(super) name: Text,
+    pub(super) namespace: Text,
+    pub(super) uid: Text,
+    pub(super) resource_version: Text,
+    pub(super) creation_timestamp: Text,
+    pub(super) labels: Field<Labels>,
+    pub(super) annotations: Field<Annotations>,
+    pub(super) owner_references: Many<Owner>,
 }
 
 /// The labels that are read.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 pub(super) struct Labels {
     #[serde(rename = "topology.kubernetes.io/zone")]
-    pub(super) zone: Option<String>,
+    pub(super) zone: Text,
     #[serde(rename = "topology.k8s.aws/zone-id")]
-    pub(super) zone_id: Option<String>,
+    pub(super) zone_id: Text,
     #[serde(rename = "eks.amazonaws.com/compute-type")]
-    pub(super) compute_type: Option<String>,
+    pub(super) compute_type: Text,
     #[serde(rename = "kubernetes.io/service-name")]
-    pub(super) service_name: Option<String>,
+    pub(super) service_name: Text,
     #[serde(rename = "pod-template-hash")]
-    pub(super) deployment_hash: Option<String>,
+    pub(super) deployment_hash: Text,
     #[serde(rename = "rollouts-pod-template-hash")]
-    pub(super) rollout_hash: Option<String>,
+    pub(super) rollout_hash: Text,
 }
 
 /// The annotations that are read.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 pub(super) struct Annotations {
     #[serde(rename = "kubernetes.io/config.mirror")]
-    pub(super) mirror: Option<String>,
+    pub(super) mirror: Text,
+    #[serde(rename = "openshift.io/deployment-config.name")]
+    pub(super) deployment_config: Text,
 }
 
 /// One of `metadata.ownerReferences`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Owner {
-    #[serde(deserialize_with = "null_is_absent")]
-    pub(super) kind: String,
-    #[serde(deserialize_with = "null_is_absent")]
-    pub(super) name: String,
-    pub(super) controller: Option<bool>,
+    pub(super) kind: Text,
+    pub(super) name: Text,
+    pub(super) controller: Field<bool>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Node {
-    #[serde(deserialize_with = "null_is_absent")]
-    pub(super) metadata: Metadata,
-    #[serde(deserialize_with = "null_is_absent")]
-    pub(super) status: NodeStatus,
+    pub(super) metadata: Field<Metadata>,
+    pub(super) status: Field<NodeStatus>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct NodeStatus {
-    pub(super) addresses: Option<Vec<NodeAddress>>,
+    pub(super) addresses: Many<NodeAddress>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct NodeAddress {
-    #[serde(rename = "type", deserialize_with = "null_is_absent")]
-    pub(super) kind: String,
-    #[serde(deserialize_with = "null_is_absent")]
-    pub(super) address: String,
+    #[serde(rename = "type")]
+    pub(super) kind: Text,
+    pub(super) address: Text,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Pod {
-    #[serde(deserialize_with = "null_is_absent")]
-    pub(super) metadata: Metadata,
-    #[serde(deserialize_with = "null_is_absent")]
-    pub(super) spec: PodSpec,
-    #[serde(deserialize_with = "null_is_absent")]
-    pub(super) status: PodStatus,
+    pub(super) metadata: Field<Metadata>,
+    pub(super) spec: Field<PodSpec>,
+    pub(super) status: Field<PodStatus>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct PodSpec {
-    pub(super) node_name: Option<String>,
-    pub(super) host_network: Option<bool>,
+    pub(super) node_name: Text,
+    pub(super) host_network: Field<bool>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct PodStatus {
-    pub(super) phase: Option<String>,
+    pub(super) phase: Text,
     #[serde(rename = "podIP")]
-    pub(super) pod_ip: Option<String>,
+    pub(super) pod_ip: Text,
     #[serde(rename = "podIPs")]
-    pub(super) pod_ips: Option<Vec<PodIp>>,
+    pub(super) pod_ips: Many<PodIp>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct PodIp {
-    #[serde(deserialize_with = "null_is_absent")]
-    pub(super) ip: String,
+    pub(super) ip: Text,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Service {
-    #[serde(deserialize_with = "null_is_absent")]
-    pub(super) metadata: Metadata,
-    #[serde(deserialize_with = "null_is_absent")]
-    pub(super) spec: ServiceSpec,
-    #[serde(deserialize_with = "null_is_absent")]
-    pub(super) status: ServiceStatus,
+    pub(super) metadata: Field<Metadata>,
+    pub(super) spec: Field<ServiceSpec>,
+    pub(super) status: Field<ServiceStatus>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct ServiceSpec {
     #[serde(rename = "clusterIP")]
-    pub(super) cluster_ip: Option<String>,
+    pub(super) cluster_ip: Text,
     #[serde(rename = "clusterIPs")]
-    pub(super) cluster_ips: Option<Vec<String>>,
+    pub(super) cluster_ips: Many<String>,
     #[serde(rename = "externalIPs")]
-    pub(super) external_ips: Option<Vec<String>>,
+    pub(super) external_ips: Many<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct ServiceStatus {
-    #[serde(deserialize_with = "null_is_absent")]
-    pub(super) load_balancer: LoadBalancer,
+    pub(super) load_balancer: Field<LoadBalancer>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct LoadBalancer {
-    pub(super) ingress: Option<Vec<Ingress>>,
+    pub(super) ingress: Many<Ingress>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Ingress {
-    pub(super) ip: Option<String>,
-    pub(super) ip_mode: Option<String>,
+    pub(super) ip: Text,
+    pub(super) ip_mode: Text,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct EndpointSlice {
-    #[serde(deserialize_with = "null_is_absent")]
-    pub(super) metadata: Metadata,
-    #[serde(deserialize_with = "null_is_absent")]
-    pub(super) address_type: String,
-    pub(super) endpoints: Option<Vec<Endpoint>>,
+    pub(super) metadata: Field<Metadata>,
+    pub(super) address_type: Text,
+    pub(super) endpoints: Many<Endpoint>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Endpoint {
-    pub(super) addresses: Option<Vec<String>>,
-    pub(super) conditions: Option<Conditions>,
-    pub(super) zone: Option<String>,
-    pub(super) node_name: Option<String>,
+    pub(super) addresses: Many<String>,
+    pub(super) conditions: Field<Conditions>,
+    pub(super) zone: Text,
+    pub(super) node_name: Text,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Conditions {
-    pub(super) ready: Option<bool>,
+    pub(super) ready: Field<bool>,
 }

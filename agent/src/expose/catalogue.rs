@@ -183,6 +183,8 @@ catalogue! {
         "Failed updates of the addresses of Services that the programs know; each is tried again until it holds";
     WATCH_ERRORS = Stable Counter "zonemeter_cluster_watch_errors_total" ["kind"]
         "Failed reads of Kubernetes objects, from the API or the cluster file";
+    UNREAD_FIELDS = Stable Counter "zonemeter_cluster_unread_fields_total" ["kind"]
+        "Fields of Kubernetes objects that could not be read and were passed over, by kind of the object; the log names each";
     CLUSTER_MISSING_SINCE = Stable Gauge "zonemeter_cluster_missing_since_timestamp_seconds" ["part"]
         "Since when this part of the cluster cannot be read or was not read yet, as Unix time; 0 while it can";
     RELOAD_FAILURES = Stable Counter "zonemeter_config_reload_failures_total" ["file"]

@@ -59,6 +59,7 @@ struct Numbers {
     conntrack_lookups: Labelled<Counter>,
     translated_failures: Counter,
     watch_errors: Labelled<Counter>,
+    unread_fields: Labelled<Counter>,
     cluster_missing_since: Labelled<SecondsGauge>,
     reload_failures: Labelled<Counter>,
     state_written: Counter,
@@ -174,6 +175,13 @@ impl SelfMetrics {
         }
     }
 
+    /// How many fields of objects of this kind could not be read so far: a total.
+    pub fn set_unread_fields(&self, kind: cluster::Kind, total: u64) {
+        if let Some(counter) = self.numbers.unread_fields.get(kind.name()) {
+            counter.inner().store(total, Ordering::Relaxed);
+        }
+    }
+
     /// Since when this part of the cluster's feed is missing; `None` while it is there.
     pub fn set_cluster_missing_since(&self, part: &str, since: Option<SystemTime>) {
         let since = since.and_then(|since| since.duration_since(UNIX_EPOCH).ok());
@@ -262,6 +270,7 @@ impl Default for Numbers {
             conntrack_lookups: Labelled::new(&metric::CONNTRACK_LOOKUPS, LOOKUPS),
             translated_failures: Counter::default(),
             watch_errors: Labelled::new(&metric::WATCH_ERRORS, kinds),
+            unread_fields: Labelled::new(&metric::UNREAD_FIELDS, kinds),
             cluster_missing_since: Labelled::new(
                 &metric::CLUSTER_MISSING_SINCE,
                 cluster::part::ALL,
@@ -330,6 +339,7 @@ impl Numbers {
             numbers.translated_failures,
         );
         register(&mut registry, &metric::WATCH_ERRORS, numbers.watch_errors);
+        register(&mut registry, &metric::UNREAD_FIELDS, numbers.unread_fields);
         register(
             &mut registry,
             &metric::CLUSTER_MISSING_SINCE,

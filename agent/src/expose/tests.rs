@@ -220,6 +220,7 @@ async fn reported_numbers_appear() {
     metrics.set_skipped(SkipReason::Arp, count(4200, 100));
     metrics.set_skipped(SkipReason::Arp, count(4242, 101));
     metrics.set_watch_errors(crate::model::cluster::Kind::Pod, 1);
+    metrics.set_unread_fields(crate::model::cluster::Kind::Service, 4);
     let since = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     metrics.set_cluster_missing_since("nodes", Some(since));
     metrics.reload_failed(self_metrics::ConfigFile::Networks);
@@ -256,6 +257,7 @@ async fn reported_numbers_appear() {
         "zonemeter_skipped_bytes_total{reason=\"arp\"} 4242\n",
         "zonemeter_cluster_watch_errors_total{kind=\"Node\"} 0\n",
         "zonemeter_cluster_watch_errors_total{kind=\"Pod\"} 1\n",
+        "zonemeter_cluster_unread_fields_total{kind=\"Service\"} 4\n",
         "zonemeter_cluster_missing_since_timestamp_seconds{part=\"nodes\"} 1700000000.0\n",
         "zonemeter_cluster_missing_since_timestamp_seconds{part=\"services\"} 0.0\n",
         "zonemeter_config_reload_failures_total{file=\"cluster\"} 0\n",

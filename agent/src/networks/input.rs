@@ -1,6 +1,12 @@
 //! Reading one of the inputs: JSON as the AWS CLI prints it.
 
-use anyhow::{Result, anyhow, bail};
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::Path,
+};
+
+use anyhow::{Context as _, Result, anyhow, bail};
 use ipnet::IpNet;
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -11,9 +17,34 @@ use crate::{
 
 /// A text, and the flag and file that it came from.
 #[derive(Clone, Debug)]
-pub(super) struct Input {
-    pub(super) name: String,
-    pub(super) text: String,
+pub(crate) struct Input {
+    pub(crate) name: String,
+    pub(crate) text: String,
+}
+
+/// In place of a file the standard input.
+pub(super) fn stdin() -> &'static Path {
+    Path::new("-")
+}
+
+/// Reads the file that a flag names.
+pub(crate) fn read(flag: &str, path: &Path) -> Result<Input> {
+    let mut bytes = Vec::new();
+    let (name, read) = match path == stdin() {
+        true => (
+            "standard input".to_owned(),
+            io::stdin().read_to_end(&mut bytes).map(|_| ()),
+        ),
+        false => (
+            path.display().to_string(),
+            fs::read(path).map(|read| bytes = read),
+        ),
+    };
+    let name = format!("{flag} {name}");
+    read.with_context(|| name.clone())?;
+    let text = text(bytes);
+    let text = text.with_context(|| format!("{name}: this is no text in UTF-8 or UTF-16"))?;
+    Ok(Input { name, text })
 }
 
 /// One tag of an AWS resource.
@@ -41,37 +72,19 @@ impl State {
 
 impl Input {
     /// Reads the text as JSON.
-    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T> {
-        if self.text.trim().is_empty() {
-            bail!(
-                "{}: is empty: did the command that writes it fail?",
-                self.name
-            );
-        }
-        let text = self.text.trim_start_matches('\u{feff}');
-        serde_json::from_str(text)
+    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_str(self.checked_text()?)
             .map_err(|error| anyhow!("{}: {}", self.name, syntax::json(&error)))
     }
 
-    /// The list that the AWS CLI prints under `key`; `command` is what prints it.
-    pub(super) fn whole_list<T>(
-        &self,
-        list: Option<Vec<T>>,
-        next_token: Option<&str>,
-        key: &str,
-        command: &str,
-    ) -> Result<Vec<T>> {
-        if next_token.is_some() {
-            bail!(
-                "{}: NextToken: the list is cut short: run `{command}` without --max-items and \
-                 --no-paginate",
-                self.name
-            );
-        }
-        list.ok_or_else(|| {
+    /// The text, where there is one.
+    pub(crate) fn checked_text(&self) -> Result<&str> {
+        let text = self.text.trim();
+        if text.is_empty() {
             let name = &self.name;
-            anyhow!("{name}: no {key:?}: give what `{command} --output json` prints")
-        })
+            bail!("{name}: is empty: did the command that writes it fail?");
+        }
+        Ok(text)
     }
 
     /// The error for a value: file, place, value, remedy.
@@ -91,6 +104,24 @@ impl Input {
                 self.refusal(place, value, &problem)
             }
         })
+    }
+}
+
+/// The text of a file, without a byte order mark; UTF-16 is what `>` of PowerShell writes. `None`
+/// where it is neither that nor UTF-8.
+pub(super) fn text(bytes: Vec<u8>) -> Option<String> {
+    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let (pairs, rest) = bytes.as_chunks();
+        let units: Vec<u16> = pairs.iter().copied().map(unit).collect();
+        rest.is_empty()
+            .then(|| String::from_utf16(&units).ok())
+            .flatten()
+    };
+    match &*bytes {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8(rest.to_vec()).ok(),
+        _ => String::from_utf8(bytes).ok(),
     }
 }
 

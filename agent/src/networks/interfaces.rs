@@ -11,13 +11,13 @@ use anyhow::Result;
 use serde::Deserialize;
 
 use super::{
+    answers::{INTERFACES, Placed},
     input::{Input, Tag, name_tag},
     table::{Entry, Source, Table},
 };
 
 mod kind;
 
-const COMMAND: &str = "aws ec2 describe-network-interfaces";
 /// How the VPC CNI describes interfaces that it makes for nodes and for pods.
 const CNI: [&str; 2] = ["aws-K8S-", "aws-k8s-branch-eni"];
 
@@ -25,14 +25,7 @@ const CNI: [&str; 2] = ["aws-K8S-", "aws-k8s-branch-eni"];
 #[derive(Debug, Default)]
 pub(super) struct Interfaces {
     input: Option<Input>,
-    list: Vec<Interface>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Answer {
-    network_interfaces: Option<Vec<Interface>>,
-    next_token: Option<String>,
+    list: Vec<Placed<Interface>>,
 }
 
 /// One interface, with the fields that decide.
@@ -48,6 +41,7 @@ struct Interface {
     attachment: Option<Attachment>,
     groups: Vec<Group>,
     tag_set: Vec<Tag>,
+    private_ip_address: Option<String>,
     private_ip_addresses: Vec<V4Address>,
     ipv4_prefixes: Vec<V4Prefix>,
     ipv6_addresses: Vec<V6Address>,
@@ -96,14 +90,15 @@ pub(super) fn parse(input: Option<&Input>) -> Result<Interfaces> {
     let Some(input) = input else {
         return Ok(Interfaces::default());
     };
-    let answer: Answer = input.parse()?;
-    let next = answer.next_token.as_deref();
-    let list = input.whole_list(
-        answer.network_interfaces,
-        next,
-        "NetworkInterfaces",
-        COMMAND,
-    )?;
+    let list: Vec<Placed<Interface>> = input.resources(&INTERFACES)?;
+    for Placed { place, of } in list.iter().filter(|one| !one.of.belongs_to_the_cluster()) {
+        let missing = match of.availability_zone {
+            Some(_) if of.ranges().next().is_some() => continue,
+            Some(_) => "has no PrivateIpAddresses and no Ipv6Addresses",
+            None => "has no AvailabilityZone",
+        };
+        return Err(input.refusal(place, &of.network_interface_id, missing));
+    }
     Ok(Interfaces {
         input: Some(input.clone()),
         list,
@@ -113,7 +108,8 @@ pub(super) fn parse(input: Option<&Input>) -> Result<Interfaces> {
 impl Interfaces {
     /// The VPCs that they are in.
     pub(super) fn vpc_ids(&self) -> impl Iterator<Item = &str> {
-        self.list.iter().map(|interface| &*interface.vpc_id)
+        let all = self.list.iter();
+        all.map(|interface| &*interface.of.vpc_id)
     }
 
     /// Adds every private address of the VPC's interfaces; returns how many interfaces of
@@ -128,14 +124,18 @@ impl Interfaces {
             return Ok(0);
         };
         let mut left_out = 0;
-        let list = self.list.iter().enumerate();
-        for (index, interface) in list.filter(|(_, interface)| is_meant(&interface.vpc_id)) {
+        let meant = self.list.iter().filter(|one| is_meant(&one.of.vpc_id));
+        for Placed {
+            place,
+            of: interface,
+        } in meant
+        {
             if interface.belongs_to_the_cluster() {
                 left_out += 1;
                 continue;
             }
             for (field, range) in interface.ranges() {
-                let place = format!("NetworkInterfaces[{index}].{field}");
+                let place = format!("{place}.{field}");
                 table.add(input.network(&place, range)?, interface.entry(zone_ids))?;
             }
         }
@@ -152,8 +152,13 @@ impl Interface {
     }
 
     fn ranges(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        // The first address is in the list too; a `--query` may have taken the list away.
+        let first = self.private_ip_address.as_deref();
+        let first = first.filter(|_| self.private_ip_addresses.is_empty());
+        let first = first.map(|address| ("PrivateIpAddress", address));
         let addresses = self.private_ip_addresses.iter();
         let addresses = addresses.map(|one| ("PrivateIpAddresses", &*one.private_ip_address));
+        let addresses = first.into_iter().chain(addresses);
         let prefixes = self.ipv4_prefixes.iter();
         let prefixes = prefixes.map(|one| ("Ipv4Prefixes", &*one.ipv4_prefix));
         let addresses_v6 = self.ipv6_addresses.iter();

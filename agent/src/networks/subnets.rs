@@ -6,24 +6,16 @@ use anyhow::Result;
 use serde::Deserialize;
 
 use super::{
+    answers::{Placed, SUBNETS},
     input::{Input, State, Tag, name_tag},
     table::{Entry, Source, Table},
 };
-
-const COMMAND: &str = "aws ec2 describe-subnets";
 
 /// Subnets as AWS lists them.
 #[derive(Debug, Default)]
 pub(super) struct Subnets {
     input: Option<Input>,
-    list: Vec<Subnet>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Answer {
-    subnets: Option<Vec<Subnet>>,
-    next_token: Option<String>,
+    list: Vec<Placed<Subnet>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -53,9 +45,11 @@ pub(super) fn parse(input: Option<&Input>) -> Result<Subnets> {
     let Some(input) = input else {
         return Ok(Subnets::default());
     };
-    let answer: Answer = input.parse()?;
-    let next = answer.next_token.as_deref();
-    let list = input.whole_list(answer.subnets, next, "Subnets", COMMAND)?;
+    let list: Vec<Placed<Subnet>> = input.resources(&SUBNETS)?;
+    if let Some(bare) = list.iter().find(|subnet| !subnet.of.has_ranges()) {
+        let problem = "has no CidrBlock and no Ipv6CidrBlockAssociationSet";
+        return Err(input.refusal(&bare.place, &bare.of.subnet_id, problem));
+    }
     Ok(Subnets {
         input: Some(input.clone()),
         list,
@@ -65,12 +59,13 @@ pub(super) fn parse(input: Option<&Input>) -> Result<Subnets> {
 impl Subnets {
     /// The VPCs that they are in.
     pub(super) fn vpc_ids(&self) -> impl Iterator<Item = &str> {
-        self.list.iter().map(|subnet| &*subnet.vpc_id)
+        self.list.iter().map(|subnet| &*subnet.of.vpc_id)
     }
 
     /// Zone ids by zone name, as this account has them.
     pub(super) fn zone_ids(&self) -> BTreeMap<&str, &str> {
-        self.list.iter().filter_map(Subnet::zone_pair).collect()
+        let pairs = self.list.iter();
+        pairs.filter_map(|subnet| subnet.of.zone_pair()).collect()
     }
 
     /// Adds every range of every subnet of the VPC.
@@ -78,11 +73,14 @@ impl Subnets {
         let Some(input) = &self.input else {
             return Ok(());
         };
-        let list = self.list.iter().enumerate();
-        for (index, subnet) in list.filter(|(_, subnet)| is_meant(&subnet.vpc_id)) {
-            for (field, range) in subnet.ranges() {
-                let range = input.network(&format!("Subnets[{index}].{field}"), range)?;
-                table.add(range, subnet.entry())?;
+        for subnet in self
+            .list
+            .iter()
+            .filter(|subnet| is_meant(&subnet.of.vpc_id))
+        {
+            for (field, range) in subnet.of.ranges() {
+                let range = input.network(&format!("{}.{field}", subnet.place), range)?;
+                table.add(range, subnet.of.entry())?;
             }
         }
         Ok(())
@@ -95,6 +93,15 @@ impl Subnet {
             &self.availability_zone,
             self.availability_zone_id.as_deref()?,
         ))
+    }
+
+    /// False where a `--query` took the ranges away.
+    fn has_ranges(&self) -> bool {
+        let v4 = self
+            .cidr_block
+            .as_ref()
+            .is_some_and(|range| !range.is_empty());
+        v4 || !self.ipv6_cidr_block_association_set.is_empty()
     }
 
     fn ranges(&self) -> impl Iterator<Item = (&'static str, &str)> {

@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod refusals;
+mod spellings;
 
 const SUBNETS: &str = include_str!("tests/subnets.json");
 const INTERFACES: &str = include_str!("tests/interfaces.json");
@@ -36,6 +37,11 @@ fn all() -> Inputs {
         vpcs: input("vpcs", VPCS),
         ip_ranges: input("ip-ranges", IP_RANGES),
     }
+}
+
+/// The networks file as text.
+fn convert(inputs: &Inputs, args: &NetworksArgs) -> Result<String> {
+    super::convert(inputs, args).map(|file| yaml::write(&file))
 }
 
 fn none() -> Inputs {

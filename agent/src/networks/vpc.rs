@@ -6,28 +6,24 @@ use anyhow::{Result, bail};
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use super::input::{Input, State};
-
-const COMMAND: &str = "aws ec2 describe-vpcs";
+use super::{
+    answers::{Placed, VPCS},
+    input::{Input, State},
+};
 
 /// VPCs as AWS lists them.
 #[derive(Debug, Default)]
 pub(super) struct Vpcs {
     input: Option<Input>,
-    list: Vec<Vpc>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Answer {
-    vpcs: Option<Vec<Vpc>>,
-    next_token: Option<String>,
+    list: Vec<Placed<Vpc>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Vpc {
     vpc_id: String,
+    /// The first range, which is in the set too; older versions of the CLI print no set.
+    cidr_block: Option<String>,
     #[serde(default)]
     cidr_block_association_set: Vec<V4Range>,
     #[serde(default)]
@@ -53,8 +49,11 @@ pub(super) fn parse(input: Option<&Input>) -> Result<Vpcs> {
     let Some(input) = input else {
         return Ok(Vpcs::default());
     };
-    let answer: Answer = input.parse()?;
-    let list = input.whole_list(answer.vpcs, answer.next_token.as_deref(), "Vpcs", COMMAND)?;
+    let list: Vec<Placed<Vpc>> = input.resources(&VPCS)?;
+    if let Some(bare) = list.iter().find(|vpc| vpc.of.is_bare()) {
+        let problem = "has no CidrBlock and no CidrBlockAssociationSet";
+        return Err(input.refusal(&bare.place, &bare.of.vpc_id, problem));
+    }
     Ok(Vpcs {
         input: Some(input.clone()),
         list,
@@ -94,7 +93,7 @@ pub(super) fn choose<'a>(
 impl Vpcs {
     /// The ids of all VPCs.
     pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
-        self.list.iter().map(|vpc| &*vpc.vpc_id)
+        self.list.iter().map(|vpc| &*vpc.of.vpc_id)
     }
 
     /// The ranges of the meant ones: sorted, joined where they touch.
@@ -103,9 +102,8 @@ impl Vpcs {
         let Some(input) = &self.input else {
             return Ok(ranges);
         };
-        let list = self.list.iter().enumerate();
-        for (index, vpc) in list.filter(|(_, vpc)| is_meant(&vpc.vpc_id)) {
-            for (place, range) in vpc.associated(index) {
+        for vpc in self.list.iter().filter(|vpc| is_meant(&vpc.of.vpc_id)) {
+            for (place, range) in vpc.of.associated(&vpc.place) {
                 ranges.push(input.network(&place, range)?);
             }
         }
@@ -116,8 +114,16 @@ impl Vpcs {
 }
 
 impl Vpc {
+    /// True where a `--query` took the ranges away.
+    fn is_bare(&self) -> bool {
+        self.cidr_block.is_none() && self.cidr_block_association_set.is_empty()
+    }
+
     /// Place in the file and range.
-    fn associated(&self, index: usize) -> impl Iterator<Item = (String, &str)> {
+    fn associated(&self, place: &str) -> impl Iterator<Item = (String, &str)> {
+        let place = place.to_owned();
+        let first = self.cidr_block.as_deref();
+        let first = first.map(|range| (format!("{place}.CidrBlock"), range));
         let v4 = self.cidr_block_association_set.iter().enumerate();
         let v6 = self.ipv6_cidr_block_association_set.iter().enumerate();
         let v4 = v4
@@ -126,7 +132,9 @@ impl Vpc {
         let v6 = v6
             .filter(|(_, range)| range.ipv6_cidr_block_state.holds())
             .map(|(at, range)| ("Ipv6CidrBlockAssociationSet", at, &*range.ipv6_cidr_block));
-        v4.chain(v6)
-            .map(move |(set, at, range)| (format!("Vpcs[{index}].{set}[{at}]"), range))
+        let sets = v4
+            .chain(v6)
+            .map(move |(set, at, range)| (format!("{place}.{set}[{at}]"), range));
+        first.into_iter().chain(sets)
     }
 }

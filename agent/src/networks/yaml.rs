@@ -20,11 +20,16 @@ pub(super) struct File {
     /// Interfaces of instances and pods.
     pub(super) left_out: usize,
     pub(super) services: Option<Edition>,
+    /// What the inputs lack, each with the flag of the input first.
+    pub(super) notes: Vec<String>,
 }
 
 /// Writes it: sections by source, ranges sorted.
 pub(super) fn write(file: &File) -> String {
     let mut text = "# Written by `zonemeter networks`. The longest prefix wins.\n".to_owned();
+    for note in &file.notes {
+        text += &format!("# {}\n", comment(note));
+    }
     text += &vpc(file);
     text += match file.entries.is_empty() {
         true => "networks: []\n",

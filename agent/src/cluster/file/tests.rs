@@ -102,7 +102,7 @@ async fn a_bad_file_is_reported_and_changes_nothing() {
     let line = health.missing(std::time::SystemTime::now()).join("\n");
     for part in [
         path.to_str().unwrap(),
-        "EOF",
+        "ends in the middle",
         "line 1 column",
         "kubectl get",
         "rename",
@@ -115,6 +115,23 @@ async fn a_bad_file_is_reported_and_changes_nothing() {
     assert_eq!(told(&feed.whole_list().await), expected(&["a", "b"]));
     feed.health(|health| health.parts[0].failing.is_none())
         .await;
+}
+
+/// Read again with the next change, the same field counts again and is logged once.
+#[tokio::test]
+async fn a_field_that_cannot_be_read_is_counted_and_costs_nothing_else() {
+    let bad = pods(&["a", "b"]).replacen(r#""name":"a""#, r#""name":"a","uid":7"#, 1);
+    let mut feed = started(&bad);
+    assert_eq!(told(&feed.whole_list().await), expected(&["a", "b"]));
+    let health = feed.health(Health::listed).await;
+    assert_eq!(
+        (health.unread_fields, health.reload_failures),
+        ([0, 1, 0, 0], 0)
+    );
+    fs::write(&feed.path, format!("{bad}\n")).unwrap();
+    feed.whole_list().await;
+    let health = feed.health(|health| health.unread_fields[1] == 2).await;
+    assert_eq!(health.missing(std::time::SystemTime::now()), [""; 0]);
 }
 
 #[tokio::test]

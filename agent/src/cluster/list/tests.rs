@@ -114,58 +114,117 @@ fn a_half_written_file_is_refused_with_its_place() {
     }
     let error = listed(&whole[..whole.len() / 2]).unwrap_err();
     assert!(
-        error.contains("EOF") && error.contains(" at line "),
+        error.contains("ends in the middle") && error.starts_with("line "),
         "{error}"
     );
     let error = listed(&YAML[..YAML.len() / 2]).unwrap_err();
     assert!(error.contains("line ") && !error.contains('\n'), "{error}");
 }
 
+/// The names of the pods, and what is said of the others.
 #[track_caller]
-fn refused(text: &str, parts: &[&str]) {
-    let error = listed(text).unwrap_err();
-    for part in parts {
-        assert!(error.contains(part), "{part:?} is not in {error:?}");
+fn with_unread(items: &[Value], pods: &[&str], said: &[&str]) {
+    let listed = listed(&list(items)).unwrap();
+    assert_eq!(names(&listed, Kind::Pod), pods);
+    let lines = listed.unread.iter().flat_map(|item| {
+        let line = |line| format!("{} {}: {line}", item.kind.name(), item.object);
+        item.lines.iter().map(line)
+    });
+    assert_eq!(lines.collect::<Vec<_>>(), said);
+}
+
+#[test]
+fn an_item_that_cannot_be_read_costs_itself_only() {
+    let first = item("v1", "Pod", "first");
+    let mut bad = item("v1", "Pod", "p");
+    bad["status"] = json!({"podIP": "10.0.0"});
+    bad["spec"] = json!({"hostNetwork": "yes"});
+    let said = [
+        r#"Pod a/p (item 1): spec.hostNetwork: "yes" is not true or false"#,
+        r#"Pod a/p (item 1): status.podIP: "10.0.0" is not an IP address"#,
+    ];
+    with_unread(&[first.clone(), bad], &["a/first", "a/p"], &said);
+    let nameless = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": 7}});
+    let said = [
+        "Pod  (item 0): metadata.name: 7 is not a text",
+        "Pod  (item 0): without metadata.name nothing tells which object it is: it is passed over",
+    ];
+    with_unread(&[nameless, first.clone()], &["a/first"], &said);
+    let said = ["Pod a/first (item 1): the list has it twice: the first one holds"];
+    with_unread(&[first.clone(), first.clone()], &["a/first"], &said);
+}
+
+#[test]
+fn what_is_no_object_is_passed_over_and_counted() {
+    let unknown = [
+        json!({"kind": "Pod", "metadata": {"name": "p"}}),
+        json!({"apiVersion": 1, "kind": "Pod"}),
+        Value::Null,
+        json!("Pod"),
+        json!([]),
+    ];
+    let mut items = unknown.to_vec();
+    items.push(item("v1", "Pod", "p"));
+    let listed = listed(&list(&items)).unwrap();
+    assert_eq!(names(&listed, Kind::Pod), ["a/p"]);
+    assert_eq!(listed.ignored["without apiVersion or kind"], unknown.len());
+}
+
+#[test]
+fn a_byte_order_mark_is_passed_over() {
+    let text = list(&[item("v1", "Pod", "p")]);
+    for text in [format!("\u{feff}{text}"), format!("\u{feff}{YAML}")] {
+        assert_eq!(listed(&text).unwrap().objects(Kind::Pod).len(), 1);
     }
 }
 
 #[test]
-fn errors_name_the_item() {
-    let mut bad = item("v1", "Pod", "p");
-    bad["status"] = json!({"podIP": "10.0.0"});
-    let first = item("v1", "Pod", "first");
-    refused(
-        &list(&[first.clone(), bad]),
-        &[
-            "item 1 (Pod a/p)",
-            r#"status.podIP: "10.0.0" is not an IP address"#,
-            "line 1 column",
-        ],
-    );
-    let mut wrong = item("v1", "Pod", "p");
-    wrong["spec"] = json!({"hostNetwork": "yes"});
-    refused(&list(&[wrong]), &["item 0 (Pod a/p)", "yes", "boolean"]);
-    refused(
-        &list(&[first.clone(), first]),
-        &["item 1 (Pod a/first)", "twice"],
-    );
-    refused(
-        &list(&[json!({"kind": "Pod", "metadata": {"name": "p"}})]),
-        &["item 0", "apiVersion"],
-    );
-}
-
-#[test]
 fn what_is_no_list_is_refused() {
-    refused("", &["empty"]);
-    refused(" \n\t", &["empty"]);
-    refused("{}", &["no kind"]);
-    refused("hello", &["mapping", "line 1"]);
-    refused(r#"{"kind": "List"}"#, &["no items"]);
-    refused(
-        r#"{"kind": "PodList", "items": []}"#,
-        &["PodList", "\"List\""],
-    );
-    refused(r#"{"kind": "List", "items": []} {}"#, &["trailing"]);
-    refused(r#"{"kind": "List", "items": {}}"#, &["items of a List"]);
+    for (text, line) in [
+        ("", "the file is empty"),
+        (" \n\t", "the file is empty"),
+        (
+            "{}",
+            "line 1 column 2: it has no kind, where \"List\" was expected",
+        ),
+        ("hello", "a mapping belongs here"),
+        ("[]", "a mapping belongs here"),
+        (
+            r#"{"kind": "List"}"#,
+            "line 1 column 16: the List has no items",
+        ),
+        (
+            r#"{"kind": "PodList", "items": []}"#,
+            "line 1 column 32: its kind is \"PodList\", not \"List\"",
+        ),
+        (
+            r#"{"kind": "List", "items": []} {}"#,
+            "line 1 column 31: more text follows where the end belongs",
+        ),
+        (
+            r#"{"kind": "List", "items": {}}"#,
+            "line 1 column 27: a mapping stands where a list of items belongs",
+        ),
+        (
+            "kind: List\nitems: []\n---\nkind: List\nitems: []\n",
+            "a second document begins here, and one is read: remove the line --- or the rest",
+        ),
+        (
+            "kind: List\nitems: []\nkind: List\n",
+            "\"kind\" is there twice: remove one",
+        ),
+        ("kind: List\nitems: [\n", "this is not YAML"),
+    ] {
+        let error = listed(text).unwrap_err();
+        assert!(error.contains(line), "{text:?}: {error:?}");
+        for word in [
+            "serde",
+            "struct",
+            "invalid type",
+            "Option",
+            "expected one of",
+        ] {
+            assert!(!error.contains(word), "{text:?}: {error:?}");
+        }
+    }
 }

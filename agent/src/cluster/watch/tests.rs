@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
 use self::server::{Answer, Request, serve, status};
-use super::*;
+use super::{super::trim::shown, *};
 use crate::{
     cluster::{
         Health,
@@ -91,9 +91,9 @@ impl Rig {
                 Event::Init => "list".to_owned(),
                 Event::InitDone => "done".to_owned(),
                 Event::InitApply(it) | Event::Apply(it) => {
-                    format!("+{}", it.object.metadata().name)
+                    format!("+{}", shown(it.object.metadata()))
                 }
-                Event::Delete(it) => format!("-{}", it.object.metadata().name),
+                Event::Delete(it) => format!("-{}", shown(it.object.metadata())),
             });
         }
         assert_eq!(said, expected);

@@ -4,8 +4,11 @@ use super::*;
 
 /// `kind/name` of the workload of a pod with this metadata on node `Node-A`.
 fn of(metadata: Value) -> String {
-    let pod: Metadata = serde_json::from_value(metadata).unwrap();
-    let workload = workload(&pod, Some("Node-A"), &mut Strings::default());
+    let pod: Metadata = serde_json::from_value(metadata.clone()).unwrap();
+    let name = metadata["name"].as_str().unwrap();
+    let (mut strings, mut unread) = (Strings::default(), Unread::default());
+    let workload = workload(name, Some(&pod), Some("Node-A"), &mut strings, &mut unread);
+    assert_eq!(unread.take(), [""; 0]);
     format!("{}/{}", workload.kind, workload.name)
 }
 
@@ -94,6 +97,72 @@ fn job_on_its_own_is_itself() {
 fn job_far_from_its_minute_is_itself() {
     for created in ["2026-08-20T09:50:00Z", "2026-08-27T10:01:00Z"] {
         assert_eq!(job("backup-29787000", created), "Job/backup-29787000");
+    }
+}
+
+/// 1,787,220,000 seconds after 1970 is 2026-08-20T10:00 UTC (`date -ud @1787220000`).
+#[test]
+fn workflow_of_a_cron_workflow_is_the_cron_workflow() {
+    let workflow = |name: &str, created: &str| owned("Workflow", name, Value::Null, created);
+    for (name, created, expected) in [
+        (
+            "report-1787220000",
+            "2026-08-20T10:00:01Z",
+            "CronWorkflow/report",
+        ),
+        (
+            "re-port-2-1787220000",
+            "2026-08-27T09:59:00Z",
+            "CronWorkflow/re-port-2",
+        ),
+        (
+            "report-1787220000",
+            "2026-08-20T09:50:00Z",
+            "Workflow/report-1787220000",
+        ),
+        (
+            "report-1787220000",
+            "2026-08-27T10:01:00Z",
+            "Workflow/report-1787220000",
+        ),
+        (
+            "report-29787000",
+            "2026-08-20T10:00:01Z",
+            "Workflow/report-29787000",
+        ),
+        (
+            "report-x7k2p",
+            "2026-08-20T10:00:01Z",
+            "Workflow/report-x7k2p",
+        ),
+        (
+            "-1787220000",
+            "2026-08-20T10:00:01Z",
+            "Workflow/-1787220000",
+        ),
+    ] {
+        assert_eq!(workflow(name, created), expected, "{name} {created}");
+    }
+}
+
+#[test]
+fn controller_of_a_deployment_config_is_the_config() {
+    let controller = |name: &str, config: &str| {
+        of(json!({"name": "app-3-x7k2p",
+            "annotations": {"openshift.io/deployment-config.name": config},
+            "ownerReferences": [
+                {"kind": "ReplicationController", "name": name, "controller": true}]}))
+    };
+    assert_eq!(controller("app-3", "app"), "DeploymentConfig/app");
+    assert_eq!(controller("my-app-12", "my-app"), "DeploymentConfig/my-app");
+    for (name, config) in [
+        ("app-3", "other"),
+        ("app-x", "app"),
+        ("app-", "app"),
+        ("app-3", ""),
+    ] {
+        let expected = format!("ReplicationController/{name}");
+        assert_eq!(controller(name, config), expected, "{config}");
     }
 }
 

@@ -42,7 +42,8 @@ fn what_is_not_as_aws_prints_it_is_refused_with_file_and_place() {
             "vpcs",
             "\"Vpcs\"",
             "\"Vpc\"",
-            "--vpcs vpcs.json: no \"Vpcs\": give what `aws ec2 describe-vpcs --output json` prints",
+            "--vpcs vpcs.json: no \"Vpcs\": \"Vpc\" is no resource; give what `aws ec2 describe-vpcs \
+             --output json` prints",
         ),
         (
             "subnets",
@@ -55,7 +56,15 @@ fn what_is_not_as_aws_prints_it_is_refused_with_file_and_place() {
             "vpcs",
             "\"State\": \"associated\"",
             "\"State\": 7",
-            "--vpcs vpcs.json: line 11 column 34: 7 stands where a text belongs",
+            "--vpcs vpcs.json: Vpcs[0] (vpc-0123456789abcdef0): 7 stands where a text belongs: give \
+             what `aws ec2 describe-vpcs` prints, in full",
+        ),
+        (
+            "interfaces",
+            "\"VpcId\": \"vpc-0123456789abcdef0\"",
+            "\"VpcId\": \"\"",
+            "--interfaces interfaces.json: NetworkInterfaces[0]: VpcId is missing: give what `aws \
+             ec2 describe-network-interfaces` prints, in full",
         ),
         (
             "ip-ranges",
