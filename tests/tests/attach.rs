@@ -69,7 +69,11 @@ fn filters_of_clsact_count_exactly() {
 #[test]
 fn tcx_counts_exactly_where_the_kernel_has_it_and_is_not_missed_where_it_has_not() {
     let lab = lab("attach-tcx");
-    let best = if kernel::has_tcx().unwrap() { "tcx" } else { "tc" };
+    let best = if kernel::has_tcx().unwrap() {
+        "tcx"
+    } else {
+        "tc"
+    };
     let plan = lab.agent("a1").unwrap();
     let mut agent = plan.start_ready().unwrap();
     counts_what_is_sent(&lab, &mut agent, best);
