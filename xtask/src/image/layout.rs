@@ -164,3 +164,89 @@ fn sha256(file: &Path) -> Result<String> {
 fn text(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap_or_default().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::fs::PermissionsExt, time::SystemTime};
+
+    use super::*;
+
+    /// A root file system with this executable, made at this time with this mode.
+    fn root(folder: &Path, executable: &str, seconds: u64, mode: u32) -> PathBuf {
+        let root = folder.join(format!("root-{seconds}"));
+        for name in ["usr/bin/zonemeter", "etc/ssl/certs/ca-certificates.crt"] {
+            let file = root.join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(&file, executable).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+            fs::File::options()
+                .append(true)
+                .open(&file)
+                .unwrap()
+                .set_modified(time)
+                .unwrap();
+        }
+        root
+    }
+
+    #[test]
+    fn the_digest_follows_from_the_contents_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let digest = |name: &str, root: PathBuf| {
+            let layout = folder.path().join(name);
+            let written = write(&layout, &[(Arch::Arm64, root)]).unwrap();
+            assert_eq!(written.digest, super::digest(&layout).unwrap());
+            written.digest
+        };
+        let first = digest("a", root(folder.path(), "x", 1_000_000_000, 0o755));
+        let later = digest("b", root(folder.path(), "x", 1_700_000_000, 0o700));
+        let other = digest("c", root(folder.path(), "y", 1_700_000_001, 0o755));
+        assert_eq!(first, later);
+        assert_ne!(first, other);
+    }
+
+    /// By the rules of the image-spec.
+    #[test]
+    fn every_reference_leads_to_a_blob_with_that_digest_and_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = folder.path().join("oci");
+        let root = root(folder.path(), "x", 1, 0o755);
+        write(&layout, &[(Arch::Amd64, root.clone()), (Arch::Arm64, root)]).unwrap();
+        let top = fs::read(layout.join("index.json")).unwrap();
+        let top: Value = serde_json::from_slice(&top).unwrap();
+        let follow = |descriptor: &Value| {
+            let (kind, hex) = descriptor["digest"]
+                .as_str()
+                .unwrap()
+                .split_once(':')
+                .unwrap();
+            let file = layout.join("blobs").join(kind).join(hex);
+            assert_eq!(file.metadata().unwrap().len(), descriptor["size"]);
+            let sum = exec::output(Cmd::new("sha256sum").arg(&file)).unwrap();
+            assert!(sum.starts_with(hex), "{sum}");
+            file
+        };
+        let json =
+            |file: PathBuf| -> Value { serde_json::from_slice(&fs::read(file).unwrap()).unwrap() };
+        let index = json(follow(&top["manifests"][0]));
+        let manifests = index["manifests"].as_array().unwrap();
+        for (descriptor, arch) in manifests.iter().zip(["amd64", "arm64"]) {
+            assert_eq!(descriptor["platform"]["architecture"], arch);
+            let manifest = json(follow(descriptor));
+            assert_eq!(json(follow(&manifest["config"]))["architecture"], arch);
+            let listed = exec::output(
+                Cmd::new("tar")
+                    .args(["--list", "--file"])
+                    .arg(follow(&manifest["layers"][0])),
+            );
+            let files = listed.unwrap();
+            let files: Vec<_> = files.lines().filter(|name| !name.ends_with('/')).collect();
+            assert_eq!(
+                files,
+                ["etc/ssl/certs/ca-certificates.crt", "usr/bin/zonemeter"]
+            );
+        }
+        assert_eq!(manifests.len(), 2);
+    }
+}
