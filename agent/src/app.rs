@@ -122,7 +122,6 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
     .await?;
     let metrics = SelfMetrics::default();
     let plan = &config.kernel.plan;
-    tracing::info!("map memory: {plan}");
     metrics.set_map_capacity(plan.capacity.flows.into(), plan.demand.total().0);
     let networks_need = match config.networks_file {
         Some(_) => NETWORKS,
@@ -190,6 +189,7 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
     };
     let settings = config.kernel.clone();
     let (object, warnings) = apart(move || object::load(&settings, pins)).await?;
+    tracing::info!("map memory: {}", config.kernel.plan);
     for (method, enabled) in [
         (BackendMethod::Packet, object.reads_connections()),
         (BackendMethod::Table, config.kernel.methods.table),
