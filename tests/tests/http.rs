@@ -7,17 +7,16 @@
 )]
 
 use std::{
-    fs,
     io::{self, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     os::unix::net::UnixStream,
-    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
 
 use zonemeter_lab::{
-    DEBUG_PORT, Family, Lab, METRICS_PORT, Namespace, NodePlan, Plan, PodPlan, address::Zone,
+    DEBUG_PORT, Family, Lab, METRICS_PORT, MemoryGroup, Namespace, NodePlan, Plan, PodPlan,
+    address::Zone,
 };
 
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -62,45 +61,13 @@ fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// A group with a memory limit of its own, in either version of cgroups.
-struct MemoryGroup(PathBuf);
-
-impl MemoryGroup {
-    fn new(name: &str, bytes: u64) -> Self {
-        let root = Path::new("/sys/fs/cgroup");
-        let (folder, limit) = match root.join("cgroup.controllers").exists() {
-            true => {
-                fs::write(root.join("cgroup.subtree_control"), "+memory").unwrap();
-                (root.join(name), "memory.max")
-            }
-            false => (root.join("memory").join(name), "memory.limit_in_bytes"),
-        };
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join(limit), bytes.to_string()).unwrap();
-        Self(folder)
-    }
-}
-
-impl Drop for MemoryGroup {
-    fn drop(&mut self) {
-        // The kernel takes the last process out some time after it was waited for.
-        let deadline = Instant::now() + PATIENCE;
-        while fs::remove_dir(&self.0).is_err() && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-/// What a container runtime gives a pod with a limit of 256 MiB and 1,000 descriptors.
-const LIMITED: &str = "echo $$ > \"$0/cgroup.procs\" && ulimit -n 1000 && exec \"$@\"";
-
 #[test]
 fn eight_thousand_idle_connections_stop_nothing() {
     let mut lab = raise("http-idle", Family::V4);
-    let group = MemoryGroup::new("zonemeter-lab-http-idle", 256 << 20);
-    let folder = group.0.to_str().unwrap();
+    let group = MemoryGroup::new("http-idle", 256 << 20).unwrap();
+    let wrapper = group.wrapper("ulimit -n 1000");
     let plan = lab.agent("a1").unwrap().flag("--interval", "200ms");
-    let plan = plan.wrapped(&["sh", "-c", LIMITED, folder]);
+    let plan = plan.wrapped(&wrapper.each_ref().map(String::as_str));
     let mut agent = plan.start_ready().unwrap();
     let port = SocketAddr::new(agent.node().address(), METRICS_PORT);
     let [one, two] = ["one", "two"].map(|name| lab.pod(&format!("default/{name}")).unwrap());

@@ -179,7 +179,7 @@ impl Scene {
         };
         let since = |what: &str| value(metrics, what) - value(&self.before, what);
         let row = format!(
-            "| {attack} | 100 % | {:.1} % | 100 % | {} | {:.0} ms |\n",
+            " 100 % | {:.1} % | 100 % | {} | {:.0} ms |\n",
             100.0 * with_peer / all,
             attached.map_or("–".to_owned(), |took| format!(
                 "{:.0} ms",
@@ -187,14 +187,15 @@ impl Scene {
             )),
             1e3 * since("sum") / since("count"),
         );
-        println!("{row}");
+        println!("{attack}: {row}");
         if is_full_size() && env::var_os("ZONEMETER_UPDATE_DOCS").is_some() {
             let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/fairness.md");
             let document = fs::read_to_string(file).unwrap();
-            let begin = format!("| {attack} | 100 % ");
-            let is_it = |line: &&str| line.starts_with(&begin);
+            let is_it = |line: &&str| line.starts_with(&format!("| {attack}: "));
             let old = document.split_inclusive('\n').find(is_it).unwrap();
-            fs::write(file, document.replace(old, &row)).unwrap();
+            // The attack and what it did before stay.
+            let kept: String = old.split_inclusive('|').take(3).collect();
+            fs::write(file, document.replace(old, &(kept + &row))).unwrap();
         }
     }
 }
