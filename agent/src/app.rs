@@ -115,7 +115,6 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
     .await?;
     let metrics = SelfMetrics::default();
     let plan = &config.kernel.plan;
-    tracing::info!("map memory: {plan}");
     metrics.set_map_capacity(plan.capacity.flows.into(), plan.demand.total().0);
     let (readiness, guards) = Readiness::new(Condition::ALL);
     let [
@@ -186,6 +185,7 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
     };
     let settings = config.kernel.clone();
     let (object, warnings) = apart(move || object::load(&settings, pins)).await?;
+    tracing::info!("map memory: {}", config.kernel.plan);
     for (method, enabled) in [
         (BackendMethod::Packet, object.reads_connections()),
         (BackendMethod::Table, config.kernel.methods.table),

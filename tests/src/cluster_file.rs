@@ -18,16 +18,21 @@ use crate::{
 const CREATED: &str = "2026-01-05T09:00:00Z";
 
 /// Renders the file. `announced` are the pods that the API knows, `wired` all that exist: slices
-/// name a backend's pod only through the latter.
+/// name a backend's pod only through the latter. `crowd` are addresses of pods that exist nowhere
+/// else, each made by a Deployment of its own, on the nodes but the first in turns.
 pub(crate) fn render<'a>(
     nodes: &[Node],
     announced: impl Iterator<Item = &'a Pod>,
     wired: &[Pod],
+    crowd: &[IpAddr],
     host_pods: &[PodPlan],
     services: &[ServicePlan],
 ) -> String {
     let mut items: Vec<Value> = nodes.iter().map(node).collect();
     items.extend(announced.map(pod));
+    let places = nodes.iter().skip(1).cycle();
+    let crowd = crowd.iter().enumerate().zip(places);
+    items.extend(crowd.map(|((number, address), node)| one_of_crowd(number, *address, node)));
     items.extend(host_pods.iter().filter_map(|plan| host_pod(plan, nodes)));
     items.extend(services.iter().map(service::object));
     let slices = services.iter();
@@ -85,6 +90,12 @@ fn node(node: &Node) -> Value {
 
 fn pod(pod: &Pod) -> Value {
     pod_object(&pod.info().plan, pod.node(), pod.addresses())
+}
+
+fn one_of_crowd(number: usize, address: IpAddr, node: &Node) -> Value {
+    let name = format!("remote-{number:05}");
+    let plan = PodPlan::new("default", &name, node.name()).owner(Owner::Deployment(name.clone()));
+    pod_object(&plan, node, &[address])
 }
 
 /// A pod of its node's network has the node's address; `None` for a node that is none.

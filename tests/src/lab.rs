@@ -45,6 +45,7 @@ pub struct Lab {
     pods: Vec<Pod>,
     pods_made: usize,
     announced: BTreeSet<String>,
+    crowd: Vec<IpAddr>,
     host_pods: Vec<PodPlan>,
     services: Vec<ServicePlan>,
     kube_proxy: KubeProxy,
@@ -213,6 +214,14 @@ impl Lab {
         tool::feed(Command::new("ip").args(["-batch", "-"]), &delete)
     }
 
+    /// Gives the cluster file or the API a pod for each of these addresses in place of those of the
+    /// last call. They exist nowhere else: Deployment `remote-N` (five digits) has made number `N`,
+    /// which stands on one of the nodes but the first.
+    pub fn crowd(&mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Result<()> {
+        self.crowd = addresses.into_iter().collect();
+        self.publish()
+    }
+
     /// Adds a Service to every node's rules and to the cluster file or the API.
     pub fn add_service(&mut self, service: ServicePlan) -> Result<()> {
         self.services.push(service);
@@ -237,6 +246,7 @@ impl Lab {
             &self.nodes,
             pods,
             &self.pods,
+            &self.crowd,
             &self.host_pods,
             &self.services,
         )

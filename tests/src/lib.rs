@@ -34,6 +34,7 @@ mod interface;
 pub mod interrupt;
 pub mod kernel;
 mod lab;
+mod memory_group;
 mod metrics;
 mod names;
 mod namespace;
@@ -55,6 +56,7 @@ pub use agent::{Agent, AgentPlan, DEBUG_PORT, HttpAnswer, METRICS_PORT, agent_bi
 pub use cluster_api::ClusterApi;
 pub use interface::{InterfaceCount, backlog_drops};
 pub use lab::Lab;
+pub use memory_group::MemoryGroup;
 pub use metrics::{Metrics, Sample};
 pub use namespace::Namespace;
 pub use node::Node;

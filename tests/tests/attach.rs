@@ -5,7 +5,12 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#[path = "privilege/user.rs"]
+mod user;
+
 use std::{net::SocketAddr, time::Duration};
+
+use serde_json::Value;
 
 use zonemeter_lab::{
     Agent, Lab, NodePlan, Plan, PodPlan,
@@ -87,4 +92,68 @@ fn tcx_counts_exactly_where_the_kernel_has_it_and_is_not_missed_where_it_has_not
             "{said}"
         );
     }
+}
+
+/// A user with three capabilities may lock 64 KiB of memory. Before Linux 5.11 maps count against
+/// that: `check` and the agent name the limit and both remedies, and each of these is one.
+#[test]
+fn a_limit_of_locked_memory_is_named_where_maps_count_against_it() {
+    let lab = lab("attach-memlock");
+    user::give_pins(&lab);
+    let wrapper = |limit: &str, more: &[&str]| {
+        let prlimit = ["prlimit".to_owned(), format!("--memlock={limit}")].to_vec();
+        let capabilities = [&user::CAPABILITIES, more].concat();
+        [prlimit, user::as_user(&capabilities)].concat()
+    };
+    let little = wrapper("65536:65536", &[]);
+    let memory = map_memory(&lab, &little);
+    let enough = if version() < (5, 11) {
+        assert_eq!(memory["status"], "failed", "{memory}");
+        let plan = user::plan(&lab, &little);
+        let (status, said) = plan.run(Duration::from_secs(10)).unwrap();
+        assert_eq!(status.code(), Some(2), "{said}");
+        for text in [memory.to_string(), said] {
+            for word in [
+                "RLIMIT_MEMLOCK is 64KiB",
+                "CAP_SYS_RESOURCE",
+                "LimitMEMLOCK",
+            ] {
+                assert!(text.contains(word), "{word}: {text}");
+            }
+        }
+        let raised = map_memory(&lab, &wrapper("65536:65536", &["sys_resource"]));
+        assert_eq!(raised["status"], "ok", "{raised}");
+        wrapper("unlimited:unlimited", &[])
+    } else {
+        assert_eq!(memory["status"], "ok", "{memory}");
+        little
+    };
+    let plan = user::plan(&lab, &enough).flag("--attach", "tc");
+    counts_what_is_sent(&lab, &mut plan.start_ready().unwrap(), "tc");
+}
+
+/// What `check` says of map memory.
+fn map_memory(lab: &Lab, wrapper: &[String]) -> Value {
+    let node = lab.node("a1").unwrap();
+    let mut command = node.namespace().command(&wrapper[0]);
+    command.args(&wrapper[1..]).arg(user::binary(lab));
+    command.args(["check", "--json", "--node-name", "a1", "--pin-dir"]);
+    let output = command.arg(node.pin_directory()).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let all = report["requirements"].as_array().unwrap();
+    let memory = all.iter().find(|one| one["name"] == "map memory");
+    memory.unwrap_or_else(|| panic!("{report}")).clone()
+}
+
+/// TCX came with Linux 6.6.
+fn has_tcx() -> bool {
+    version() >= (6, 6)
+}
+
+fn version() -> (u32, u32) {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release
+        .split('.')
+        .map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap(), numbers.next().unwrap())
 }

@@ -5,10 +5,10 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
-use std::process::Output;
+use std::{process::Output, time::Duration};
 
 use serde_json::Value;
-use zonemeter_lab::{Lab, Namespace, Plan, PodPlan, agent_binary};
+use zonemeter_lab::{Lab, MemoryGroup, Namespace, Plan, PodPlan, agent_binary};
 
 fn lab(name: &str) -> Lab {
     let plan = Plan::new(name)
@@ -107,6 +107,41 @@ fn what_keeps_the_agent_from_working_is_named_with_a_remedy() {
     );
     let wrong = check(&lab, &["--attach", "xdp"]);
     assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
+}
+
+/// Maps of 2,097,152 flows take 1 GiB and more: `check` says so before, and the agent, which asks
+/// the kernel for nothing then, in the same words.
+#[test]
+fn more_map_memory_than_the_cgroup_allows_is_named_with_the_flag() {
+    let lab = lab("check-memory");
+    let group = MemoryGroup::new("check-memory", 256 << 20).unwrap();
+    let wrapper = group.wrapper("true");
+    let words = wrapper.each_ref().map(String::as_str);
+    let flags = ["--node-name", "a1", "--max-flows", "2097152"];
+    let node = lab.node("a1").unwrap();
+    let mut command = node.namespace().command(words[0]);
+    command.args(&words[1..]).arg(agent_binary().unwrap());
+    let output = command.args(["check", "--json"]).args(flags).output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let memory = requirement(&report, "map memory");
+    assert_eq!(memory["status"], "failed", "{memory}");
+
+    let plan = lab.agent("a1").unwrap().flag("--max-flows", "2097152");
+    let (status, said) = plan.wrapped(&words).run(Duration::from_secs(20)).unwrap();
+    assert_eq!(status.code(), Some(2), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    for text in [memory.to_string(), said] {
+        for word in [
+            "not enough memory",
+            "256.0 MiB",
+            "--max-flows 2097152",
+            "a lower --max-flows",
+        ] {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+    }
 }
 
 /// A filter in the place of the AWS network policy agent's.

@@ -6,37 +6,29 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
-use std::{
-    fs,
-    net::SocketAddr,
-    os::unix::fs::{PermissionsExt as _, chown},
-    path::PathBuf,
-    time::Duration,
-};
+#[path = "privilege/user.rs"]
+mod user;
+
+use std::{fs, net::SocketAddr, time::Duration};
 
 use serde_json::Value;
 use zonemeter_lab::{
-    AgentPlan, Lab, NodePlan, Plan, PodPlan,
+    Lab, NodePlan, Plan, PodPlan,
     address::Zone,
-    agent_binary, kernel,
+    kernel,
     traffic::{self, Datagrams},
 };
 
-const CAPABILITIES: [&str; 3] = ["bpf", "net_admin", "perfmon"];
+use user::{CAPABILITIES, as_user, binary, give_pins, plan};
+
 /// Their numbers in `include/uapi/linux/capability.h`: 39, 12 and 38.
 const EFFECTIVE: u64 = 1 << 39 | 1 << 12 | 1 << 38;
-/// `nobody`
-const USER: u32 = 65534;
 
 /// What the deployment's `securityContext` asks of a container runtime.
-fn wrapper(capabilities: &[&str]) -> [String; 5] {
-    let add: String = capabilities.iter().map(|one| format!(",+{one}")).collect();
-    let script = format!(
-        "mount -o remount,bind,ro / && exec setpriv --reuid={USER} --regid={USER} --clear-groups \
-         --bounding-set=-all{add} --inh-caps=-all{add} --ambient-caps=-all{add} --no-new-privs \
-         \"$0\" \"$@\""
-    );
-    ["unshare", "--mount", "sh", "-c", &script].map(str::to_owned)
+fn wrapper(capabilities: &[&str]) -> Vec<String> {
+    let read_only = "mount -o remount,bind,ro / && exec \"$0\" \"$@\"";
+    let unshare = ["unshare", "--mount", "sh", "-c", read_only].map(str::to_owned);
+    [unshare.to_vec(), as_user(capabilities)].concat()
 }
 
 fn raise(name: &str) -> Lab {
@@ -45,25 +37,8 @@ fn raise(name: &str) -> Lab {
         .pod(PodPlan::new("default", "a", "a1"))
         .pod(PodPlan::new("default", "b", "a1"));
     let lab = Lab::raise(plan).unwrap();
-    let pins = lab.node("a1").unwrap().pin_directory().to_owned();
-    fs::create_dir_all(&pins).unwrap();
-    chown(&pins, Some(USER), Some(USER)).unwrap();
+    give_pins(&lab);
     lab
-}
-
-/// A copy that everybody may run, whoever owns the build's directory.
-fn binary(lab: &Lab) -> PathBuf {
-    let copy = lab.directory().join("zonemeter");
-    fs::copy(agent_binary().unwrap(), &copy).unwrap();
-    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
-    copy
-}
-
-fn plan(lab: &Lab, capabilities: &[&str]) -> AgentPlan {
-    let wrapper = wrapper(capabilities);
-    let words: Vec<&str> = wrapper.iter().map(String::as_str).collect();
-    let plan = lab.agent("a1").unwrap().without("--state-dir");
-    plan.binary(&binary(lab)).wrapped(&words)
 }
 
 #[test]
@@ -75,7 +50,7 @@ fn three_capabilities_are_enough_to_count_exactly() {
         false => &["tc"],
     };
     for mode in modes {
-        let plan = plan(&lab, &CAPABILITIES).flag("--interval", "200ms");
+        let plan = plan(&lab, &wrapper(&CAPABILITIES)).flag("--interval", "200ms");
         let mut agent = plan.flag("--attach", mode).start_ready().unwrap();
         let status = fs::read_to_string(format!("/proc/{}/status", agent.pid())).unwrap();
         let line = |name: &str| {
@@ -132,7 +107,7 @@ fn a_missing_capability_is_named_by_check_and_ends_the_agent_with_one_line() {
         assert_eq!(capabilities["status"], "failed");
         assert_eq!(capabilities["found"], format!("without {name}"));
 
-        let (status, said) = plan(&lab, &rest).run(Duration::from_secs(20)).unwrap();
+        let (status, said) = plan(&lab, &wrapper).run(Duration::from_secs(20)).unwrap();
         println!("without {name}: {said}");
         assert_eq!(status.code(), Some(2), "without {name}: {said}");
         let last = said.lines().last().unwrap();

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what counting costs per packet, with real packets between two pods of a
-//! node of the lab; `cargo xtask bench series`: what many pairs cost the agent.
+//! node of the lab; `cargo xtask bench series`: what many pairs cost the agent;
+//! `cargo xtask bench neighbours`: what pods that attack at full size take from others.
 //!
 //! Of the first, each round runs every case three times: with nothing on the veths, with a program that does
 //! nothing, and with the agent. The kernel's own statistics (`kernel.bpf_stats_enabled`) tell
@@ -18,10 +19,10 @@ use crate::{
 
 mod case;
 mod floor;
+mod lab_test;
 mod machine;
 mod measure;
 mod report;
-mod series;
 mod stats;
 
 use case::Case;
@@ -43,7 +44,7 @@ pub(crate) struct Args {
     /// How long to measure each case in each round, in seconds
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: u64,
-    /// Write the result to docs/bench-datapath.md or docs/series.md
+    /// Write the result to docs/bench-datapath.md, docs/series.md or docs/fairness.md
     #[arg(long)]
     write: bool,
 }
@@ -55,14 +56,18 @@ enum What {
     Datapath,
     /// Memory and scrapes with many series
     Series,
+    /// What attacks of one pod cost the others
+    Neighbours,
 }
 
 /// The command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     setup::ensure()?;
     progress::step("building the agent (release)", build_agent)?;
-    if args.what == What::Series {
-        return series::run(args.write);
+    match args.what {
+        What::Datapath => {}
+        What::Series => return lab_test::run("cardinality", args.write),
+        What::Neighbours => return lab_test::run("neighbours", args.write),
     }
     let mut again = vec![
         "bench".to_owned(),

@@ -93,6 +93,25 @@ pub(crate) fn start_piped(command: Cmd) -> Result<(String, Child)> {
     Ok((shown, child))
 }
 
+/// `program` on the processor time that nobody else wants, so that tests which watch the clock
+/// run beside it, for so many seconds at most; it ends when this thread does, with all that it
+/// started.
+pub(crate) fn with_what_is_idle(seconds: &str, program: &Path) -> Cmd {
+    let there = |program: &str| find(program, &search_path()).is_some();
+    // A signal to `timeout` reaches the whole process group that it makes.
+    let limited = ["timeout", "--kill-after=10", seconds];
+    let mut words: Vec<&str> = Vec::new();
+    if there("setpriv") {
+        words.extend(["setpriv", "--pdeathsig", "TERM"]);
+    }
+    words.extend(limited);
+    match there("chrt") {
+        true => words.extend(["chrt", "--idle", "0"]),
+        false => words.extend(["nice", "-n", "19"]),
+    }
+    Cmd::new(words[0]).args(&words[1..]).arg(program)
+}
+
 /// Runs it with this process's own output.
 pub(crate) fn run(mut command: Cmd) -> Result<()> {
     let status = command

@@ -112,7 +112,7 @@ impl Build {
         };
         let wanted = self.recipe.packages.iter();
         for (program, package) in wanted.filter(|(program, _)| missing.contains(program)) {
-            let command = with_what_is_idle(&self.go)
+            let command = exec::with_what_is_idle(DEADLINE, &self.go)
                 .env("GOTMPDIR", &scratch)
                 .env("GOGC", GARBAGE)
                 .args(["build", "-trimpath", "-buildvcs=false", "-modfile"])
@@ -138,24 +138,6 @@ fn emptied(folder: &Path) -> Result<()> {
             .with_context(|| format!("cannot remove {}", folder.display()))?;
     }
     fs::create_dir(folder).with_context(|| format!("cannot make {}", folder.display()))
-}
-
-/// `program` on the processor time that nobody else wants, so that tests which watch the clock
-/// run beside it; it ends when this thread does, with all that it started.
-fn with_what_is_idle(program: &Path) -> Cmd {
-    let there = |program: &str| exec::find(program, &exec::search_path()).is_some();
-    // A signal to `timeout` reaches the whole process group that it makes.
-    let limited = ["timeout", DEADLINE];
-    let mut words: Vec<&str> = Vec::new();
-    if there("setpriv") {
-        words.extend(["setpriv", "--pdeathsig", "TERM"]);
-    }
-    words.extend(limited);
-    match there("chrt") {
-        true => words.extend(["chrt", "--idle", "0"]),
-        false => words.extend(["nice", "-n", "19"]),
-    }
-    Cmd::new(words[0]).args(&words[1..]).arg(program)
 }
 
 /// The go command, at least `wanted`.
@@ -215,7 +197,7 @@ fn substituted(go: &Path, module: &Path, instead: &Instead, folder: &Path) -> Re
 
 /// Where Go's module cache has the sources of `wanted`, a dependency of the tools module.
 fn source(go: &Path, module: &Path, wanted: &str) -> Result<PathBuf> {
-    let download = with_what_is_idle(go).args(["mod", "download", wanted]);
+    let download = exec::with_what_is_idle(DEADLINE, go).args(["mod", "download", wanted]);
     exec::run_quietly(in_module(download, module))?;
     let list = Cmd::new(go).args(["list", "-m", "-f", "{{.Dir}}", wanted]);
     Ok(exec::output(in_module(list, module))?.trim().into())

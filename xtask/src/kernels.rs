@@ -6,7 +6,11 @@
 //! emulated (TCG), so that it runs where there is no hardware virtualisation, too: a test takes
 //! about twenty times as long as outside.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::PathBuf,
+    thread::{self, JoinHandle},
+};
 
 use anyhow::{Context, Result, bail};
 
@@ -101,12 +105,34 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// The kernel's tests on the oldest supported kernel, for `cargo xtask test`.
-pub(crate) fn on_the_oldest(programs: &[test::Executable]) -> Result<Outcome> {
-    setup::ensure_for_kernels(Arch::Amd64)?;
-    let programs = Programs::built(programs)?;
-    let userland = progress::quiet_step("packing the guest", || image::pack(&programs))?;
-    Ok(row(&OLDEST.parse()?, false, &userland)?.outcome)
+/// The kernel's tests on the oldest supported kernel, beside other tests: the guest takes the
+/// processor time that they leave.
+pub(crate) struct Oldest(JoinHandle<Result<Row>>);
+
+impl Oldest {
+    /// Gets the kernel and boots it.
+    pub(crate) fn start(programs: &[test::Executable]) -> Result<Self> {
+        setup::ensure_for_kernels(Arch::Amd64)?;
+        let programs = Programs::built(programs)?;
+        let userland = progress::quiet_step("packing the guest", || image::pack(&programs))?;
+        let kernel = debian::obtain(&OLDEST.parse()?, false)?;
+        let modules = modules::pack(&kernel)?;
+        Ok(Self(thread::spawn(move || {
+            let archives = [userland.archive.as_path(), modules.as_path()];
+            let printed = guest::run(&kernel, &archives, progress::say_at_next_step)?;
+            Ok(Row::read(&kernel.release, &printed))
+        })))
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(self) -> Result<Outcome> {
+        let row = progress::quiet_step("the oldest kernel", || match self.0.join() {
+            Ok(row) => row,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })?;
+        progress::say(&format!("    {row}"));
+        Ok(row.outcome)
+    }
 }
 
 fn userland(arch: Arch) -> Result<image::Userland> {
@@ -124,7 +150,8 @@ fn row(wanted: &Wanted, update: bool, userland: &image::Userland) -> Result<Row>
     let kernel = debian::obtain(wanted, update)?;
     let modules = modules::pack(&kernel)?;
     progress::step(&format!("Linux {}", kernel.release), || {
-        let printed = guest::run(&kernel, &[&userland.archive, &modules])?;
+        let say = |line: String| progress::say(&line);
+        let printed = guest::run(&kernel, &[&userland.archive, &modules], say)?;
         let row = Row::read(&kernel.release, &printed);
         progress::say(&format!("    {row}"));
         Ok(row)

@@ -3,9 +3,10 @@
 //! Two tiers, told apart by where a test stands. *Unit* tests live beside the code, in a
 //! library or a program, and run as whoever calls. *Root* tests load kernel programs and build
 //! network namespaces: everything in a package's `tests` folder, and unit tests marked
-//! `#[ignore = "needs root"]`. They run as root, one at a time, for they share one kernel. Then
-//! the kernel's own tests run on the oldest supported kernel, in an emulator, and last whatever
-//! needs [`others`] that a fresh machine has yet to build.
+//! `#[ignore = "needs root"]`. They run as root: kernel programs and what measures one at a time,
+//! for they share one kernel, the others some at a time. What needs [`others`] that a fresh
+//! machine has yet to build comes last. Beside all that the kernel's own tests run on the oldest
+//! supported kernel, in an emulator.
 
 use anyhow::{Result, bail};
 
@@ -76,11 +77,15 @@ pub(crate) fn run_with(args: &Args, mut others: Others) -> Result<()> {
     let runs = plan(&executables, args, privilege)?;
     let (waiting, ready): (Vec<_>, Vec<_>) =
         runs.into_iter().partition(|run| !run.needs.is_empty());
+    let oldest = match args.is_everything() {
+        true => Some(kernels::Oldest::start(&executables)?),
+        false => None,
+    };
     let mut outcome = run_all(ready, &mut others)?;
-    if args.is_everything() {
-        outcome.add(kernels::on_the_oldest(&executables)?);
-    }
     outcome.add(run_all(waiting, &mut others)?);
+    if let Some(oldest) = oldest {
+        outcome.add(oldest.wait()?);
+    }
     outcome.report();
     match outcome.failed {
         0 if outcome.passed == 0 => bail!("no test ran: does the filter fit?"),

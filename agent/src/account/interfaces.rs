@@ -151,10 +151,15 @@ impl Interfaces {
         groups.into_iter().for_each(|group| self.share(group));
     }
 
-    /// A pod is gone, or no longer of this node. Its veth stays its own.
+    /// A pod is gone, or no longer of this node. Its veth stays its own. Where another pod has the
+    /// same hash, a veth of that name is known to be the other one's from now on.
     pub(crate) fn forget(&mut self, pod: &Entry<Pod>) {
         let name = &pod.object.name;
-        self.pods.remove(&(VethHash::of_pod(name), name.clone()));
+        let hash = VethHash::of_pod(name);
+        self.pods.remove(&(hash, name.clone()));
+        if let Some(other) = self.named(hash).cloned() {
+            self.learn(&other);
+        }
     }
 
     /// Pods of this node that have a veth, in no order.

@@ -81,6 +81,7 @@ impl Lab {
             pods: Vec::new(),
             pods_made: 0,
             announced: BTreeSet::new(),
+            crowd: Vec::new(),
             host_pods: plan.host_pods,
             services: plan.services,
             kube_proxy: plan.kube_proxy,

@@ -22,8 +22,8 @@ const MEGABYTES: &str = "1536";
 /// Lines of the kernel's own messages that are shown when a guest ends badly.
 const LAST_WORDS: usize = 15;
 
-/// Boots, shows each test as it ends, and returns everything that the guest told.
-pub(super) fn run(kernel: &Kernel, archives: &[&Path]) -> Result<String> {
+/// Boots, lets `say` show each test as it ends, and returns everything that the guest told.
+pub(super) fn run(kernel: &Kernel, archives: &[&Path], say: fn(String)) -> Result<String> {
     let folder = tempfile::tempdir().context("a folder for the guest")?;
     let [initramfs, console] = ["initramfs", "console"].map(|name| folder.path().join(name));
     archive::join(archives, &initramfs)?;
@@ -34,7 +34,7 @@ pub(super) fn run(kernel: &Kernel, archives: &[&Path]) -> Result<String> {
         let line = String::from_utf8_lossy(&line);
         let line = line.trim_end_matches('\r');
         if line.starts_with("test ") || line.starts_with("@zonemeter begin") {
-            progress::say(&format!("    {line}"));
+            say(format!("    {line}"));
         }
         printed.push_str(line);
         printed.push('\n');
@@ -58,9 +58,8 @@ fn emulator(kernel: &Kernel, initramfs: &Path, console: &Path) -> Cmd {
     let (serial, tests) = (machine.console, machine.tests);
     let mut log = std::ffi::OsString::from("file:");
     log.push(console);
-    Cmd::new("nice")
-        .args(["timeout", "--foreground", "--kill-after=10", DEADLINE])
-        .arg(format!("qemu-system-{}", kernel.arch.machine()))
+    let emulator = format!("qemu-system-{}", kernel.arch.machine());
+    exec::with_what_is_idle(DEADLINE, Path::new(&emulator))
         .args(machine.arguments)
         .args(["-accel", "tcg", "-smp", CPUS, "-m", MEGABYTES])
         .args(["-nodefaults", "-display", "none", "-no-reboot"])

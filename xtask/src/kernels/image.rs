@@ -20,7 +20,7 @@ use crate::{
 const INIT: &str = include_str!("init.sh");
 
 /// What the lab and the tests run.
-const TOOLS: [&str; 11] = [
+const TOOLS: [&str; 13] = [
     "bpftool",
     "busybox",
     "conntrack",
@@ -31,6 +31,8 @@ const TOOLS: [&str; 11] = [
     "iptables-restore",
     "nft",
     "ping",
+    "prlimit",
+    "setpriv",
     "tc",
 ];
 /// iptables opens its extensions by name, so no library tells of them.

@@ -35,13 +35,24 @@ pub(crate) struct Executable {
     pub(super) tier: Tier,
 }
 
+/// Programs of the lab whose tests measure time, fill the machine, or read counters of its one
+/// kernel: theirs run one at a time.
+const ALONE: [&str; 7] = [
+    "tests: capacity",
+    "tests: cardinality",
+    "tests: churn",
+    "tests: late",
+    "tests: neighbours",
+    "tests: prometheus",
+    "tests: services",
+];
+
 impl Executable {
-    /// How many of its tests for root run at a time. Labs and kernel programs share one kernel,
-    /// with counters of its own that some tests read. Tests of another package's folder use
-    /// neither, have a control plane each, and mostly wait.
+    /// How many of its tests for root run at a time. Those of the lab and of the live cluster have
+    /// namespaces or a control plane each, and mostly wait. Tests of kernel programs share one
+    /// kernel.
     pub(super) fn threads(&self) -> usize {
-        let is_lab = self.folder.ends_with("tests");
-        match self.tier == Tier::Unit || is_lab {
+        match self.tier == Tier::Unit || ALONE.contains(&self.name.as_str()) {
             true => 1,
             false => 3,
         }
@@ -194,6 +205,17 @@ mod tests {
         );
         assert_eq!(unit.folder, Path::new("/r/agent"));
         assert_eq!(parse(&message("test", true)).unwrap().tier, Tier::Root);
+    }
+
+    #[test]
+    fn what_measures_runs_one_test_at_a_time() {
+        let of = |name: &str| Executable {
+            name: name.to_owned(),
+            ..parse(&message("test", true)).unwrap()
+        };
+        assert_eq!(of("tests: churn").threads(), 1);
+        assert_eq!(of("tests: debug").threads(), 3);
+        assert_eq!(parse(&message("lib", true)).unwrap().threads(), 1);
     }
 
     #[test]

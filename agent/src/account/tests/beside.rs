@@ -1,7 +1,7 @@
 //! Veths that say nothing of their pod, beside one that does.
 
 use super::scenario::{Scenario, named, packets, pod, pod_lines, received, sent, settings};
-use crate::model::cluster::{Object, Pod};
+use crate::model::cluster::{Kind, Object, Pod};
 
 /// `printf shop.web-1 | sha1sum`
 const WEB_VETH: &str = "eni751425ce827";
@@ -63,6 +63,27 @@ fn a_pod_with_a_dot_in_its_name_is_not_the_second_nic_of_another() {
         let snapshot = scenario.drain_after(1, &flows);
         assert_eq!(pod_lines(&snapshot), ["web-1.1 internet  20"]);
     }
+}
+
+/// Two pods whose names have one hash (`printf shop.web-1753f0 | sha1sum` and `printf shop.web-a85fa7
+/// | sha1sum`). The CNI gives both the same veth name, so that one has gone when the other comes,
+/// but its object may stay for a while.
+#[test]
+fn of_two_pods_with_one_hash_none_gets_bytes_until_the_other_has_gone() {
+    let mut scenario = Scenario::new(settings());
+    for (name, address) in [("web-1753f0", "fd00::21"), ("web-a85fa7", "fd00::22")] {
+        scenario.apply(Object::Pod(Pod {
+            name: named("shop", name),
+            ..pod(name, "node-1", address)
+        }));
+    }
+    scenario.attach(7, "eni1781b21f254");
+    let flows = [sent(7, "fd00::22", "8.8.8.8", 3)];
+    let snapshot = scenario.drain_unrouted_after(5, &flows);
+    assert_eq!(packets(snapshot.pending), [3, 0]);
+    scenario.delete(Kind::Pod, "shop", "web-1753f0");
+    let snapshot = scenario.drain_unrouted_after(5, &flows);
+    assert_eq!(pod_lines(&snapshot), ["web-a85fa7 internet  6"]);
 }
 
 /// The name of a second NIC alone tells nothing: a pod with a dot in its name may be on its way.
