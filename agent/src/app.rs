@@ -53,6 +53,7 @@ const NETWORKS: Need = Need::at_start("networks file", "not read yet");
 /// Counting and naming go on without the file: said, and no reason to be unready.
 const WITHOUT_NETWORKS: Need = Need::shown("networks file");
 const INTERFACES: Need = Need::shown("interfaces");
+const PINS: Need = Need::shown("pin directory");
 
 /// An agent that holds its ports and has loaded its programs, or was told to end before it had.
 pub struct App {
@@ -128,8 +129,8 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
         Some(_) => NETWORKS,
         None => WITHOUT_NETWORKS,
     };
-    let (readiness, [counting, cluster, networks, all_counted]) =
-        Readiness::new([COUNTING, CLUSTER, networks_need, INTERFACES]);
+    let (readiness, [counting, cluster, networks, all_counted, pinned]) =
+        Readiness::new([COUNTING, CLUSTER, networks_need, INTERFACES, PINS]);
     let (changes_in, changes) = mpsc::channel(CHANGES_WAITING);
     let (feed, health) = Feed::new(config.cluster, changes_in);
     let (networks_in, networks_out) = watch::channel(Arc::default());
@@ -219,6 +220,8 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
             events,
             metrics: attach_metrics,
             all_counted,
+            pinned,
+            pins_lost: false,
             pulse: attaching,
         };
         attacher.run(attach_stop).await

@@ -3,20 +3,29 @@
 use std::time::Instant;
 
 use super::Attacher;
-use crate::kernel::{attach::Counting, hooks::watch::Disturbed, links::LinkEvent};
+use crate::{
+    kernel::{attach::Counting, hooks::watch::Disturbed, links::LinkEvent},
+    model::traffic::Missed,
+};
+
+/// Interfaces that `/readyz` names.
+const NAMED: usize = 5;
 
 impl Attacher {
     /// Somebody may have come first, or have made room.
-    pub(super) async fn look(&mut self, disturbed: Disturbed) {
+    pub(super) fn look(&mut self, disturbed: Disturbed) {
         if let Disturbed::Qdisc(index) = disturbed
             && self.attachments.has_failed(index)
-            && let Some(link) = self.links.one(index).await
+            && let Some(link) = self.links.one(index)
         {
-            self.follow(LinkEvent::Appeared(link)).await;
+            self.follow(LinkEvent::Appeared(link));
         }
         let looked = self.attachments.look(disturbed, Instant::now());
         self.metrics.moved_to_front(looked.moved);
         self.metrics.attach_failed(looked.failed);
+        for reason in Missed::ALL {
+            self.metrics.missed(reason, looked.missed[reason as usize]);
+        }
         self.show_hooks();
     }
 
@@ -29,11 +38,18 @@ impl Attacher {
     }
 
     pub(super) fn show_hooks(&self) {
-        self.metrics
-            .set_shadowed_interfaces(self.attachments.shadowed());
-        match self.attachments.uncounted() {
-            none if none.is_empty() => self.all_counted.met(),
-            some => self.all_counted.missing(some.join("; ")),
+        let shadowed = self.attachments.shadowed();
+        self.metrics.set_shadowed_interfaces(shadowed.len() as u64);
+        let mut lines = self.attachments.uncounted();
+        lines.extend(shadowed);
+        let more = lines.len().saturating_sub(NAMED);
+        lines.truncate(NAMED);
+        if more > 0 {
+            lines.push(format!("and {more} more"));
+        }
+        match lines.is_empty() {
+            true => self.all_counted.met(),
+            false => self.all_counted.missing(lines.join("; ")),
         }
     }
 }
