@@ -122,6 +122,7 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
         cluster,
         networks,
         all_counted,
+        pinned,
         own_node,
         pods_counted,
     ] = guards;
@@ -216,6 +217,8 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
             events,
             metrics: attach_metrics,
             all_counted,
+            pinned,
+            pins_lost: false,
             pulse: attaching,
         };
         attacher.run(attach_stop).await

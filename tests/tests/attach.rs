@@ -8,10 +8,9 @@
 #[path = "privilege/user.rs"]
 mod user;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{fs, net::SocketAddr, time::Duration};
 
 use serde_json::Value;
-
 use zonemeter_lab::{
     Agent, Lab, NodePlan, Plan, PodPlan,
     address::Zone,
@@ -143,11 +142,6 @@ fn map_memory(lab: &Lab, wrapper: &[String]) -> Value {
     let all = report["requirements"].as_array().unwrap();
     let memory = all.iter().find(|one| one["name"] == "map memory");
     memory.unwrap_or_else(|| panic!("{report}")).clone()
-}
-
-/// TCX came with Linux 6.6.
-fn has_tcx() -> bool {
-    version() >= (6, 6)
 }
 
 fn version() -> (u32, u32) {

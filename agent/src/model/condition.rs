@@ -12,6 +12,8 @@ pub enum Condition {
     NetworksFile,
     /// Every interface that is to be counted is counted in both directions.
     Interfaces,
+    /// Programs and maps are pinned, so that the next process takes them over.
+    PinDirectory,
     /// There is a Node object of this agent's name.
     OwnNode,
     /// Every pod of this node with an address has an interface that is counted.
@@ -20,11 +22,12 @@ pub enum Condition {
 
 impl Condition {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Counting,
         Self::Cluster,
         Self::NetworksFile,
         Self::Interfaces,
+        Self::PinDirectory,
         Self::OwnNode,
         Self::PodsCounted,
     ];
@@ -36,6 +39,7 @@ impl Condition {
             Self::Cluster => "cluster",
             Self::NetworksFile => "networks_file",
             Self::Interfaces => "interfaces",
+            Self::PinDirectory => "pin_directory",
             Self::OwnNode => "own_node",
             Self::PodsCounted => "pods_counted",
         }
