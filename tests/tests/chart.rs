@@ -1,0 +1,16 @@
+//! The chart: what Helm and an API server say of every variant, and whether the agent counts when
+//! it is started exactly as rendered, upgraded, and taken away again.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+#[path = "chart/kubelet.rs"]
+mod kubelet;
+#[path = "chart/missing.rs"]
+mod missing;
+#[path = "chart/running.rs"]
+mod running;
+#[path = "chart/variants.rs"]
+mod variants;
