@@ -74,7 +74,8 @@ fn a_mount_that_is_missing_is_named() {
 fn memory_for_the_maps_that_is_missing_is_named() {
     let (mut lab, node) = raise("no-memory");
     let last = last_words(&mut lab, &node, |pod| {
-        pod["containers"][0]["resources"]["limits"]["memory"] = json!("48Mi");
+        let memory = json!({ "memory": "48Mi" });
+        pod["containers"][0]["resources"] = json!({ "requests": memory, "limits": memory });
     });
     assert!(
         last.contains("--map-memory") && last.contains("48"),
