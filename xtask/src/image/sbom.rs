@@ -47,20 +47,30 @@ pub(super) fn write(folder: &Path, arch: Arch) -> Result<PathBuf> {
             "cyclonedx",
             "--format",
             "json",
+            "--spec-version",
+            "1.5",
             "--no-build-deps",
             "--manifest-path",
         ])
         .arg("agent/Cargo.toml")
         .args(["--target", &arch.target(), "--override-filename", &name]);
     exec::run_quietly(command).with_context(|| format!("the bill of materials for {arch}"))?;
-    // The tool writes beside each Cargo.toml.
-    let file = folder.join(format!("{name}.json"));
-    fs::copy(
-        repository::root()
-            .join("agent")
-            .join(format!("{name}.json")),
+    // The tool writes beside each Cargo.toml, and names packages by where they lie.
+    let root = repository::root();
+    let name = format!("{name}.json");
+    let text = fs::read_to_string(root.join("agent").join(&name)).context("the tool's output")?;
+    for entry in fs::read_dir(&root).context("listing the repository")? {
+        let written = entry?.path().join(&name);
+        if written.is_file() {
+            fs::remove_file(&written).with_context(|| written.display().to_string())?;
+        }
+    }
+    let file = folder.join(name);
+    fs::write(
         &file,
-    )?;
+        text.replace(&root.display().to_string(), "/zonemeter"),
+    )
+    .with_context(|| file.display().to_string())?;
     Ok(file)
 }
 
