@@ -125,6 +125,7 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
         all_counted,
         own_node,
         pods_counted,
+        pinned,
     ] = guards;
     let (changes_in, changes) = mpsc::channel(CHANGES_WAITING);
     let (feed, health) = Feed::new(config.cluster, changes_in);
@@ -216,6 +217,7 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
             events,
             metrics: attach_metrics,
             all_counted,
+            pinned,
             pulse: attaching,
         };
         attacher.run(attach_stop).await

@@ -4,7 +4,10 @@
 
 mod hooks;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 use tokio::{
@@ -15,17 +18,20 @@ use tokio::{
 use crate::{
     expose::SelfMetrics,
     kernel::{
-        attach::{Attachments, Began, Counting},
+        attach::{Attachments, Counting, Kept, NotCounted},
         hooks::watch::Watch,
         links::{Link, LinkEvent, Links},
     },
-    model::traffic::{Count, Interface, InterfaceChange},
+    model::{
+        condition::Status,
+        traffic::{Count, Interface, InterfaceChange, Missed},
+    },
     readiness::{Guard, Pulse},
 };
 
 pub(crate) use self::hooks::matches_none;
 
-/// How often the loop shows that it turns where nothing happens.
+/// How often the loop looks after what no event tells, and shows that it turns.
 const TURN: Duration = Duration::from_secs(1);
 
 /// What the loop tells the pipeline.
@@ -53,8 +59,11 @@ pub struct Attacher {
     pub events: mpsc::UnboundedSender<AttachEvent>,
     /// The agent's numbers about itself.
     pub metrics: SelfMetrics,
-    /// Lost while there are interfaces that are not counted, or not in both directions.
+    /// Lost while there are interfaces that are not counted, or not in both directions, or behind
+    /// somebody who may hide packets.
     pub all_counted: Guard,
+    /// Lost while counting would end with this process.
+    pub pinned: Guard,
     /// Beats with every turn.
     pub pulse: Pulse,
 }
@@ -63,7 +72,8 @@ impl Attacher {
     /// Runs until `stop` changes.
     ///
     /// # Errors
-    /// When link messages can no longer be read: the process must end, it would miss pods.
+    /// When link messages can no longer be read: the process must end, it would miss pods. When
+    /// another agent has taken the pin directory.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<()> {
         let mut turns = tokio::time::interval(TURN);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -71,19 +81,45 @@ impl Attacher {
             tokio::select! {
                 biased;
                 _ = stop.changed() => return Ok(()),
-                event = self.links.next() => self.follow(event?).await,
-                disturbed = self.hooks.next() => self.look(disturbed?).await,
-                _ = turns.tick() => {}
+                event = self.links.next() => self.follow(event?),
+                disturbed = self.hooks.next() => self.look(disturbed?),
+                _ = turns.tick() => self.tend()?,
             }
             self.pulse.beat();
         }
     }
 
+    /// What no event tells: pins that went, pauses that are over.
+    fn tend(&mut self) -> Result<()> {
+        let status = match self.attachments.keep_pinned()? {
+            Kept::Whole => Status::Holds,
+            Kept::Again(count) => {
+                tracing::warn!(
+                    "--pin-dir: {count} maps and links were not there any more, and are again"
+                );
+                Status::Holds
+            }
+            Kept::Lost(why) => Status::InPart(format!(
+                "counting goes on, and ends with this process: {why}"
+            )),
+        };
+        self.pinned.report(status);
+        let again = self.attachments.to_try_again(Instant::now());
+        if again.is_empty() {
+            return Ok(());
+        }
+        for link in again {
+            self.attach(link);
+        }
+        self.show_interfaces();
+        Ok(())
+    }
+
     /// Attaches to what appeared, detaches from what is gone.
-    async fn follow(&mut self, event: LinkEvent) {
+    fn follow(&mut self, event: LinkEvent) {
         match event {
-            LinkEvent::Appeared(link) => self.attach(link).await,
-            LinkEvent::Gone(index) => self.detach(index),
+            LinkEvent::Appeared(link) => self.attach(link),
+            LinkEvent::Gone(index, carried) => self.gone(index, carried),
             LinkEvent::Routed(route) => {
                 self.tell(InterfaceChange::Routed(route.interface, route.address));
             }
@@ -94,9 +130,11 @@ impl Attacher {
                 let present: Vec<u32> = links.iter().map(|link| link.index).collect();
                 let counted = self.attachments.indices().into_iter();
                 let gone: Vec<u32> = counted.filter(|index| !present.contains(index)).collect();
-                gone.into_iter().for_each(|index| self.detach(index));
+                for index in gone {
+                    self.detach(index);
+                }
                 for link in links {
-                    self.attach(link).await;
+                    self.attach(link);
                 }
                 for route in routes {
                     self.tell(InterfaceChange::Routed(route.interface, route.address));
@@ -119,20 +157,30 @@ impl Attacher {
         let _ = self.events.send(event);
     }
 
-    fn detach(&mut self, index: u32) {
-        match self.attachments.detach(index) {
-            Ok(true) => self.tell(InterfaceChange::Left(index)),
-            Ok(false) => {}
-            Err(error) => {
-                tracing::warn!(index, "detaching from an interface: {error:#}");
-                self.tell(InterfaceChange::Left(index));
-            }
+    /// An interface ended; one that should have been counted and never was takes its bytes along.
+    fn gone(&mut self, index: u32, carried: Option<[Count; 2]>) {
+        if !self.detach(index) {
+            let [transmit, receive] = carried.unwrap_or_default();
+            let bytes = transmit.bytes + receive.bytes;
+            self.metrics.missed(Missed::NotAttached, bytes);
         }
+    }
+
+    /// True where it was attached to.
+    fn detach(&mut self, index: u32) -> bool {
+        let attached = self.attachments.detach(index).unwrap_or_else(|error| {
+            tracing::warn!(index, "detaching from an interface: {error:#}");
+            true
+        });
+        if attached {
+            self.tell(InterfaceChange::Left(index));
+        }
+        attached
     }
 
     /// The pipeline hears of the interface before its first packet can be counted, so that no
     /// flow of it is met without its name.
-    async fn attach(&mut self, link: Link) {
+    fn attach(&mut self, link: Link) {
         self.tell(InterfaceChange::Attached(Interface {
             lacks: self.attachments.lacks(link.index).map(Arc::from),
             ..link.announced()
@@ -140,42 +188,47 @@ impl Attacher {
         if self.attachments.contains(link.index) {
             return;
         }
-        match self.attachments.attach(&link) {
-            Ok(counting) => {
-                let began = counting.began;
-                self.show_lack(&counting);
-                let interface = self.interface(&link, counting).await;
-                tracing::info!(
-                    interface = &*link.name,
-                    index = link.index,
-                    ?began,
-                    "counting"
-                );
-                self.tell(InterfaceChange::Attached(interface));
-            }
+        match self.attachments.attach(&link, Instant::now()) {
+            Ok(counting) => self.attached(&link, counting),
             Err(error) => {
                 self.tell(InterfaceChange::Left(link.index));
-                // Gone again before it was attached to: there is nothing to count.
-                if self.links.one(link.index).await.is_some() {
-                    self.metrics.attach_failed(1);
-                    tracing::error!(interface = &*link.name, "not counted: {error:#}");
-                }
+                self.not_attached(&link, &error);
             }
         }
     }
 
-    /// What it carried is read once more after attaching: it may carry traffic meanwhile.
-    async fn interface(&self, link: &Link, counting: Counting) -> Interface {
-        let fresh = self.links.one(link.index).await;
-        let link = fresh.as_ref().unwrap_or(link);
-        let before_attach = match counting.began {
-            Began::Before => [Count::ZERO; 2],
-            Began::Now => link.carried,
-        };
-        Interface {
+    fn attached(&mut self, link: &Link, counting: Counting) {
+        self.show_lack(&counting);
+        let Counting {
             before_attach,
-            lacks: counting.lacks.map(Arc::from),
+            lacks,
+        } = counting;
+        let [transmit, receive] = before_attach.map(|count| count.bytes);
+        tracing::info!(
+            interface = &*link.name,
+            index = link.index,
+            before_attach = transmit + receive,
+            "counting"
+        );
+        self.tell(InterfaceChange::Attached(Interface {
+            before_attach,
+            lacks: lacks.map(Arc::from),
             ..link.announced()
+        }));
+    }
+
+    fn not_attached(&mut self, link: &Link, error: &NotCounted) {
+        // Gone again before it was attached to: its end will be told.
+        if self.links.one(link.index).is_none() {
+            return;
+        }
+        self.metrics.attach_failed(1);
+        if error.is_new {
+            tracing::error!(
+                interface = &*link.name,
+                "not counted, and tried again after pauses of up to 30 s: {:#}",
+                error.why
+            );
         }
     }
 

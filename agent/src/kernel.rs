@@ -29,7 +29,7 @@ mod tests;
 pub mod translate;
 pub mod warnings;
 
-use std::{path::PathBuf, time::Instant};
+use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use anyhow::{Context as _, Result};
 
@@ -38,6 +38,7 @@ use self::{
     conntrack::table::Table,
     maps::Leftover,
     object::Object,
+    pins::Pins,
     sets::{Drained, Sets},
     skipped::Skipped,
     translate::{Lookups, Methods, Translator},
@@ -69,6 +70,8 @@ pub struct Kernel {
     sets: Sets,
     skipped: Skipped,
     translator: Translator,
+    /// The lock on the directory, for as long as its maps are read and cleared here.
+    _pins: Option<Arc<Pins>>,
     leftovers: Vec<Leftover>,
     /// Where maps are pinned whose contents have been handed out.
     salvaged: Vec<PathBuf>,
@@ -84,6 +87,7 @@ impl Kernel {
     pub fn new(object: Object, methods: Methods, now: Instant) -> Result<(Self, Attachments)> {
         let Object {
             programs,
+            identity,
             mode,
             may_add_clsact,
             maps,
@@ -92,8 +96,9 @@ impl Kernel {
             ..
         } = object;
         let table = methods.table.then(Table::open).transpose()?;
-        let attachments = Attachments::new(programs, mode, may_add_clsact, pins)?;
+        let attachments = Attachments::new(programs, identity, mode, may_add_clsact, pins.clone())?;
         let kernel = Self {
+            _pins: pins,
             sets: Sets::new(maps.written, now).context("reading the control map")?,
             leftovers,
             salvaged: Vec::new(),

@@ -76,7 +76,8 @@ pub fn run(args: &RemoveArgs) -> Result<()> {
     // Filters of clsact are not pinned: the lock keeps us from taking those of a running agent.
     let pins = once_free(deadline, || pins(&args.pins.pin_dir))?;
     let state = once_free(deadline, || state(args.state_dir.as_deref()))?;
-    let filters = remove::filters()?;
+    let control_maps = pins.as_ref().map(Pins::control_maps).transpose()?;
+    let filters = remove::filters(&control_maps.unwrap_or_default())?;
     let Pinned { links, maps } = match pins {
         Some(pins) => pins.remove()?,
         None => Pinned::default(),

@@ -70,7 +70,7 @@ impl Agent {
 
     /// The address and port of [`Agent::url`].
     pub fn target(&self) -> SocketAddr {
-        SocketAddr::new(self.node.management_address(), METRICS_PORT)
+        SocketAddr::new(self.node.management_address(), self.plan.ports()[0])
     }
 
     /// What the agent has written to its standard output and error.
@@ -101,12 +101,12 @@ impl Agent {
 
     /// Gets `path` from the metrics port with more request headers.
     pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Result<HttpAnswer> {
-        self.request(METRICS_PORT, path, headers)
+        self.request(self.plan.ports()[0], path, headers)
     }
 
     /// Gets `path` from the debug port.
     pub fn debug(&self, path: &str) -> Result<HttpAnswer> {
-        self.request(DEBUG_PORT, path, &[])
+        self.request(self.plan.ports()[1], path, &[])
     }
 
     /// Scrapes until `condition` holds; fails at the deadline with the last scrape's traffic, and

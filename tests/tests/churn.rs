@@ -229,7 +229,7 @@ fn held(agent: &mut Agent, lab: &Lab) -> Held {
     }
     let node = lab.node("a1").unwrap();
     for folder in ["links", "maps"] {
-        let folder = node.pin_directory().join("v1").join(folder);
+        let folder = node.pin_directory().join("v2").join(folder);
         let pinned = fs::read_dir(&folder).unwrap().count();
         objects.insert(
             format!("pinned {}", folder.file_name().unwrap().display()),

@@ -5,8 +5,11 @@ use std::time::Instant;
 use super::Attacher;
 use crate::{
     kernel::{attach::Counting, hooks::watch::Disturbed, links::LinkEvent},
-    model::condition::Status,
+    model::{condition::Status, traffic::Missed},
 };
+
+/// Interfaces that `/readyz` names.
+const NAMED: usize = 5;
 
 /// What to say where nothing that was asked for is there.
 pub(crate) fn matches_none(asked_for: &str) -> String {
@@ -18,16 +21,19 @@ pub(crate) fn matches_none(asked_for: &str) -> String {
 
 impl Attacher {
     /// Somebody may have come first, or have made room.
-    pub(super) async fn look(&mut self, disturbed: Disturbed) {
+    pub(super) fn look(&mut self, disturbed: Disturbed) {
         if let Disturbed::Qdisc(index) = disturbed
             && self.attachments.has_failed(index)
-            && let Some(link) = self.links.one(index).await
+            && let Some(link) = self.links.one(index)
         {
-            self.follow(LinkEvent::Appeared(link)).await;
+            self.follow(LinkEvent::Appeared(link));
         }
         let looked = self.attachments.look(disturbed, Instant::now());
         self.metrics.moved_to_front(looked.moved);
         self.metrics.attach_failed(looked.failed);
+        for reason in Missed::ALL {
+            self.metrics.missed(reason, looked.missed[reason as usize]);
+        }
         self.show_hooks();
     }
 
@@ -40,11 +46,17 @@ impl Attacher {
     }
 
     pub(super) fn show_hooks(&self) {
-        self.metrics
-            .set_shadowed_interfaces(self.attachments.shadowed());
-        let uncounted = self.attachments.uncounted();
-        if !uncounted.is_empty() {
-            self.all_counted.in_part(uncounted.join("; "));
+        let shadowed = self.attachments.shadowed();
+        self.metrics.set_shadowed_interfaces(shadowed.len() as u64);
+        let mut lines = self.attachments.uncounted();
+        lines.extend(shadowed);
+        let more = lines.len().saturating_sub(NAMED);
+        lines.truncate(NAMED);
+        if more > 0 {
+            lines.push(format!("and {more} more"));
+        }
+        if !lines.is_empty() {
+            self.all_counted.in_part(lines.join("; "));
             return;
         }
         let finds_none = self.attachments.indices().is_empty() && !self.asked_for.is_empty();

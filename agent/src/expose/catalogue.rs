@@ -171,6 +171,8 @@ catalogue! {
         "Times the agent re-attached its program at the head of a hook, after another program came first or its own was detached";
     ATTACH_FAILURES = Stable Counter "zonemeter_attach_failures_total" []
         "Failed attempts to attach to an interface of a pod";
+    MISSED_BYTES = Stable Counter "zonemeter_missed_bytes_total" ["reason"]
+        "Bytes that interfaces of pods carried by their own counters while the agent had no program there through its own doing or delay: in no traffic metric, and at most so many missed, by reason";
     SKIPPED_PACKETS = Stable Counter "zonemeter_skipped_packets_total" ["reason"]
         "Packets on interfaces of pods that are no IP traffic or cannot be read: in no traffic metric, but for extension_depth (IPv6 packets with more extension headers than are walked), which are counted without ports";
     SKIPPED_BYTES = Stable Counter "zonemeter_skipped_bytes_total" ["reason"]

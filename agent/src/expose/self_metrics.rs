@@ -22,7 +22,7 @@ use super::{catalogue as metric, catalogue::Metric, process::Process};
 use crate::model::{
     cluster,
     condition::Condition,
-    traffic::{AttachMode, BackendMethod, Count, SkipReason},
+    traffic::{AttachMode, BackendMethod, Count, Missed, SkipReason},
 };
 
 mod labelled;
@@ -53,6 +53,7 @@ struct Numbers {
     shadowed: Gauge,
     moves: Counter,
     attach_failures: Counter,
+    missed: Labelled<Counter>,
     skipped_packets: Labelled<Counter>,
     skipped_bytes: Labelled<Counter>,
     backend_methods: Labelled<Gauge>,
@@ -129,6 +130,13 @@ impl SelfMetrics {
     /// Attempts to attach failed.
     pub fn attach_failed(&self, attempts: u64) {
         self.numbers.attach_failures.inc_by(attempts);
+    }
+
+    /// So many bytes passed an interface uncounted.
+    pub fn missed(&self, reason: Missed, bytes: u64) {
+        if let Some(counter) = self.numbers.missed.get(reason.name()) {
+            counter.inc_by(bytes);
+        }
     }
 
     /// What the kernel has skipped for this reason so far: a total, not a difference. Bytes are
@@ -261,6 +269,7 @@ impl Default for Numbers {
             shadowed: Gauge::default(),
             moves: Counter::default(),
             attach_failures: Counter::default(),
+            missed: Labelled::new(&metric::MISSED_BYTES, Missed::ALL.map(Missed::name)),
             skipped_packets: Labelled::new(&metric::SKIPPED_PACKETS, reasons),
             skipped_bytes: Labelled::new(&metric::SKIPPED_BYTES, reasons),
             backend_methods: Labelled::new(
@@ -317,6 +326,7 @@ impl Numbers {
             &metric::ATTACH_FAILURES,
             numbers.attach_failures,
         );
+        register(&mut registry, &metric::MISSED_BYTES, numbers.missed);
         register(
             &mut registry,
             &metric::SKIPPED_PACKETS,

@@ -19,7 +19,7 @@ use crate::model::{
     cluster::Workload,
     condition::Condition,
     snapshot::{PodLabels, PodSeries, Reason, Scope, WorkloadLabels, WorkloadSeries, ZoneInfo},
-    traffic::{AttachMode, BackendMethod, Count, Direction, SkipReason},
+    traffic::{AttachMode, BackendMethod, Count, Direction, Missed, SkipReason},
 };
 
 const OPEN_METRICS: (header::HeaderName, &str) = (
@@ -216,6 +216,7 @@ async fn reported_numbers_appear() {
     metrics.set_interfaces(AttachMode::Tcx, 11);
     metrics.set_shadowed_interfaces(2);
     metrics.attach_failed(1);
+    metrics.missed(Missed::Reattach, 77);
     metrics.set_backend_method(BackendMethod::Table, true);
     metrics.set_skipped(SkipReason::Arp, count(4200, 100));
     metrics.set_skipped(SkipReason::Arp, count(4242, 101));
@@ -251,6 +252,7 @@ async fn reported_numbers_appear() {
         "zonemeter_interfaces{mode=\"tcx\"} 11\nzonemeter_interfaces{mode=\"tc\"} 0\n",
         "zonemeter_shadowed_interfaces 2\n",
         "# TYPE zonemeter_attach_failures_total counter\nzonemeter_attach_failures_total 1\n",
+        "zonemeter_missed_bytes_total{reason=\"reattach\"} 77\n",
         "zonemeter_backend_method_enabled{method=\"packet\"} 0\n",
         "zonemeter_backend_method_enabled{method=\"conntrack_table\"} 1\n",
         "zonemeter_skipped_packets_total{reason=\"arp\"} 101\n",

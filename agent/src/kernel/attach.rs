@@ -3,7 +3,11 @@
 //! With TCX, at the head of the chain ([`tcx`]); with clsact, at the priority and protocol of the
 //! AWS network policy agent but under another handle ([`tc`]). [`front`] keeps them there.
 
+mod attempt;
+mod failed;
 pub mod front;
+mod kept;
+mod mode;
 mod refusal;
 pub(super) mod tc;
 pub(super) mod tcx;
@@ -11,67 +15,49 @@ mod tries;
 
 use std::{
     collections::BTreeMap,
-    io, mem,
+    mem,
     os::fd::{AsFd as _, OwnedFd},
     sync::Arc,
     time::Instant,
 };
 
-use anyhow::{Context as _, Result, anyhow, bail};
-use aya::{programs::TcAttachType, util::KernelVersion};
+use anyhow::{Context as _, Result, anyhow};
+use aya::programs::TcAttachType;
 
-use self::{refusal::cause, tries::Tries};
+pub(super) use self::mode::choose_mode;
+use self::{failed::Failed, front::Off, refusal::cause, tc::Identity, tries::Tries};
+pub use self::{kept::Kept, mode::best_mode};
 use super::{
-    hooks::{netlink::Route, qdisc::Qdisc},
+    hooks::{
+        agents::{Agents, Announced, announce},
+        netlink::Route,
+        qdisc::Qdisc,
+        rounds::Rounds,
+    },
     links::Link,
     object::Programs,
     pins::Pins,
 };
-use crate::model::traffic::{AttachMode, Direction};
-
-/// First kernel with TCX links.
-const TCX_SINCE: (u8, u8, u16) = (6, 6, 0);
-
-/// The best that this kernel has.
-///
-/// # Errors
-/// When the kernel does not say which one it is.
-pub fn best_mode() -> Result<AttachMode> {
-    let kernel = KernelVersion::current().context("reading the kernel's version")?;
-    let (major, minor, patch) = TCX_SINCE;
-    Ok(match kernel >= KernelVersion::new(major, minor, patch) {
-        true => AttachMode::Tcx,
-        false => AttachMode::Tc,
-    })
-}
-
-/// What was asked for, if this kernel has it, or the best.
-///
-/// # Errors
-/// One line for TCX on a kernel without.
-pub(super) fn choose_mode(asked: Option<AttachMode>) -> Result<AttachMode> {
-    let best = best_mode()?;
-    if asked == Some(AttachMode::Tcx) && best == AttachMode::Tc {
-        let (major, minor, _) = TCX_SINCE;
-        bail!(
-            "--attach tcx: this kernel has no TCX, which came with Linux {major}.{minor}: \
-             accepted here are auto and tc"
-        );
-    }
-    Ok(asked.unwrap_or(best))
-}
+use crate::model::traffic::{AttachMode, Count, Direction};
 
 /// The programs, and the interfaces that they are attached to.
 pub struct Attachments {
     programs: Programs,
+    /// By which the kernel lists them, by [`Direction`] code.
+    numbers: [u32; 2],
+    /// Tells other agents that they are an agent's.
+    _announced: Vec<Announced>,
+    identity: Identity,
     mode: AttachMode,
     has_tcx: bool,
     may_add_clsact: bool,
     pins: Option<Arc<Pins>>,
     route: Route,
+    agents: Agents,
+    rounds: Rounds,
     attached: BTreeMap<u32, Attached>,
-    /// Interfaces that are not counted at all, and why.
-    failed: BTreeMap<u32, String>,
+    /// Interfaces that are not counted at all.
+    failed: Failed,
 }
 
 /// An interface with our programs on it.
@@ -90,6 +76,9 @@ struct Hook {
     /// Who runs first, as it was when last looked at.
     ahead: Option<String>,
     tries: Tries,
+    /// Our program is not there, as far as was seen: what the interface had carried then, in this
+    /// direction.
+    off: Option<Off>,
 }
 
 /// A program on a hook.
@@ -98,22 +87,23 @@ enum Placed {
     Filter,
 }
 
-/// How counting on an interface began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Began {
-    /// Nothing of ours was there.
-    Now,
-    /// Programs of an earlier process were counting, without a gap.
-    Before,
-}
-
 /// What came of attaching.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counting {
-    /// Since when.
-    pub began: Began,
+    /// What the interface carried before, by [`Direction`] code, by its own counters read right
+    /// before the call that attached; zero where the program of an earlier process was counting.
+    pub before_attach: [Count; 2],
     /// One line for a direction that cannot be counted.
     pub lacks: Option<String>,
+}
+
+/// Attaching failed.
+#[derive(Debug)]
+pub struct NotCounted {
+    /// The interface and why.
+    pub why: anyhow::Error,
+    /// It is not what was said about the interface before.
+    pub is_new: bool,
 }
 
 /// What filters can hang on, on an interface as it is.
@@ -133,20 +123,28 @@ impl Attachments {
     /// # Errors
     /// When there is no netlink socket, or the kernel does not tell its version.
     pub(super) fn new(
-        programs: Programs,
+        mut programs: Programs,
+        identity: Identity,
         mode: AttachMode,
         may_add_clsact: bool,
         pins: Option<Arc<Pins>>,
     ) -> Result<Self> {
+        let [first, second] = Direction::ALL;
+        let numbers = [programs.number(first)?, programs.number(second)?];
         Ok(Self {
             programs,
+            numbers,
+            _announced: numbers.into_iter().filter_map(announced).collect(),
+            identity,
             mode,
             has_tcx: best_mode()? == AttachMode::Tcx,
             may_add_clsact,
             pins,
             route: Route::open().context("asking for filters (rtnetlink)")?,
+            agents: Agents::default(),
+            rounds: Rounds::default(),
             attached: BTreeMap::new(),
-            failed: BTreeMap::new(),
+            failed: Failed::default(),
         })
     }
 
@@ -167,7 +165,12 @@ impl Attachments {
 
     /// True where attaching failed.
     pub fn has_failed(&self, index: u32) -> bool {
-        self.failed.contains_key(&index)
+        self.failed.contains(index)
+    }
+
+    /// Interfaces to which attaching failed and is to be tried again now.
+    pub fn to_try_again(&self, now: Instant) -> Vec<Link> {
+        self.failed.due(now)
     }
 
     /// One line for a direction of this interface that is not counted.
@@ -178,7 +181,7 @@ impl Attachments {
     /// One line for each interface that is not counted, or not in both directions.
     pub fn uncounted(&self) -> Vec<String> {
         let in_part = self.attached.values().filter_map(Attached::lacks);
-        self.failed.values().cloned().chain(in_part).collect()
+        self.failed.reasons().chain(in_part).collect()
     }
 
     /// Runs a program once on a crafted frame and returns its verdict.
@@ -202,66 +205,13 @@ impl Attachments {
             .return_value as i32)
     }
 
-    /// Attaches both programs, or none; the one from the pod where the other is barred.
-    ///
-    /// # Errors
-    /// When the interface is gone, or the kernel refuses; the message names both. Then nothing of
-    /// ours is on the interface, and nothing is pinned for it.
-    pub fn attach(&mut self, link: &Link) -> Result<Counting> {
-        let attached = self.try_attach(link);
-        match &attached {
-            Ok(_) => {
-                self.failed.remove(&link.index);
-            }
-            Err(error) => {
-                self.take_off(link);
-                self.failed.insert(link.index, format!("{error:#}"));
-            }
-        }
-        attached
-    }
-
-    fn try_attach(&mut self, link: &Link) -> Result<Counting> {
-        self.clear_other_mode(link)?;
-        let room = self.prepare(link)?;
-        let mut began = Began::Now;
-        let mut on = |direction| -> Result<Hook> {
-            let barred = room.bars(direction);
-            let program = match barred {
-                true => None,
-                false => {
-                    let (program, adopted) = self.attach_one(link, direction)?;
-                    if adopted {
-                        began = Began::Before;
-                    }
-                    Some(program)
-                }
-            };
-            Ok(Hook {
-                program,
-                barred,
-                ahead: None,
-                tries: Tries::new(Instant::now()),
-            })
-        };
-        let attached = Attached {
-            hooks: [on(Direction::ALL[0])?, on(Direction::ALL[1])?],
-            link: link.clone(),
-        };
-        let lacks = attached.lacks();
-        self.attached.insert(link.index, attached);
-        Ok(Counting { began, lacks })
-    }
-
     /// Takes what a failed attempt put on the interface off it. Links without a pin went with
     /// their descriptors.
     fn take_off(&mut self, link: &Link) {
         let taken_off = match (self.mode, &self.pins) {
             (AttachMode::Tcx, Some(pins)) => pins.unlink(link.index),
             (AttachMode::Tcx, None) => Ok(()),
-            (AttachMode::Tc, _) => Direction::ALL
-                .into_iter()
-                .try_for_each(|direction| tc::remove(&mut self.route, link, direction).map(drop)),
+            (AttachMode::Tc, _) => self.remove_filters(link),
         };
         if let Err(error) = taken_off {
             tracing::debug!(interface = &*link.name, "after a failed attempt: {error:#}");
@@ -279,26 +229,27 @@ impl Attachments {
         }
     }
 
-    /// An earlier process may have counted here in the other mode: both at once would count
-    /// every byte twice.
-    fn clear_other_mode(&mut self, link: &Link) -> Result<()> {
-        match (self.mode, &self.pins) {
-            (AttachMode::Tc, Some(pins)) => pins.unlink(link.index),
-            (AttachMode::Tc, None) => Ok(()),
-            (AttachMode::Tcx, _) => Direction::ALL
-                .into_iter()
-                .try_for_each(|direction| tc::remove(&mut self.route, link, direction).map(drop)),
-        }
+    fn remove_filters(&mut self, link: &Link) -> Result<()> {
+        Direction::ALL.into_iter().try_for_each(|direction| {
+            tc::remove(&mut self.route, link, direction, &self.identity).map(drop)
+        })
     }
 
     fn attach_one(&mut self, link: &Link, direction: Direction) -> Result<(Placed, bool)> {
         let name = self.programs.name(direction);
         let program = self.programs.get(direction)?.fd()?.as_fd();
         let attached = match self.mode {
-            AttachMode::Tcx => tcx::attach(program, link.index, direction, self.pins.as_deref())
-                .map(|(link, adopted)| (Placed::Tcx(link), adopted)),
-            AttachMode::Tc => tc::attach((name, program), &mut self.route, link, direction)
-                .map(|adopted| (Placed::Filter, adopted)),
+            AttachMode::Tcx => {
+                // Pinned as soon as that is possible again.
+                let pins = self.pins.as_deref().filter(|pins| pins.are_usable());
+                tcx::attach(program, link.index, direction, pins)
+                    .map(|(link, adopted)| (Placed::Tcx(link), adopted))
+            }
+            AttachMode::Tc => {
+                let program = (name, program);
+                tc::attach(program, &self.identity, &mut self.route, link, direction)
+                    .map(|adopted| (Placed::Filter, adopted))
+            }
         };
         attached.map_err(|error| {
             let (name, mode, hook) = (&link.name, self.mode.name(), hook(direction));
@@ -312,7 +263,7 @@ impl Attachments {
     /// # Errors
     /// When its pinned links cannot be removed.
     pub fn detach(&mut self, index: u32) -> Result<bool> {
-        let failed = self.failed.remove(&index).is_some();
+        let failed = self.failed.remove(index);
         let attached = self.attached.remove(&index).is_some();
         if let Some(pins) = self.pins.as_ref().filter(|_| attached || failed) {
             pins.unlink(index)?;
@@ -322,8 +273,8 @@ impl Attachments {
 
     /// Removes pinned links of interfaces that went while no agent ran.
     pub fn forget_all_but(&mut self, present: &[u32]) -> Result<()> {
-        self.failed.retain(|index, _| present.contains(index));
-        let Some(pins) = &self.pins else {
+        self.failed.retain(present);
+        let Some(pins) = self.pins.as_ref().filter(|pins| pins.are_usable()) else {
             return Ok(());
         };
         let pinned = pins.linked_interfaces()?;
@@ -368,18 +319,17 @@ impl Drop for Attachments {
     }
 }
 
+/// Without, another agent takes the program for one that may hide packets, and puts its own in
+/// front of it with pauses that grow.
+fn announced(program: u32) -> Option<Announced> {
+    let announced = announce(program);
+    let warn = |error| tracing::warn!(program, "not told to other agents on this node: {error}");
+    announced.map_err(warn).ok()
+}
+
 fn hook(direction: Direction) -> TcAttachType {
     match direction {
         Direction::Transmit => TcAttachType::Ingress,
         Direction::Receive => TcAttachType::Egress,
     }
-}
-
-/// True while the interface with this index is there.
-fn is_there(link: &Link) -> bool {
-    let mut name = [0; libc::IF_NAMESIZE];
-    // SAFETY: there is room for a name.
-    let found = unsafe { libc::if_indextoname(link.index, name.as_mut_ptr()) };
-    // Other errors, such as a limit of open files, say nothing about the interface.
-    !found.is_null() || io::Error::last_os_error().raw_os_error() != Some(libc::ENXIO)
 }

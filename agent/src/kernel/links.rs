@@ -6,18 +6,18 @@
 mod routes;
 mod veths;
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
-use futures::{StreamExt as _, TryStreamExt as _, channel::mpsc::UnboundedReceiver};
+use futures::{StreamExt as _, channel::mpsc::UnboundedReceiver};
 use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::{
-    RouteNetlinkMessage,
+    AddressFamily, RouteNetlinkMessage,
     link::{LinkAttribute, LinkMessage, Stats64},
     route::RouteMessage,
 };
 use netlink_sys::SocketAddr;
-use rtnetlink::{Handle, MulticastGroup, new_multicast_connection};
+use rtnetlink::{MulticastGroup, new_multicast_connection};
 use tokio::{task::JoinHandle, time::Interval};
 use zonemeter_common::{Count, Direction};
 
@@ -65,8 +65,9 @@ pub enum LinkEvent {
     Listed(Vec<Link>, Vec<HostRoute>),
     /// This one appeared or changed.
     Appeared(Link),
-    /// The one with this index is gone.
-    Gone(u32),
+    /// The one with this index is gone. What it had carried, by [`Direction`] code, where it is one
+    /// that counted.
+    Gone(u32, Option<[Count; 2]>),
     /// A route that leads to one of them was made.
     Routed(HostRoute),
     /// A route that led to one of them was removed.
@@ -76,7 +77,6 @@ pub enum LinkEvent {
 /// A subscription to the links of this network namespace.
 pub struct Links {
     veths: Veths,
-    handle: Handle,
     lists: Route,
     messages: UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>,
     relist: Interval,
@@ -91,12 +91,11 @@ impl Links {
             MulticastGroup::Ipv4Route,
             MulticastGroup::Ipv6Route,
         ];
-        let (connection, handle, messages) = new_multicast_connection(&groups)
+        let (connection, _, messages) = new_multicast_connection(&groups)
             .context("subscribing to link messages (rtnetlink)")?;
         let connection = tokio::spawn(connection);
         Ok(Self {
             veths: Veths::new(names),
-            handle,
             lists: Route::open().context("listing links (rtnetlink)")?,
             messages,
             relist: tokio::time::interval(RELIST),
@@ -130,8 +129,9 @@ impl Links {
                 self.appeared(link(&message)?).map(LinkEvent::Appeared)
             }
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(message)) => {
-                self.veths.gone(message.header.index);
-                Some(LinkEvent::Gone(message.header.index))
+                let gone = link(&message)?;
+                let counted = self.veths.gone(gone.index);
+                Some(LinkEvent::Gone(gone.index, counted.then_some(gone.carried)))
             }
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewRoute(message)) => {
                 self.route(&message).map(LinkEvent::Routed)
@@ -185,10 +185,8 @@ impl Links {
     }
 
     /// One link as it is now; `None` when it is gone.
-    pub async fn one(&self, index: u32) -> Option<Link> {
-        let request = self.handle.link().get().match_index(index);
-        let message = request.execute().try_next().await.ok().flatten()?;
-        link(&message)
+    pub fn one(&mut self, index: u32) -> Option<Link> {
+        ask(&mut self.lists, index).ok()
     }
 }
 
@@ -210,8 +208,27 @@ fn carried(stats: &Stats64) -> [Count; 2] {
     carried
 }
 
-/// `None` for a message without a name, which is about something else than a link.
+/// One link as it is now.
+///
+/// # Errors
+/// `ENODEV` when it is gone.
+pub(super) fn ask(route: &mut Route, index: u32) -> io::Result<Link> {
+    let mut question = LinkMessage::default();
+    question.header.index = index;
+    let answers = route.request(RouteNetlinkMessage::GetLink(question), 0)?;
+    let found = answers.iter().find_map(|answer| match answer {
+        RouteNetlinkMessage::NewLink(message) => link(message),
+        _ => None,
+    });
+    found.ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+/// `None` for a message without a name, which is about something else than a link, and for one
+/// about a port of a bridge: that a link leaves its bridge is told as the end of the port.
 pub(super) fn link(message: &LinkMessage) -> Option<Link> {
+    if message.header.interface_family == AddressFamily::Bridge {
+        return None;
+    }
     let mut name = None;
     let (mut peer_namespace, mut counts) = (None, [Count::ZERO; 2]);
     for attribute in &message.attributes {
@@ -229,4 +246,17 @@ pub(super) fn link(message: &LinkMessage) -> Option<Link> {
         peer_namespace,
         carried: counts,
     })
+}
+
+#[cfg(test)]
+impl Link {
+    /// One that has carried nothing.
+    pub(super) fn named(index: u32, name: &str) -> Self {
+        Self {
+            index,
+            name: name.into(),
+            peer_namespace: None,
+            carried: [Count::ZERO; 2],
+        }
+    }
 }

@@ -25,6 +25,8 @@ pub(super) struct Maps {
 /// The maps that programs count into, and their control: what outlives the process.
 pub(super) struct Written {
     pub(super) control: Array<MapData, Control>,
+    /// By which the kernel tells the control map from every other map.
+    pub(super) number: u32,
     pub(super) sets: [Set; 2],
 }
 
@@ -57,8 +59,14 @@ impl Maps {
 impl Written {
     fn take(take: &mut impl FnMut(&str) -> Result<Map>) -> Result<Self> {
         let cpus = nr_cpus()?;
+        let control = take(names::MAP_CONTROL)?;
+        let number = match &control {
+            Map::Array(data) => data.info()?.id(),
+            other => return Err(anyhow!("not an array but {other:?}")),
+        };
         Ok(Self {
-            control: take(names::MAP_CONTROL)?.try_into()?,
+            control: control.try_into()?,
+            number,
             sets: [set(take, 0, cpus)?, set(take, 1, cpus)?],
         })
     }

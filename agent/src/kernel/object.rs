@@ -1,6 +1,6 @@
 //! Loads the kernel object: programs, maps and the globals they are compiled against.
 
-use std::{borrow::Cow, io, path::Path, sync::Arc};
+use std::{borrow::Cow, collections::BTreeSet, io, path::Path, sync::Arc};
 
 use anyhow::{Context as _, Result, anyhow};
 use aya::{
@@ -10,10 +10,12 @@ use aya::{
 use zonemeter_common::{Direction, conntrack::ConntrackOffsets, names};
 
 use super::{
-    Settings, attach,
+    Settings,
+    attach::{self, tc::Identity},
     conntrack::offsets,
     explain,
     facts::Facts,
+    hooks::filter::Mark,
     maps::{Leftover, Maps},
     memory::Plan,
     pins::{self, Pins},
@@ -29,6 +31,7 @@ pub(super) static BYTES: &[u8] =
 /// Programs that the verifier accepted, and their maps.
 pub struct Object {
     pub(super) programs: Programs,
+    pub(super) identity: Identity,
     pub(super) mode: AttachMode,
     pub(super) may_add_clsact: bool,
     reads_connections: bool,
@@ -77,24 +80,33 @@ fn load_bytes(
 ) -> Result<(Object, Warnings)> {
     let mode = attach::choose_mode(settings.mode)?;
     check_memory(&settings.plan)?;
-    let set_aside = match &pins {
+    let (set_aside, inherited) = match &pins {
         Some(pins) => {
+            let inherited = pins.control_maps()?;
             pins.remove_other_layouts()?;
             pins.set_misfits_aside(&settings.plan.capacity)?;
-            pins.leftovers()?
+            (pins.leftovers()?, inherited)
         }
-        None => Vec::new(),
+        None => (Vec::new(), BTreeSet::new()),
     };
     let conntrack = conntrack_offsets(settings.methods);
     let mut ebpf = create(settings, bytes, pins.as_deref(), &conntrack)
         .map_err(|error| explain("creating the maps", error.into(), &settings.plan))?;
     let warnings = Warnings::new(&mut ebpf)?;
     let maps = Maps::take(&mut ebpf)?;
+    if let Some(pins) = &pins {
+        pins.hold_maps()?;
+    }
+    let mark = Mark {
+        map: maps.written.number,
+        pinned: pins.is_some(),
+    };
     let leftovers = set_aside.into_iter().map(Leftover::open);
     let leftovers = leftovers.collect::<Result<_>>()?;
     let programs = Programs::load(ebpf, &settings.plan)?;
     let object = Object {
         programs,
+        identity: Identity { mark, inherited },
         mode,
         may_add_clsact: settings.may_add_clsact,
         reads_connections: conntrack != ConntrackOffsets::default(),
@@ -144,7 +156,7 @@ impl Programs {
     }
 
     /// The number by which the kernel lists it.
-    pub(super) fn id(&mut self, direction: Direction) -> Result<u32> {
+    pub(super) fn number(&mut self, direction: Direction) -> Result<u32> {
         Ok(self.get(direction)?.info()?.id())
     }
 }

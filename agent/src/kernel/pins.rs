@@ -9,12 +9,16 @@
 //!
 //! The lock is on the directory itself: a bpf file system holds no plain files.
 
+mod keep;
+
 use std::{
+    collections::BTreeSet,
     ffi::OsStr,
     fs::{self, File},
     io,
-    os::fd::AsRawFd as _,
+    os::fd::{AsRawFd as _, OwnedFd},
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -31,8 +35,18 @@ const BPF_FS: libc::c_long = 0xcafe_4a11;
 #[derive(Debug)]
 pub struct Pins {
     root: PathBuf,
-    /// Holds the lock for as long as it is open.
-    _lock: File,
+    held: Mutex<Held>,
+    /// Nothing can be pinned, as far as is known.
+    lost: AtomicBool,
+}
+
+/// What is open.
+#[derive(Debug)]
+struct Held {
+    /// The directory, with the lock for as long as it is open.
+    lock: File,
+    /// Every map of this process and where it is pinned.
+    maps: Vec<(PathBuf, OwnedFd)>,
 }
 
 /// How the name of a folder with maps that were set aside begins.
@@ -57,17 +71,17 @@ impl Pins {
     /// # Errors
     /// When the path is not on a bpf file system, or cannot be written.
     pub fn lock(root: &Path) -> Result<Result<Self, InUse>> {
-        fs::create_dir_all(root).with_context(|| refusal(root))?;
-        let lock = File::open(root).with_context(|| refusal(root))?;
-        if !is_bpf_fs(&lock).with_context(|| refusal(root))? {
-            bail!("{}: not a bpf file system", refusal(root));
-        }
+        let lock = open(root)?;
         if !try_lock(&lock).with_context(|| refusal(root))? {
             return Ok(Err(InUse));
         }
         let pins = Self {
             root: root.to_owned(),
-            _lock: lock,
+            held: Mutex::new(Held {
+                lock,
+                maps: Vec::new(),
+            }),
+            lost: AtomicBool::new(false),
         };
         for folder in [pins.folder("maps"), pins.folder("links")] {
             fs::create_dir_all(&folder).with_context(|| refusal(&folder))?;
@@ -78,6 +92,34 @@ impl Pins {
     /// Whether an agent uses the directory now.
     pub fn in_use(root: &Path) -> bool {
         File::open(root).is_ok_and(|lock| try_lock(&lock).is_ok_and(|free| !free))
+    }
+
+    /// The directory.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Numbers of the control maps that are pinned here, of every layout and of maps that were set
+    /// aside: by them the filters are known that count into maps of this directory.
+    ///
+    /// # Errors
+    /// When a folder cannot be listed.
+    pub fn control_maps(&self) -> Result<BTreeSet<u32>> {
+        let mut numbers = BTreeSet::new();
+        for (layout, _) in self.layouts()? {
+            for entry in fs::read_dir(&layout).with_context(|| refusal(&layout))? {
+                let path = entry.with_context(|| refusal(&layout))?.path();
+                // No map where the folder is of another kind, or its process died early.
+                let map = MapInfo::from_pin(path.join(names::MAP_CONTROL));
+                numbers.extend(map.map(|map| map.id()));
+            }
+        }
+        Ok(numbers)
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        // A panic elsewhere leaves it whole: each change is one assignment.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where a map is pinned.
@@ -227,9 +269,14 @@ fn is_leftover(folder: &Path) -> bool {
     name.is_some_and(|name| name.starts_with(LEFTOVER))
 }
 
-/// Removes maps that were set aside and are drained.
+/// Removes maps that were set aside and are drained; gone already is as good.
 pub(super) fn remove_leftover(folder: &Path) -> Result<()> {
-    fs::remove_dir_all(folder).with_context(|| refusal(folder))
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| refusal(folder))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 fn layout_folder() -> String {
@@ -259,6 +306,18 @@ fn refusal(path: &Path) -> String {
          /sys/fs/bpf), make it writable, or give an empty --pin-dir",
         path.display()
     )
+}
+
+/// Opens the directory, and makes it if it is not there.
+fn open(root: &Path) -> Result<File> {
+    // What is not a bpf file system is left as it is.
+    let there = root.ancestors().find(|path| path.exists()).unwrap_or(root);
+    let there = File::open(there).with_context(|| refusal(root))?;
+    if !is_bpf_fs(&there).with_context(|| refusal(root))? {
+        bail!("{}: not a bpf file system", refusal(root));
+    }
+    fs::create_dir_all(root).with_context(|| refusal(root))?;
+    File::open(root).with_context(|| refusal(root))
 }
 
 fn is_bpf_fs(directory: &File) -> io::Result<bool> {

@@ -107,7 +107,7 @@ impl Surveyor {
             }
             let filters = filter::list(&mut self.route, index, direction);
             let filters = filters.with_context(|| format!("reading the filters of {name}"))?;
-            let others = filters.iter().filter(|filter| !filter.own);
+            let others = filters.iter().filter(|filter| filter.mark.is_none());
             hooks
                 .neighbours
                 .extend(others.map(|filter| neighbour(filter, direction, self.mode)));

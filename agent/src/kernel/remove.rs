@@ -1,5 +1,7 @@
-//! Takes filters of clsact away that no process owns any more. Those of others stay, and so does
-//! the qdisc, on which others' filters hang.
+//! Takes filters of clsact away that no process owns any more. Those of others stay, other agents'
+//! too, and so does the qdisc, on which others' filters hang.
+
+use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use netlink_packet_route::{RouteNetlinkMessage, link::LinkMessage};
@@ -14,12 +16,13 @@ use super::{
 };
 use crate::model::traffic::Direction;
 
-/// Removes this agent's filters from every interface of this network namespace and returns how
-/// many there were. Needs CAP_NET_ADMIN.
+/// Removes filters from every interface of this network namespace and returns how many there were:
+/// those that count into the maps of these control maps, and those that agents without a pin
+/// directory left when they were killed. Needs CAP_NET_ADMIN.
 ///
 /// # Errors
 /// When the kernel does not answer, or one stays.
-pub fn filters() -> Result<usize> {
+pub fn filters(control_maps: &BTreeSet<u32>) -> Result<usize> {
     let mut route = Route::open().context("asking for filters (rtnetlink)")?;
     let qdiscs = qdisc::all(&mut route).context("listing qdiscs")?;
     let mut removed = 0;
@@ -30,7 +33,7 @@ pub fn filters() -> Result<usize> {
             None => &[],
         };
         for direction in directions {
-            removed += usize::from(tc::remove(&mut route, &link, *direction)?);
+            removed += tc::remove_left(&mut route, &link, *direction, control_maps)?;
         }
     }
     Ok(removed)

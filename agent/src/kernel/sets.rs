@@ -72,7 +72,9 @@ impl Sets {
     /// Adopts what an earlier process left: its last drain may not have been cleared, so that the
     /// first drain reads the idle set once more instead of flipping.
     pub(super) fn new(written: Written, now: Instant) -> Result<Self> {
-        let Written { mut control, sets } = written;
+        let Written {
+            mut control, sets, ..
+        } = written;
         let mut state = control.get(&0, 0)?;
         let adopted = state.instance != 0;
         if !adopted {

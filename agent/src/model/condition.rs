@@ -16,17 +16,20 @@ pub enum Condition {
     OwnNode,
     /// Every pod of this node with an address has an interface that is counted.
     PodsCounted,
+    /// Counting would go on without this process, where `--pin-dir` asks for that.
+    PinDirectory,
 }
 
 impl Condition {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Counting,
         Self::Cluster,
         Self::NetworksFile,
         Self::Interfaces,
         Self::OwnNode,
         Self::PodsCounted,
+        Self::PinDirectory,
     ];
 
     /// As metrics and texts have it.
@@ -38,6 +41,7 @@ impl Condition {
             Self::Interfaces => "interfaces",
             Self::OwnNode => "own_node",
             Self::PodsCounted => "pods_counted",
+            Self::PinDirectory => "pin_directory",
         }
     }
 }

@@ -147,6 +147,32 @@ impl AttachMode {
     }
 }
 
+/// Why bytes that an interface carried are in no metric of traffic, where the agent is the cause
+/// or let it go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Missed {
+    /// The agent took its program off to put it in front of another one.
+    Reattach,
+    /// Another process took the program off, from when this was seen until it was put back.
+    Detached,
+    /// The interface went before the agent could attach to it.
+    NotAttached,
+}
+
+impl Missed {
+    /// All reasons.
+    pub const ALL: [Self; 3] = [Self::Reattach, Self::Detached, Self::NotAttached];
+
+    /// The `reason` label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reattach => "reattach",
+            Self::Detached => "detached",
+            Self::NotAttached => "not_attached",
+        }
+    }
+}
+
 /// A veth that is counted, or was: announced before its first flow, withdrawn after its last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InterfaceChange {

@@ -10,7 +10,11 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{agent::Agent, container::Container, node::Node};
+use crate::{
+    agent::{Agent, DEBUG_PORT, METRICS_PORT},
+    container::Container,
+    node::Node,
+};
 
 /// How to start an agent.
 #[derive(Clone, Debug)]
@@ -21,6 +25,8 @@ pub struct AgentPlan {
     binary: Option<PathBuf>,
     wrapper: Vec<OsString>,
     container: Vec<OsString>,
+    /// Stands beside another one on its node.
+    is_second: bool,
 }
 
 impl AgentPlan {
@@ -34,6 +40,7 @@ impl AgentPlan {
             binary: None,
             wrapper: Vec::new(),
             container: Vec::new(),
+            is_second: false,
             node: node.clone(),
         };
         plan.flag("--node-name", node.object_name())
@@ -64,6 +71,26 @@ impl AgentPlan {
         self
     }
 
+    /// Makes it one that runs beside another agent of the node: with ports, a log and directories
+    /// of its own.
+    pub fn second(mut self) -> Self {
+        self.is_second = true;
+        let [metrics, debug] = self.ports();
+        let name = format!("{}-second", self.node.name());
+        let pins = self.node.pin_directory().with_file_name(name);
+        let state = self.node.directory().join("state-second");
+        self.flag("--listen", format!("[::]:{metrics}"))
+            .flag("--debug-listen", format!("127.0.0.1:{debug}"))
+            .flag("--pin-dir", pins)
+            .flag("--state-dir", state)
+    }
+
+    /// Of `/metrics` and of the debug page.
+    pub(super) fn ports(&self) -> [u16; 2] {
+        let further = if self.is_second { 10 } else { 0 };
+        [METRICS_PORT + further, DEBUG_PORT + further]
+    }
+
     /// Runs another binary than [`agent_binary`].
     pub fn binary(mut self, path: &Path) -> Self {
         self.binary = Some(path.to_owned());
@@ -85,8 +112,10 @@ impl AgentPlan {
 
     /// Starts the process and returns at once.
     pub fn start(&self) -> Result<Agent> {
-        let state = self.node.directory().join("state");
-        fs::create_dir_all(&state).with_context(|| format!("create {}", state.display()))?;
+        for state in ["state", "state-second"] {
+            let state = self.node.directory().join(state);
+            fs::create_dir_all(&state).with_context(|| format!("create {}", state.display()))?;
+        }
         let log = self.log();
         let file = File::options()
             .create(true)
@@ -141,7 +170,11 @@ impl AgentPlan {
     }
 
     fn log(&self) -> PathBuf {
-        self.node.directory().join("agent.log")
+        let name = match self.is_second {
+            true => "agent-second.log",
+            false => "agent.log",
+        };
+        self.node.directory().join(name)
     }
 }
 

@@ -8,14 +8,18 @@
 //! such packets twice: less than the truth, for the time of two calls, is the better fault, and
 //! the interface's own counter bounds it.
 
-use std::{mem, time::Instant};
+use std::{io, mem, time::Instant};
 
 use anyhow::{Context as _, Result};
 
-use super::{Attached, Attachments, Placed, barred_by_ingress, hook, is_there, tc, tcx};
+use super::{Attached, Attachments, Link, Placed, barred_by_ingress, hook, tc, tcx};
 use crate::{
-    kernel::hooks::{Place, chain, filter, watch::Disturbed},
-    model::traffic::{AttachMode, Direction},
+    kernel::hooks::{
+        Place, chain,
+        filter::{self, Filter},
+        watch::Disturbed,
+    },
+    model::traffic::{AttachMode, Count, Direction, Missed},
 };
 
 /// What came of a look.
@@ -25,6 +29,16 @@ pub struct Looked {
     pub moved: u64,
     /// Programs that could not be put there.
     pub failed: u64,
+    /// Bytes that passed uncounted while a program was off its hook, by [`Missed`] code.
+    pub missed: [u64; Missed::ALL.len()],
+}
+
+/// Our program is off its hook.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Off {
+    /// What the interface had carried when it went, or when that was seen.
+    carried: Count,
+    why: Missed,
 }
 
 impl Attachments {
@@ -33,6 +47,11 @@ impl Attachments {
         let indices = match disturbed {
             Disturbed::Filters(index) | Disturbed::Qdisc(index) => vec![index],
             Disturbed::All => self.indices(),
+            Disturbed::Busy => {
+                let attached = self.attached.iter();
+                let named = attached.map(|(index, attached)| (*index, &*attached.link.name));
+                self.rounds.due(named)
+            }
         };
         let mut looked = Looked::default();
         for index in indices {
@@ -45,10 +64,13 @@ impl Attachments {
         looked
     }
 
-    /// Interfaces on which somebody came first when they were last looked at.
-    pub fn shadowed(&self) -> u64 {
-        let shadowed = |one: &&Attached| one.hooks.iter().any(|hook| hook.ahead.is_some());
-        self.attached.values().filter(shadowed).count() as u64
+    /// One line for each interface on which somebody came first when it was last looked at.
+    pub fn shadowed(&self) -> Vec<String> {
+        let shadowed = |one: &Attached| {
+            let ahead = one.hooks.iter().find_map(|hook| hook.ahead.as_ref())?;
+            Some(format!("{}: {}", one.link.name, hidden_by(ahead)))
+        };
+        self.attached.values().filter_map(shadowed).collect()
     }
 
     fn look_at(&mut self, attached: &mut Attached, now: Instant, looked: &mut Looked) {
@@ -56,8 +78,8 @@ impl Attachments {
             if attached.hooks[direction as usize].barred {
                 continue;
             }
-            match self.keep_first(attached, direction, now) {
-                Ok(moved) => looked.moved += u64::from(moved),
+            match self.keep_first(attached, direction, now, looked) {
+                Ok(()) => {}
                 // Its end will be told apart.
                 Err(_) if !is_there(&attached.link) => {}
                 Err(error) => {
@@ -69,15 +91,21 @@ impl Attachments {
         }
     }
 
-    /// True where our program was put in front.
     fn keep_first(
         &mut self,
         attached: &mut Attached,
         direction: Direction,
         now: Instant,
-    ) -> Result<bool> {
+        looked: &mut Looked,
+    ) -> Result<()> {
         let place = self.place(attached.link.index, direction)?;
+        if place == Place::Missing {
+            self.goes_off(attached, direction, Missed::Detached)?;
+        }
         let hook = &mut attached.hooks[direction as usize];
+        if place == Place::First {
+            hook.tries.in_front();
+        }
         let (ahead, why) = match place {
             Place::First => (None, None),
             Place::Beneath(who) => (Some(who), None),
@@ -89,12 +117,27 @@ impl Attachments {
         let before = mem::replace(&mut hook.ahead, ahead);
         attached.say_change(direction, before.is_some());
         let Some(why) = why else {
-            return Ok(false);
+            return Ok(());
         };
-        self.put_in_front(attached, direction)?;
+        self.put_in_front(attached, direction, looked)?;
+        looked.moved += 1;
         let interface = &*attached.link.name;
         tracing::warn!(interface, ?direction, "put in front again: {why}");
-        Ok(true)
+        Ok(())
+    }
+
+    /// Our program goes off the hook now, or has gone.
+    fn goes_off(
+        &mut self,
+        attached: &mut Attached,
+        direction: Direction,
+        why: Missed,
+    ) -> Result<()> {
+        if attached.hooks[direction as usize].off.is_none() {
+            let carried = self.carried(&attached.link, direction)?;
+            attached.hooks[direction as usize].off = Some(Off { carried, why });
+        }
+        Ok(())
     }
 
     fn place(&mut self, interface: u32, direction: Direction) -> Result<Place> {
@@ -103,16 +146,26 @@ impl Attachments {
             false => Vec::new(),
         };
         if self.mode == AttachMode::Tcx {
-            return Ok(chain::place(&chain, self.programs.id(direction)?));
-        }
-        if let Some(above) = chain::above(&chain) {
-            return Ok(above);
+            let own = self.numbers[direction as usize];
+            return Ok(chain::place(&chain, own, &mut self.agents));
         }
         let filters = filter::list(&mut self.route, interface, direction);
-        Ok(filter::place(&filters.context("asking for filters")?))
+        let own = |filter: &Filter| self.identity.owns(filter);
+        Ok(
+            match filter::place(&filters.context("asking for filters")?, own) {
+                Place::First => chain::above(&chain, &mut self.agents).unwrap_or(Place::First),
+                place => place,
+            },
+        )
     }
 
-    fn put_in_front(&mut self, attached: &mut Attached, direction: Direction) -> Result<()> {
+    fn put_in_front(
+        &mut self,
+        attached: &mut Attached,
+        direction: Direction,
+        looked: &mut Looked,
+    ) -> Result<()> {
+        self.goes_off(attached, direction, Missed::Reattach)?;
         let Attached { link, hooks } = attached;
         match hooks[direction as usize].program.take() {
             Some(Placed::Tcx(placed)) => {
@@ -123,7 +176,7 @@ impl Attachments {
                 }
             }
             Some(Placed::Filter) => {
-                tc::remove(&mut self.route, link, direction)?;
+                tc::remove(&mut self.route, link, direction, &self.identity)?;
             }
             None => {}
         }
@@ -131,8 +184,14 @@ impl Attachments {
             hooks[direction as usize].barred = true;
             anyhow::bail!("{}", barred_by_ingress(link, hook(direction)));
         }
+        let carried = self.carried(link, direction)?;
         let (program, _) = self.attach_one(link, direction)?;
-        hooks[direction as usize].program = Some(program);
+        let hook = &mut hooks[direction as usize];
+        hook.program = Some(program);
+        if let Some(off) = hook.off.take() {
+            let missed = carried.bytes.saturating_sub(off.carried.bytes);
+            looked.missed[off.why as usize] += missed;
+        }
         Ok(())
     }
 }
@@ -142,13 +201,24 @@ impl Attached {
     fn say_change(&self, direction: Direction, before: bool) {
         let interface = &*self.link.name;
         match (&self.hooks[direction as usize].ahead, before) {
-            (Some(who), false) => tracing::warn!(
-                interface,
-                ?direction,
-                "shadowed: {who} runs first, and what it decides for good is not counted"
-            ),
+            (Some(who), false) => {
+                tracing::warn!(interface, ?direction, "shadowed: {}", hidden_by(who))
+            }
             (None, true) => tracing::info!(interface, ?direction, "no longer shadowed"),
             (Some(_), true) | (None, false) => {}
         }
     }
+}
+
+fn hidden_by(who: &str) -> String {
+    format!("{who} runs first, and what it decides for good is not counted")
+}
+
+/// True while the interface with this index is there.
+fn is_there(link: &Link) -> bool {
+    let mut name = [0; libc::IF_NAMESIZE];
+    // SAFETY: there is room for a name.
+    let found = unsafe { libc::if_indextoname(link.index, name.as_mut_ptr()) };
+    // Other errors, such as a limit of open files, say nothing about the interface.
+    !found.is_null() || io::Error::last_os_error().raw_os_error() != Some(libc::ENXIO)
 }

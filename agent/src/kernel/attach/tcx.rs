@@ -137,7 +137,8 @@ fn update(link: &OwnedFd, program: BorrowedFd<'_>) -> io::Result<()> {
     unsafe { syscall::bpf(bpf_cmd::BPF_LINK_UPDATE, &mut attr) }.map(|_| ())
 }
 
-fn open(path: &Path) -> io::Result<OwnedFd> {
+/// Opens any pinned object of BPF.
+pub(in crate::kernel) fn open(path: &Path) -> io::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_bytes())?;
     let mut attr = syscall::attr();
     attr.__bindgen_anon_4.pathname = path.as_ptr() as u64;

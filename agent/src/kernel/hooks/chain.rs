@@ -6,7 +6,7 @@ use std::io;
 
 use aya_obj::generated::{bpf_attach_type, bpf_cmd};
 
-use super::Place;
+use super::{Place, agents::Agents};
 use crate::{kernel::syscall, model::traffic::Direction};
 
 /// A hook has no room for more (`BPF_MPROG_MAX`).
@@ -34,24 +34,24 @@ pub(in crate::kernel) fn programs(interface: u32, direction: Direction) -> io::R
     Ok(ids[..count.min(MOST)].to_vec())
 }
 
-/// Where program `own` is in this list.
-pub(in crate::kernel) fn place(programs: &[u32], own: u32) -> Place {
-    match programs.iter().position(|id| *id == own) {
-        Some(0) => Place::First,
-        Some(at) => Place::Behind(named(&programs[..at])),
-        None => Place::Missing,
-    }
+/// Where program `own` is in this list; other agents' programs hide nothing from it.
+pub(in crate::kernel) fn place(programs: &[u32], own: u32, agents: &mut Agents) -> Place {
+    let Some(at) = programs.iter().position(|id| *id == own) else {
+        return Place::Missing;
+    };
+    others(&programs[..at], agents).map_or(Place::First, Place::Behind)
 }
 
 /// What filters of clsact have before them.
-pub(in crate::kernel) fn above(programs: &[u32]) -> Option<Place> {
-    (!programs.is_empty()).then(|| Place::Beneath(named(programs)))
+pub(in crate::kernel) fn above(programs: &[u32], agents: &mut Agents) -> Option<Place> {
+    others(programs, agents).map(Place::Beneath)
 }
 
-/// Programs as `bpftool prog show id` takes them.
-fn named(programs: &[u32]) -> String {
-    let ids: Vec<String> = programs.iter().map(u32::to_string).collect();
-    format!("TCX program {}", ids.join(", "))
+/// Those that are no agents', as `bpftool prog show id` takes them.
+fn others(programs: &[u32], agents: &mut Agents) -> Option<String> {
+    let others = programs.iter().filter(|id| !agents.owns(**id));
+    let ids: Vec<String> = others.map(u32::to_string).collect();
+    (!ids.is_empty()).then(|| format!("TCX program {}", ids.join(", ")))
 }
 
 #[cfg(test)]
@@ -60,12 +60,16 @@ mod tests {
 
     #[test]
     fn those_before_our_program_are_named() {
-        assert_eq!(place(&[7, 9], 7), Place::First);
+        let mut agents = Agents::of([5]);
+        let mut place = |programs: &[u32]| place(programs, 7, &mut agents);
+        assert_eq!(place(&[7, 9]), Place::First);
+        assert_eq!(place(&[5, 7]), Place::First);
         let behind = Place::Behind("TCX program 9, 8".to_owned());
-        assert_eq!(place(&[9, 8, 7, 6], 7), behind);
-        assert_eq!(place(&[9], 7), Place::Missing);
-        assert_eq!(above(&[]), None);
+        assert_eq!(place(&[9, 5, 8, 7, 6]), behind);
+        assert_eq!(place(&[9]), Place::Missing);
+        assert_eq!(above(&[], &mut agents), None);
+        assert_eq!(above(&[5], &mut agents), None);
         let beneath = Place::Beneath("TCX program 9".to_owned());
-        assert_eq!(above(&[9]), Some(beneath));
+        assert_eq!(above(&[9, 5], &mut agents), Some(beneath));
     }
 }

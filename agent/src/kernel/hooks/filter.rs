@@ -9,24 +9,61 @@ use netlink_packet_route::{
 use zonemeter_common::names;
 
 use super::{Place, netlink::Route};
-use crate::{
-    kernel::attach::tc::{HANDLE, PRIORITY},
-    model::traffic::Direction,
-};
+use crate::model::traffic::Direction;
 
-/// One filter.
+/// Every protocol (`ETH_P_ALL`, `include/uapi/linux/if_ether.h`).
+pub(in crate::kernel) const ALL_PROTOCOLS: u16 = 3;
+
+/// One filter, or the head of those of a priority.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::kernel) struct Filter {
     pub(in crate::kernel) priority: u16,
+    /// 0 for a head.
+    pub(in crate::kernel) handle: u32,
     /// In words: kind, program, priority and handle.
     pub(in crate::kernel) what: String,
-    /// This agent's, or that of another process of ours.
-    pub(in crate::kernel) own: bool,
+    /// Other filters of the kind and protocol of ours may have the same priority.
+    pub(in crate::kernel) is_akin: bool,
+    /// The number by which the kernel lists its program.
+    pub(in crate::kernel) program: Option<u32>,
+    /// An agent's, as its name says.
+    pub(in crate::kernel) mark: Option<Mark>,
+}
+
+/// Into which maps a filter counts: what tells one agent's filters from those of another, all of
+/// which run the same program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::kernel) struct Mark {
+    /// The number of the control map, which the kernel gives to no other map.
+    pub(in crate::kernel) map: u32,
+    /// The maps outlive their process, and the next one goes on with them.
+    pub(in crate::kernel) pinned: bool,
+}
+
+impl Mark {
+    /// The name of a filter that runs `program`.
+    pub(in crate::kernel) fn name(self, program: &str) -> String {
+        let kept = if self.pinned { "" } else { "/unpinned" };
+        format!("{program}/{}{kept}", self.map)
+    }
+
+    fn read(name: &str) -> Option<Self> {
+        let (program, rest) = name.split_once('/')?;
+        if ![names::PROGRAM_TRANSMIT, names::PROGRAM_RECEIVE].contains(&program) {
+            return None;
+        }
+        let (map, pinned) = match rest.strip_suffix("/unpinned") {
+            Some(map) => (map, false),
+            None => (rest, true),
+        };
+        let map = map.parse().ok()?;
+        Some(Self { map, pinned })
+    }
 }
 
 /// All filters of one hook of an interface that has clsact, or `ingress` and the hook from the
-/// pod; none where the interface is gone.
-pub(in crate::kernel) fn list(
+/// pod, with the heads of their priorities; none where the interface is gone.
+pub(in crate::kernel) fn with_heads(
     route: &mut Route,
     interface: u32,
     direction: Direction,
@@ -43,6 +80,17 @@ pub(in crate::kernel) fn list(
         .collect())
 }
 
+/// As [`with_heads`], the filters alone.
+pub(in crate::kernel) fn list(
+    route: &mut Route,
+    interface: u32,
+    direction: Direction,
+) -> io::Result<Vec<Filter>> {
+    let mut filters = with_heads(route, interface, direction)?;
+    filters.retain(|filter| filter.handle != 0);
+    Ok(filters)
+}
+
 /// The hook, as filters name it.
 pub(in crate::kernel) fn parent(direction: Direction) -> TcHandle {
     TcHandle {
@@ -54,18 +102,22 @@ pub(in crate::kernel) fn parent(direction: Direction) -> TcHandle {
     }
 }
 
-/// Where ours is among them.
-pub(in crate::kernel) fn place(filters: &[Filter]) -> Place {
-    match filters.iter().position(|filter| filter.own) {
-        Some(0) => Place::First,
-        Some(_) => Place::Behind(filters[0].what.clone()),
-        None => Place::Missing,
+/// Where ours is among them. Other agents' filters hide nothing from it.
+pub(in crate::kernel) fn place(filters: &[Filter], own: impl Fn(&Filter) -> bool) -> Place {
+    let Some(at) = filters.iter().position(own) else {
+        return Place::Missing;
+    };
+    let ahead = filters[..at].iter().find(|filter| filter.mark.is_none());
+    match ahead {
+        None => Place::First,
+        // Where there was room for ours, its priority is behind.
+        Some(ahead) if ahead.priority < filters[at].priority => Place::Beneath(ahead.what.clone()),
+        Some(ahead) => Place::Behind(ahead.what.clone()),
     }
 }
 
 impl Filter {
-    /// `None` for the head of a list of filters, which has no handle, and for filters of chains
-    /// to which only others lead.
+    /// `None` for filters of chains to which only others lead.
     fn read(message: &TcMessage) -> Option<Self> {
         let TcHeader {
             handle: TcHandle { major, minor },
@@ -73,16 +125,19 @@ impl Filter {
             ..
         } = message.header;
         let handle = u32::from(major) << 16 | u32::from(minor);
-        // TC_H_MAJ of tcm_info is the priority (include/uapi/linux/rtnetlink.h, struct tcmsg).
-        let priority = (info >> 16) as u16;
-        let program = program(message);
-        let ours = |name: &str| [names::PROGRAM_TRANSMIT, names::PROGRAM_RECEIVE].contains(&name);
-        let named = program.map(|name| format!(" {name}")).unwrap_or_default();
+        // TC_H_MAJ of tcm_info is the priority, TC_H_MIN the protocol in network order
+        // (include/uapi/linux/rtnetlink.h, struct tcmsg).
+        let (priority, protocol) = ((info >> 16) as u16, u16::from_be(info as u16));
+        let (name, program) = program(message);
+        let named = name.map(|name| format!(" {name}")).unwrap_or_default();
         let kind = kind(message).unwrap_or("?");
-        (handle != 0 && chain(message) == 0).then(|| Self {
+        (chain(message) == 0).then(|| Self {
             priority,
+            handle,
             what: format!("tc {kind}{named}, priority {priority}, handle {handle:#x}"),
-            own: priority == PRIORITY && handle == u32::from(HANDLE) && program.is_some_and(ours),
+            is_akin: kind == "bpf" && protocol == ALL_PROTOCOLS,
+            program,
+            mark: name.and_then(Mark::read),
         })
     }
 }
@@ -107,39 +162,93 @@ fn chain(message: &TcMessage) -> u32 {
     chain.unwrap_or(0)
 }
 
-fn program(message: &TcMessage) -> Option<&str> {
+/// The name that whoever added the filter gave to its program, and the kernel's number for it.
+fn program(message: &TcMessage) -> (Option<&str>, Option<u32>) {
     let options = message.attributes.iter().filter_map(|attribute| {
         let TcAttribute::Options(options) = attribute else {
             return None;
         };
         Some(options)
     });
-    options.flatten().find_map(|option| {
-        let TcOption::Bpf(TcFilterBpfOption::ProgName(name)) = option else {
-            return None;
-        };
-        Some(name.as_str())
-    })
+    let (mut name, mut number) = (None, None);
+    for option in options.flatten() {
+        match option {
+            TcOption::Bpf(TcFilterBpfOption::ProgName(text)) => name = Some(text.as_str()),
+            TcOption::Bpf(TcFilterBpfOption::ProgId(id)) => number = Some(*id),
+            _ => {}
+        }
+    }
+    (name, number)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn filter(handle: u32, own: bool) -> Filter {
+    const OURS: Mark = Mark {
+        map: 57,
+        pinned: true,
+    };
+
+    fn filter(priority: u16, handle: u32, mark: Option<Mark>) -> Filter {
         Filter {
-            priority: 1,
+            priority,
+            handle,
             what: format!("handle {handle}"),
-            own,
+            is_akin: true,
+            program: None,
+            mark,
         }
+    }
+
+    fn place_of_ours(filters: &[Filter]) -> Place {
+        place(filters, |filter| filter.mark == Some(OURS))
     }
 
     #[test]
     fn who_comes_before_ours_is_named() {
-        let (ours, other) = (filter(0x5a, true), filter(1, false));
-        assert_eq!(place(&[ours.clone(), other.clone()]), Place::First);
+        let (ours, other) = (filter(1, 0x5a, Some(OURS)), filter(1, 1, None));
+        assert_eq!(place_of_ours(&[ours.clone(), other.clone()]), Place::First);
         let behind = Place::Behind("handle 1".to_owned());
-        assert_eq!(place(&[other.clone(), ours]), behind);
-        assert_eq!(place(&[other]), Place::Missing);
+        assert_eq!(place_of_ours(&[other.clone(), ours]), behind);
+        assert_eq!(place_of_ours(&[other]), Place::Missing);
+    }
+
+    #[test]
+    fn another_agents_filter_is_not_ours_and_hides_nothing() {
+        let another = Mark { map: 58, ..OURS };
+        let (ours, another) = (filter(1, 0x5a, Some(OURS)), filter(1, 0x5b, Some(another)));
+        assert_eq!(place_of_ours(&[another.clone(), ours]), Place::First);
+        assert_eq!(place_of_ours(&[another]), Place::Missing);
+    }
+
+    #[test]
+    fn one_of_a_lower_priority_stays_before_ours() {
+        let (ours, other) = (filter(2, 0x5a, Some(OURS)), filter(1, 1, None));
+        let beneath = Place::Beneath("handle 1".to_owned());
+        assert_eq!(place_of_ours(&[other, ours]), beneath);
+    }
+
+    #[test]
+    fn a_name_says_whose_maps_a_filter_counts_into() {
+        let unpinned = Mark {
+            pinned: false,
+            ..OURS
+        };
+        for (mark, name) in [
+            (OURS, "zonemeter_tx/57"),
+            (unpinned, "zonemeter_tx/57/unpinned"),
+        ] {
+            assert_eq!(mark.name("zonemeter_tx"), name);
+            assert_eq!(Mark::read(name), Some(mark));
+        }
+        for name in [
+            "zonemeter_tx",
+            "zonemeter_tx/",
+            "other/57",
+            "zonemeter_rx/57/x",
+        ] {
+            assert_eq!(Mark::read(name), None, "{name}");
+        }
     }
 }

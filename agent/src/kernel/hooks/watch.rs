@@ -1,9 +1,9 @@
 //! When to look at the hooks again.
 //!
 //! The kernel tells of every filter that comes or goes, and of no TCX program. So with clsact a
-//! look follows each message, and with TCX, where a look is one cheap call for each hook, there
-//! is one every second. Whatever is missed otherwise, such as messages that the kernel dropped,
-//! [`RARELY`] finds.
+//! look follows each message, and with TCX there is one every second where packets pass: each
+//! costs a call that takes the kernel's lock of all links. Whatever is missed otherwise, such as
+//! messages that the kernel dropped, [`RARELY`] finds.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::model::traffic::AttachMode;
 
-/// How often all hooks are looked at with TCX.
+/// How often hooks that are in use are looked at with TCX.
 const OFTEN: Duration = Duration::from_secs(1);
 /// How often all hooks are looked at with clsact.
 const RARELY: Duration = Duration::from_secs(10);
@@ -34,6 +34,8 @@ pub enum Disturbed {
     Qdisc(u32),
     /// Anywhere.
     All,
+    /// Anywhere, and it matters where packets pass.
+    Busy,
 }
 
 /// A subscription to what happens on hooks.
@@ -69,7 +71,7 @@ impl Watch {
     pub async fn next(&mut self) -> Result<Disturbed> {
         let Some(messages) = &mut self.messages else {
             self.ticks.tick().await;
-            return Ok(Disturbed::All);
+            return Ok(Disturbed::Busy);
         };
         tokio::select! {
             disturbed = messages.next() => disturbed,

@@ -92,8 +92,9 @@ impl Veths {
     }
 
     /// The kernel gives the namespace's id to another one once all of its links are gone.
-    pub(super) fn gone(&mut self, index: u32) {
-        self.counted.remove(&index);
+    /// True where the link counted.
+    pub(super) fn gone(&mut self, index: u32) -> bool {
+        self.counted.remove(&index).is_some()
     }
 
     /// Exactly these exist: those that count.
@@ -155,7 +156,7 @@ mod tests {
     fn an_id_that_is_given_to_another_namespace_is_no_pods() {
         let mut veths = veths();
         assert!(veths.appeared(&link(2, "eni0", Some(1))));
-        veths.gone(2);
+        assert!(veths.gone(2) && !veths.gone(9));
         assert!(!veths.appeared(&link(3, "veth0", Some(1))));
         assert!(veths.appeared(&link(4, "eni1", Some(2))));
         let container = link(5, "veth1", Some(2));
