@@ -122,9 +122,9 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
         cluster,
         networks,
         all_counted,
-        pinned,
         own_node,
         pods_counted,
+        pinned,
     ] = guards;
     let (changes_in, changes) = mpsc::channel(CHANGES_WAITING);
     let (feed, health) = Feed::new(config.cluster, changes_in);
@@ -218,7 +218,6 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
             metrics: attach_metrics,
             all_counted,
             pinned,
-            pins_lost: false,
             pulse: attaching,
         };
         attacher.run(attach_stop).await

@@ -22,7 +22,10 @@ use crate::{
         hooks::watch::Watch,
         links::{Link, LinkEvent, Links},
     },
-    model::traffic::{Count, Interface, InterfaceChange, Missed},
+    model::{
+        condition::Status,
+        traffic::{Count, Interface, InterfaceChange, Missed},
+    },
     readiness::{Guard, Pulse},
 };
 
@@ -61,8 +64,6 @@ pub struct Attacher {
     pub all_counted: Guard,
     /// Lost while counting would end with this process.
     pub pinned: Guard,
-    /// It is, and that was said.
-    pub pins_lost: bool,
     /// Beats with every turn.
     pub pulse: Pulse,
 }
@@ -90,22 +91,19 @@ impl Attacher {
 
     /// What no event tells: pins that went, pauses that are over.
     fn tend(&mut self) -> Result<()> {
-        match self.attachments.keep_pinned()? {
-            Kept::Whole => self.pins_are_kept(),
+        let status = match self.attachments.keep_pinned()? {
+            Kept::Whole => Status::Holds,
             Kept::Again(count) => {
-                self.pins_are_kept();
                 tracing::warn!(
                     "--pin-dir: {count} maps and links were not there any more, and are again"
                 );
+                Status::Holds
             }
-            Kept::Lost(why) => {
-                let line = format!("counting goes on, and ends with this process: {why}");
-                if !std::mem::replace(&mut self.pins_lost, true) {
-                    tracing::error!("{line}");
-                }
-                self.pinned.in_part(line);
-            }
-        }
+            Kept::Lost(why) => Status::InPart(format!(
+                "counting goes on, and ends with this process: {why}"
+            )),
+        };
+        self.pinned.report(status);
         let again = self.attachments.to_try_again(Instant::now());
         if again.is_empty() {
             return Ok(());
@@ -115,11 +113,6 @@ impl Attacher {
         }
         self.show_interfaces();
         Ok(())
-    }
-
-    fn pins_are_kept(&mut self) {
-        self.pins_lost = false;
-        self.pinned.met();
     }
 
     /// Attaches to what appeared, detaches from what is gone.

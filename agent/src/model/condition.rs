@@ -12,12 +12,12 @@ pub enum Condition {
     NetworksFile,
     /// Every interface that is to be counted is counted in both directions.
     Interfaces,
-    /// Programs and maps are pinned, so that the next process takes them over.
-    PinDirectory,
     /// There is a Node object of this agent's name.
     OwnNode,
     /// Every pod of this node with an address has an interface that is counted.
     PodsCounted,
+    /// Counting would go on without this process, where `--pin-dir` asks for that.
+    PinDirectory,
 }
 
 impl Condition {
@@ -27,9 +27,9 @@ impl Condition {
         Self::Cluster,
         Self::NetworksFile,
         Self::Interfaces,
-        Self::PinDirectory,
         Self::OwnNode,
         Self::PodsCounted,
+        Self::PinDirectory,
     ];
 
     /// As metrics and texts have it.
@@ -39,9 +39,9 @@ impl Condition {
             Self::Cluster => "cluster",
             Self::NetworksFile => "networks_file",
             Self::Interfaces => "interfaces",
-            Self::PinDirectory => "pin_directory",
             Self::OwnNode => "own_node",
             Self::PodsCounted => "pods_counted",
+            Self::PinDirectory => "pin_directory",
         }
     }
 }

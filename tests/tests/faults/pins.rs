@@ -49,7 +49,7 @@ fn without_a_bpf_file_system_pods_are_counted_and_the_lack_is_said() {
     mount.unmount();
     until(Duration::from_secs(3), || {
         ready(&agent)
-            .contains("pin directory: counting goes on")
+            .contains("pin_directory: counting goes on")
             .then_some(())
     });
     assert!(!pins.exists(), "no folder on another file system");

@@ -151,7 +151,7 @@ fn an_item_that_cannot_be_read_costs_itself_only() {
     ];
     with_unread(&[nameless, first.clone()], &["a/first"], &said);
     let said = ["Pod a/first (item 1): the list has it twice: the first one holds"];
-    with_unread(&[first.clone(), first.clone()], &["a/first"], &said);
+    with_unread(&[first.clone(), first], &["a/first"], &said);
 }
 
 #[test]
