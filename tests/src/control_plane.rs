@@ -146,7 +146,10 @@ impl ControlPlane {
     pub fn kubeconfig(&self, name: &str, address: SocketAddr, token: &Path) -> Result<PathBuf> {
         let authority = credentials::authority(self.folder.path())?;
         let path = self.folder.path().join(format!("{name}.kubeconfig"));
-        std::fs::write(&path, credentials::kubeconfig(address, &authority, token))?;
+        // Whole at any time: a program that is running may read it while the next one starts.
+        let new = tempfile::NamedTempFile::new_in(self.folder.path())?;
+        std::fs::write(&new, credentials::kubeconfig(address, &authority, token))?;
+        new.persist(&path)?;
         Ok(path)
     }
 

@@ -208,7 +208,14 @@ fn uninstall(lab: &mut Lab, mut agents: Vec<Agent>) {
         ];
         chart::helm(&directory, Some(&kubeconfig), &words)
     });
-    let daemon_set = kubelet::awaited(lab.api().unwrap(), "daemonset", name);
+    let mut daemon_set = None;
+    kubelet::wait("the hook", || {
+        daemon_set = kubelet::object(lab.api().unwrap(), "daemonset", name);
+        daemon_set.is_some() || helm.is_finished()
+    });
+    let Some(daemon_set) = daemon_set else {
+        panic!("helm uninstall ended before its hook: {:?}", helm.join());
+    };
     assert!(kubelet::object(lab.api().unwrap(), "daemonset", "live-zonemeter").is_none());
     let removing: Vec<_> = NODES
         .iter()
