@@ -74,7 +74,11 @@ fn filters_of_clsact_count_exactly() {
 #[test]
 fn tcx_counts_exactly_where_the_kernel_has_it_and_is_not_missed_where_it_has_not() {
     let lab = lab("attach-tcx");
-    let best = if kernel::has_tcx().unwrap() { "tcx" } else { "tc" };
+    let best = if kernel::has_tcx().unwrap() {
+        "tcx"
+    } else {
+        "tc"
+    };
     let plan = lab.agent("a1").unwrap();
     let mut agent = plan.start_ready().unwrap();
     counts_what_is_sent(&lab, &mut agent, best);
@@ -103,7 +107,7 @@ fn a_limit_of_locked_memory_is_named_where_maps_count_against_it() {
     };
     let little = wrapper("65536:65536", &[]);
     let memory = map_memory(&lab, &little);
-    let enough = if version() < (5, 11) {
+    let enough = if kernel::version().unwrap() < (5, 11) {
         assert_eq!(memory["status"], "failed", "{memory}");
         let plan = user::plan(&lab, &little);
         let (status, said) = plan.run(Duration::from_secs(10)).unwrap();
@@ -139,17 +143,4 @@ fn map_memory(lab: &Lab, wrapper: &[String]) -> Value {
     let all = report["requirements"].as_array().unwrap();
     let memory = all.iter().find(|one| one["name"] == "map memory");
     memory.unwrap_or_else(|| panic!("{report}")).clone()
-}
-
-/// TCX came with Linux 6.6.
-fn has_tcx() -> bool {
-    version() >= (6, 6)
-}
-
-fn version() -> (u32, u32) {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-    let mut numbers = release
-        .split('.')
-        .map(|number| number.parse::<u32>().unwrap_or(0));
-    (numbers.next().unwrap(), numbers.next().unwrap())
 }
