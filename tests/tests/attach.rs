@@ -8,7 +8,7 @@
 #[path = "privilege/user.rs"]
 mod user;
 
-use std::{fs, net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use serde_json::Value;
 use zonemeter_lab::{
@@ -106,7 +106,7 @@ fn a_limit_of_locked_memory_is_named_where_maps_count_against_it() {
     };
     let little = wrapper("65536:65536", &[]);
     let memory = map_memory(&lab, &little);
-    let enough = if version() < (5, 11) {
+    let enough = if kernel::version().unwrap() < (5, 11) {
         assert_eq!(memory["status"], "failed", "{memory}");
         let plan = user::plan(&lab, &little);
         let (status, said) = plan.run(Duration::from_secs(10)).unwrap();
@@ -142,12 +142,4 @@ fn map_memory(lab: &Lab, wrapper: &[String]) -> Value {
     let all = report["requirements"].as_array().unwrap();
     let memory = all.iter().find(|one| one["name"] == "map memory");
     memory.unwrap_or_else(|| panic!("{report}")).clone()
-}
-
-fn version() -> (u32, u32) {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-    let mut numbers = release
-        .split('.')
-        .map(|number| number.parse::<u32>().unwrap_or(0));
-    (numbers.next().unwrap(), numbers.next().unwrap())
 }
