@@ -32,6 +32,16 @@ use self::{
 };
 use crate::model::cluster::{Change, part};
 
+/// Nobody takes changes any more.
+#[derive(Debug)]
+struct Closed;
+
+impl<T> std::convert::From<mpsc::error::SendError<T>> for Closed {
+    fn from(_: mpsc::error::SendError<T>) -> Self {
+        Self
+    }
+}
+
 /// Where the cluster's objects come from.
 #[derive(Clone, Debug)]
 pub enum Source {

@@ -6,6 +6,7 @@ use anyhow::Context;
 use tokio::sync::mpsc;
 
 use super::{
+    Closed,
     health::Reporter,
     list::{self, Listed},
     strings::Strings,
@@ -93,10 +94,7 @@ fn log(path: &Path, listed: &Listed) {
     }
 }
 
-async fn send(
-    mut listed: Listed,
-    changes: &mpsc::Sender<Change>,
-) -> Result<(), mpsc::error::SendError<Change>> {
+async fn send(mut listed: Listed, changes: &mpsc::Sender<Change>) -> Result<(), Closed> {
     for kind in Kind::ALL {
         changes.send(Change::ListStarted(kind)).await?;
         for object in listed.take(kind) {

@@ -1,12 +1,10 @@
 //! The feed from the live Kubernetes API: five watches, one stream of changes.
 
 use anyhow::anyhow;
-use tokio::{
-    sync::mpsc::{self, error::SendError},
-    task::JoinSet,
-};
+use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
+    Closed,
     access::Access,
     field::Unread,
     health::{Counter, Reporter},
@@ -80,7 +78,7 @@ impl Tasks {
 }
 
 /// That nobody takes the changes any more is how a feed ends.
-async fn ignore_closed(forwarding: impl Future<Output = Result<(), SendError<Change>>>) {
+async fn ignore_closed(forwarding: impl Future<Output = Result<(), Closed>>) {
     let _ = forwarding.await;
 }
 
@@ -94,7 +92,7 @@ struct Source<W: Wire> {
 async fn forward<W: Wire>(
     mut source: Source<W>,
     changes: mpsc::Sender<Change>,
-) -> Result<(), SendError<Change>> {
+) -> Result<(), Closed> {
     let mut strings = Strings::default();
     while let Some(event) = next(&mut source, &changes).await {
         let change = match event {
@@ -130,7 +128,7 @@ async fn pods(
     mut own: Source<wire::Pod>,
     mut others: Source<wire::Pod>,
     changes: mpsc::Sender<Change>,
-) -> Result<(), SendError<Change>> {
+) -> Result<(), Closed> {
     let (mut pods, mut strings, mut out) = (Pods::default(), Strings::default(), Vec::new());
     loop {
         let listed = tokio::select! {

@@ -174,11 +174,10 @@ fn put_in<S, R>(
 fn growth<S: Series>(old: &S, new: &S) -> Option<Count> {
     let (before, after) = (old.total(), new.total());
     let same = old.created() == new.created();
-    Some(Count {
+    same.then_some(Count {
         bytes: after.bytes.checked_sub(before.bytes)?,
         packets: after.packets.checked_sub(before.packets)?,
     })
-    .filter(|_| same)
 }
 
 fn plus(a: Count, b: Count) -> Option<Count> {

@@ -204,7 +204,7 @@ fn uninstall(lab: &mut Lab, mut agents: Vec<Agent>) {
             "uninstall",
             "live",
             "--namespace=kube-system",
-            "--timeout=2m",
+            "--timeout=5m",
         ];
         chart::helm(&directory, Some(&kubeconfig), &words)
     });
