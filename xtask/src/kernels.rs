@@ -118,6 +118,8 @@ impl Oldest {
         let kernel = debian::obtain(&OLDEST.parse()?, false)?;
         let modules = modules::pack(&kernel)?;
         Ok(Self(thread::spawn(move || {
+            // As a whole: its folder lasts as long as it does.
+            let userland = userland;
             let archives = [userland.archive.as_path(), modules.as_path()];
             let printed = guest::run(&kernel, &archives, progress::say_at_next_step)?;
             Ok(Row::read(&kernel.release, &printed))
