@@ -30,7 +30,9 @@ run() {
 export ZONEMETER_BIN=/zonemeter/agent ZONEMETER_LAB_PATIENCE=10
 cd /zonemeter
 run check /zonemeter/agent check --node-name guest --json
-run programs /zonemeter/programs --include-ignored --test-threads=1 kernel::
+# The verifier of 5.10 did not end within five minutes, emulated, on programs without their types.
+case $(uname -r) in 5.10.*) skip="--skip without_types" ;; esac
+run programs /zonemeter/programs --include-ignored --test-threads=1 $skip kernel::
 [ ! -e privilege ] || run privilege /zonemeter/privilege --include-ignored --test-threads=1
 run lab /zonemeter/lab --include-ignored --test-threads=1
 poweroff -f
