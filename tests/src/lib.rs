@@ -36,6 +36,7 @@ pub mod kernel;
 mod lab;
 mod memory_group;
 mod metrics;
+pub mod mount;
 mod names;
 mod namespace;
 mod node;

@@ -41,6 +41,19 @@ pub(crate) fn require() -> Result<()> {
 /// Runs `command` with `input` on its standard input; its failure becomes one error with what
 /// the program said.
 pub(crate) fn feed(command: &mut Command, input: &str) -> Result<()> {
+    let (shown, output) = fed(command, input.as_bytes())?;
+    check(&shown, &output).with_context(|| format!("input: {}", blamed(input, &output.stderr)))
+}
+
+/// Runs `command` with `input` on its standard input and returns its standard output.
+pub(crate) fn pipe(command: &mut Command, input: &[u8]) -> Result<Vec<u8>> {
+    let (shown, output) = fed(command, input)?;
+    check(&shown, &output)?;
+    Ok(output.stdout)
+}
+
+/// What `command` is called and how it ended.
+fn fed(command: &mut Command, input: &[u8]) -> Result<(String, Output)> {
     let shown = shown(command);
     let mut child = command
         .stdin(Stdio::piped())
@@ -48,12 +61,14 @@ pub(crate) fn feed(command: &mut Command, input: &str) -> Result<()> {
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("start {shown}"))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A program that stops early closes the pipe; its exit status says why.
-        let _ = stdin.write_all(input.as_bytes());
-    }
+    let mut stdin = child.stdin.take().context("a pipe")?;
+    let input = input.to_owned();
+    // A thread, because both pipes may be full.
+    let write = std::thread::spawn(move || stdin.write_all(&input));
     let output = child.wait_with_output()?;
-    check(&shown, &output).with_context(|| format!("input: {}", blamed(input, &output.stderr)))
+    // A program that stops early closes the pipe; its exit status says why.
+    let _ = write.join();
+    Ok((shown, output))
 }
 
 /// The line of `input` that a tool's message names as `-:N` or `line N`; all of it otherwise.
@@ -69,26 +84,6 @@ fn blamed<'a>(input: &'a str, message: &[u8]) -> &'a str {
     number
         .and_then(|number| input.lines().nth(number.checked_sub(1)?))
         .unwrap_or(input)
-}
-
-/// Runs `command` with `input` on its standard input and returns its standard output.
-pub(crate) fn pipe(command: &mut Command, input: &[u8]) -> Result<Vec<u8>> {
-    let shown = shown(command);
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("start {shown}"))?;
-    let mut stdin = child.stdin.take().context("a pipe")?;
-    let input = input.to_owned();
-    // A thread, because both pipes may be full.
-    let write = std::thread::spawn(move || stdin.write_all(&input));
-    let output = child.wait_with_output()?;
-    check(&shown, &output)?;
-    // A program that stops early closes the pipe; its exit status says why.
-    let _ = write.join();
-    Ok(output.stdout)
 }
 
 /// Runs `command` and returns its standard output.

@@ -1,8 +1,8 @@
 //! The pin directory is removed, taken, or its file system unmounted, under the agent.
 
-use std::{fs, path::Path, process::Command, thread, time::Duration};
+use std::{fs, time::Duration};
 
-use zonemeter_lab::PodPlan;
+use zonemeter_lab::{PodPlan, mount::Mount};
 
 use super::{DATAGRAM, counted, is_exact, plan, raise, ready, send, until, wait_for_pod};
 
@@ -42,11 +42,11 @@ fn a_removed_directory_is_made_again_and_nothing_is_lost() {
 #[test]
 fn without_a_bpf_file_system_pods_are_counted_and_the_lack_is_said() {
     let (mut lab, client, far) = raise("pins-unmounted");
-    let mount = Mount::new();
-    let pins = mount.0.path().join("zonemeter");
+    let mount = Mount::new(&["-t", "bpf", "bpf"]).unwrap();
+    let pins = mount.path().join("zonemeter");
     let plan = plan(&lab, "tcx").flag("--pin-dir", &pins);
     let mut agent = plan.start_ready().unwrap();
-    mount.unmount();
+    mount.unmount().unwrap();
     until(Duration::from_secs(3), || {
         ready(&agent)
             .contains("pin_directory: counting goes on")
@@ -57,7 +57,7 @@ fn without_a_bpf_file_system_pods_are_counted_and_the_lack_is_said() {
     wait_for_pod(&mut agent, &lab, &late, 2);
     is_exact(&mut agent, &late, &far);
     is_exact(&mut agent, &client, &far);
-    mount.mount();
+    mount.mount().unwrap();
     until(Duration::from_secs(3), || {
         (ready(&agent) == "ready\n").then_some(())
     });
@@ -88,43 +88,4 @@ fn an_agent_whose_directory_another_one_has_taken_ends() {
     let log = agent.log().unwrap();
     assert!(log.contains("another agent uses it now"), "{log}");
     is_exact(&mut second, &client, &far);
-}
-
-/// A bpf file system of the test's own.
-struct Mount(tempfile::TempDir);
-
-impl Mount {
-    fn new() -> Self {
-        let mount = Self(tempfile::tempdir().unwrap());
-        mount.mount();
-        mount
-    }
-
-    fn mount(&self) {
-        run(Command::new("mount")
-            .args(["-t", "bpf", "bpf"])
-            .arg(self.path()));
-    }
-
-    fn unmount(&self) {
-        run(Command::new("umount").arg("--lazy").arg(self.path()));
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let umount = Command::new("umount")
-            .arg("--lazy")
-            .arg(self.path())
-            .status();
-        assert!(umount.unwrap().success() || thread::panicking());
-    }
-}
-
-fn run(command: &mut Command) {
-    assert!(command.status().unwrap().success(), "{command:?}");
 }

@@ -1,18 +1,17 @@
 //! A disk without room.
 
-use std::{fs, path::Path, process::Command, thread};
+use std::{fs, path::Path};
+
+use zonemeter_lab::mount::Mount;
 
 /// A file system that is full as soon as somebody wants.
-pub(super) struct SmallDisk(tempfile::TempDir);
+pub(super) struct SmallDisk(Mount);
 
 impl SmallDisk {
     /// Room for 1 MiB.
     pub(super) fn mount() -> Self {
-        let disk = Self(tempfile::tempdir().unwrap());
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=1m", "zonemeter-test"]);
-        assert!(mount.arg(disk.path()).status().unwrap().success());
-        disk
+        let words = &["-t", "tmpfs", "-o", "size=1m", "zonemeter-test"];
+        Self(Mount::new(words).unwrap())
     }
 
     /// Where it is.
@@ -29,15 +28,5 @@ impl SmallDisk {
     /// Gives it back.
     pub(super) fn make_room(&self) {
         fs::remove_file(self.path().join("filler")).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let umount = Command::new("umount")
-            .arg("--lazy")
-            .arg(self.path())
-            .status();
-        assert!(umount.unwrap().success() || thread::panicking());
     }
 }
