@@ -61,6 +61,7 @@ pub use memory_group::MemoryGroup;
 pub use metrics::{Metrics, Sample};
 pub use namespace::Namespace;
 pub use node::Node;
+pub use patience::until;
 pub use plan::{KubeProxy, NodePlan, Owner, Plan, PodPlan, ServicePlan, ServicePort, Transport};
 pub use pod::Pod;
 pub use source::Source;

@@ -5,17 +5,13 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use serde_json::Value;
 use zonemeter_lab::{
     Agent, Lab, Plan, Pod, PodPlan, ServicePlan, Transport, agent_binary,
     traffic::{self, Datagrams},
+    until,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -39,17 +35,6 @@ fn json(agent: &Agent, path: &str) -> Value {
     let answer = agent.debug(path).unwrap();
     assert_eq!(answer.status, 200, "{path}: {}", answer.body);
     serde_json::from_str(&answer.body).unwrap()
-}
-
-fn until<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = attempt() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
-        thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// What `zonemeter` prints when it runs on the agent's node.
@@ -79,7 +64,7 @@ fn flows_and_zones_are_what_went_over_the_wire() {
     let wire = lab.between(client.address(), server.address()).unwrap();
     assert!(wire.bytes >= 102_800, "{wire:?}");
     let mut drains = BTreeMap::new();
-    let flow = until("all bytes in the flows", || {
+    let flow = until(PATIENCE, "all bytes in the flows", || {
         let answer = json(&agent, "/api/flows?scope=cross_zone&peer=shop/server");
         let flow = answer["flows"].as_array().unwrap().first().cloned();
         let ended = answer["drained_unix_seconds"].to_string();
@@ -87,7 +72,8 @@ fn flows_and_zones_are_what_went_over_the_wire() {
             drains.insert(ended, flow["transmit"]["bytes"].as_u64().unwrap());
         }
         flow.filter(|_| drains.values().sum::<u64>() == wire.bytes)
-    });
+    })
+    .unwrap();
     assert_eq!(flow["local"]["pod"], "client");
     assert_eq!(flow["local"]["zone"], "us-east-2a");
     assert_eq!(flow["peer"]["address"], server.address().to_string());
@@ -125,19 +111,20 @@ fn a_service_is_shown_beside_the_backend_that_conntrack_chose() {
         .backend(server.address());
     lab.add_service(service).unwrap();
     let agent = agent(&lab, "200ms");
-    let until_known = "the Service is known";
-    until(until_known, || {
+    until(PATIENCE, "the Service", || {
         let said = json(&agent, &format!("/api/explain?address={CLUSTER_IP}"));
         (said["evidence"][0]["source"] == "Service").then_some(())
-    });
+    })
+    .unwrap();
     let http = traffic::http_server(server.namespace(), PORTS.1, PATIENCE).unwrap();
     assert_eq!(http.port, PORTS.1);
     let to = SocketAddr::new(CLUSTER_IP.parse().unwrap(), PORTS.0);
-    let flow = until("a flow by way of the Service", || {
+    let flow = until(PATIENCE, "a flow by way of the Service", || {
         traffic::http_get(client.namespace(), to, 10_000).unwrap();
         let answer = json(&agent, "/api/flows?peer=server");
         answer["flows"].as_array().unwrap().first().cloned()
-    });
+    })
+    .unwrap();
     assert_eq!(flow["service"], "shop/web");
     assert_eq!(flow["scope"], "cross_zone");
     assert_eq!(flow["peer"]["address"], server.address().to_string());
@@ -163,11 +150,12 @@ fn the_commands_say_who_and_why() {
     assert!(said.contains(&zone), "{said}");
     let outside = command(&agent, &["explain", "1.1.1.1"]);
     assert!(outside.starts_with("1.1.1.1  internet\n"), "{outside}");
-    let table = until("the flow in top", || {
+    let table = until(PATIENCE, "the flow in top", || {
         send(&client, &server, 20);
         let table = command(&agent, &["top", "--once", "--sort", "transmit"]);
         table.contains("shop/server:7000").then_some(table)
-    });
+    })
+    .unwrap();
     let row = table.lines().find(|line| line.contains(":7000")).unwrap();
     let cells: Vec<&str> = row.split_whitespace().take(7).collect();
     let expected = "shop/client shop/server:7000 cross_zone us-east-2a > us-east-2b udp";

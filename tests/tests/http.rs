@@ -10,13 +10,12 @@ use std::{
     io::{self, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     os::unix::net::UnixStream,
-    thread,
     time::{Duration, Instant},
 };
 
 use zonemeter_lab::{
     DEBUG_PORT, Family, Lab, METRICS_PORT, MemoryGroup, Namespace, NodePlan, Plan, PodPlan,
-    address::Zone,
+    address::Zone, until,
 };
 
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -51,14 +50,6 @@ fn ask(from: &Namespace, server: SocketAddr, path: &str) -> io::Result<String> {
 
 fn is_fine(answer: &str) -> bool {
     answer.starts_with("HTTP/1.0 200 OK\r\n") && answer.contains(NOSNIFF)
-}
-
-fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[test]
@@ -198,9 +189,11 @@ fn a_unix_socket_serves_scrapes_and_goes_with_the_agent() {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).map(|_| answer)
     };
-    until("ready over the socket", || {
-        ask("/readyz").is_ok_and(|answer| is_fine(&answer))
-    });
+    until(PATIENCE, "ready over the socket", || {
+        let answer = ask("/readyz").ok()?;
+        is_fine(&answer).then_some(())
+    })
+    .unwrap();
     let answer = ask("/metrics").unwrap();
     assert!(
         is_fine(&answer) && answer.contains("\nzonemeter_build_info{"),
@@ -220,11 +213,12 @@ fn whoever_asks_for_too_many_scrapes_is_told_to_come_again() {
     let server: SocketAddr = (node.address(), METRICS_PORT).into();
     let greedy = || -> Vec<TcpStream> { (0..70).map(|_| ask_without_end(server)).collect() };
     let greedy = pod.namespace().run(greedy).unwrap();
-    until("503 for the greedy pod", || {
+    until(PATIENCE, "503 for the greedy pod", || {
         let answer = ask(pod.namespace(), server, "/metrics").unwrap();
         let told = answer.starts_with("HTTP/1.0 503 Service Unavailable\r\n");
-        told && answer.contains("retry-after: ") && answer.contains(NOSNIFF)
-    });
+        (told && answer.contains("retry-after: ") && answer.contains(NOSNIFF)).then_some(())
+    })
+    .unwrap();
     assert_eq!(agent.get("/livez").unwrap().status, 200);
     let other = lab.pod("default/two").unwrap();
     assert!(is_fine(
@@ -234,9 +228,11 @@ fn whoever_asks_for_too_many_scrapes_is_told_to_come_again() {
     let metrics = agent.scrape().unwrap();
     assert!(metrics.sum("zonemeter_http_refused_total", &refused) > 0);
     drop(greedy);
-    until("the pod is answered again", || {
-        ask(pod.namespace(), server, "/metrics").is_ok_and(|answer| is_fine(&answer))
-    });
+    until(PATIENCE, "the pod is answered again", || {
+        let answer = ask(pod.namespace(), server, "/metrics").ok()?;
+        is_fine(&answer).then_some(())
+    })
+    .unwrap();
     assert!(agent.stop().unwrap().success());
 }
 

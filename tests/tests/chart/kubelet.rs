@@ -1,16 +1,13 @@
 //! What a kubelet and the controllers would do of the cluster's own accord, as far as these tests
 //! need it.
 
-use std::{
-    fs,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path, time::Duration};
 
 use serde_json::{Value, json};
 use zonemeter_lab::{
     ClusterApi, Lab, Node, chart,
     container::{Cluster, Container},
+    until,
 };
 
 pub(super) const NAMESPACE: &str = "kube-system";
@@ -42,11 +39,7 @@ pub(super) fn awaited(api: &ClusterApi, kind: &str, name: &str) -> Value {
 }
 
 pub(super) fn wait(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    until(PATIENCE, what, || condition().then_some(())).unwrap();
 }
 
 /// A pod of the workload's template bound to the node, and the container as it would start.

@@ -10,10 +10,11 @@ use std::{
 use zonemeter_lab::{
     Agent, Lab, Metrics, PodPlan,
     foreign::{Hook, Program, Tcx, Verdict, index, tcx_programs},
+    until,
 };
 
 use super::{
-    before_attach, carried, interfaces, is_exact, plan, raise, send, until, wait_for_interfaces,
+    before_attach, carried, interfaces, is_exact, plan, raise, send, wait_for_interfaces,
     wait_for_pod,
 };
 
@@ -41,10 +42,11 @@ fn a_hook_without_room_leaves_nothing_and_what_passed_is_reported() {
     let node = client.node();
     let veth = index(node.namespace(), client.veth()).unwrap();
     // Each attempt holds the other hook for a moment.
-    until(patience, || {
+    until(patience, "a free hook", || {
         let ingress = tcx_programs(node.namespace(), veth, Hook::Ingress).unwrap();
         ingress.is_empty().then_some(())
-    });
+    })
+    .unwrap();
     let said = super::ready(&agent);
     assert!(said.contains(client.veth()), "{said}");
     send(&far, &client, 500);
@@ -163,11 +165,12 @@ fn a_limit_of_open_files_is_named() {
     let limit = lowest_free(open);
     let before = set_file_limit(&agent, limit);
     let late = lab.add_pod(PodPlan::new("default", "late", "a1")).unwrap();
-    until(Duration::from_secs(10), || {
+    until(Duration::from_secs(10), "the limit in the log", || {
         let log = agent.log().unwrap();
         log.contains(&format!("may have {limit} open (RLIMIT_NOFILE)"))
             .then_some(())
-    });
+    })
+    .unwrap();
     send(&late, &far, 100);
     let passed = carried(&late);
     set_file_limit(&agent, before);

@@ -16,16 +16,13 @@ mod pins;
 mod slow;
 mod slow_disk;
 
-use std::{
-    net::SocketAddr,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, thread, time::Duration};
 
 use zonemeter_lab::{
     Agent, AgentPlan, Lab, Metrics, NodePlan, Plan, Pod, PodPlan, SILENCE,
     address::Zone,
     traffic::{self, Datagrams},
+    until,
 };
 
 /// Layer-3 bytes of a datagram that [`send`] sends.
@@ -62,11 +59,12 @@ fn carried(pod: &Pod) -> [u64; 2] {
         [count.received.bytes, count.sent.bytes]
     };
     let mut last = read();
-    until(Duration::from_secs(30), || {
+    until(Duration::from_secs(30), "silence", || {
         thread::sleep(SILENCE);
         let before = std::mem::replace(&mut last, read());
         (before == last).then_some(last)
     })
+    .unwrap()
 }
 
 fn by_direction(metrics: &Metrics, name: &str, labels: &[(&str, &str)]) -> [u64; 2] {
@@ -120,15 +118,4 @@ fn wait_for_pod(agent: &mut Agent, lab: &Lab, pod: &Pod, interfaces: u64) {
 
 fn ready(agent: &Agent) -> String {
     agent.get("/readyz").unwrap().body
-}
-
-fn until<T>(patience: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + patience;
-    loop {
-        if let Some(found) = condition() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "not within {patience:?}");
-        thread::sleep(Duration::from_millis(5));
-    }
 }

@@ -5,9 +5,10 @@ use std::{thread, time::Duration};
 use zonemeter_lab::{
     Agent, Pod, agent_binary,
     foreign::{Program, Verdict, pin, tc},
+    until,
 };
 
-use super::{DATAGRAM, counted, is_exact, plan, raise, ready, send, until};
+use super::{DATAGRAM, counted, is_exact, plan, raise, ready, send};
 
 /// In every pair of modes both count every byte, neither moves because of the other, also when one
 /// of them is updated; and what one leaves is taken away without the other's.
@@ -118,8 +119,9 @@ fn a_filter_of_another_protocol_is_counted_behind_and_said() {
     assert!(ready(&agent).contains("runs first"), "{}", ready(&agent));
     is_exact(&mut agent, &client, &far);
     tc(&client, "filter del dev VETH ingress prio 1").unwrap();
-    until(Duration::from_secs(3), || {
+    until(Duration::from_secs(3), "readiness", || {
         (ready(&agent) == "ready\n").then_some(())
-    });
+    })
+    .unwrap();
     is_exact(&mut agent, &client, &far);
 }

@@ -2,9 +2,9 @@
 
 use std::{fs, time::Duration};
 
-use zonemeter_lab::{PodPlan, mount::Mount};
+use zonemeter_lab::{PodPlan, mount::Mount, until};
 
-use super::{DATAGRAM, counted, is_exact, plan, raise, ready, send, until, wait_for_pod};
+use super::{DATAGRAM, counted, is_exact, plan, raise, ready, send, wait_for_pod};
 
 /// Everything is pinned again: the next agent goes on where a killed one stopped.
 #[test]
@@ -17,9 +17,10 @@ fn a_removed_directory_is_made_again_and_nothing_is_lost() {
         is_exact(&mut agent, &client, &far);
         fs::remove_dir_all(pins).unwrap();
         let count = |folder| fs::read_dir(pins.join("v2").join(folder)).map_or(0, Iterator::count);
-        until(Duration::from_secs(3), || {
+        until(Duration::from_secs(3), "new pins", || {
             ((count("maps"), count("links")) == (13, links)).then_some(())
-        });
+        })
+        .unwrap();
         let late = format!("late-{mode}");
         let late = lab.add_pod(PodPlan::new("default", &late, "a1")).unwrap();
         wait_for_pod(&mut agent, &lab, &late, 2);
@@ -47,20 +48,22 @@ fn without_a_bpf_file_system_pods_are_counted_and_the_lack_is_said() {
     let plan = plan(&lab, "tcx").flag("--pin-dir", &pins);
     let mut agent = plan.start_ready().unwrap();
     mount.unmount().unwrap();
-    until(Duration::from_secs(3), || {
+    until(Duration::from_secs(3), "the lack in /readyz", || {
         ready(&agent)
             .contains("pin_directory: counting goes on")
             .then_some(())
-    });
+    })
+    .unwrap();
     assert!(!pins.exists(), "no folder on another file system");
     let late = lab.add_pod(PodPlan::new("default", "late", "a1")).unwrap();
     wait_for_pod(&mut agent, &lab, &late, 2);
     is_exact(&mut agent, &late, &far);
     is_exact(&mut agent, &client, &far);
     mount.mount().unwrap();
-    until(Duration::from_secs(3), || {
+    until(Duration::from_secs(3), "readiness", || {
         (ready(&agent) == "ready\n").then_some(())
-    });
+    })
+    .unwrap();
     assert_eq!(fs::read_dir(pins.join("v2/links")).unwrap().count(), 4);
     let before = counted(&agent.settled().unwrap(), &late)[0];
     agent.kill().unwrap();

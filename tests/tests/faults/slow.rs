@@ -11,9 +11,10 @@ use std::{
 use zonemeter_lab::{
     Agent, Pod, PodPlan,
     foreign::{Hook, index, tcx_programs},
+    until,
 };
 
-use super::{DATAGRAM, carried, counted, plan, raise, send, slow_disk::SlowDisk, until};
+use super::{DATAGRAM, carried, counted, plan, raise, send, slow_disk::SlowDisk};
 
 /// Within which SIGTERM must end the process.
 const END: Duration = Duration::from_secs(5);
@@ -46,7 +47,10 @@ fn a_disk_that_hangs_delays_numbers_only() {
         let late = format!("late-{round}");
         let wired = Instant::now();
         let late = lab.add_pod(PodPlan::new("default", &late, "a1")).unwrap();
-        until(Duration::from_secs(2), || is_attached(&late).then_some(()));
+        until(Duration::from_secs(2), "attached", || {
+            is_attached(&late).then_some(())
+        })
+        .unwrap();
         println!("attached within {:?} of its wiring", wired.elapsed());
         assert_eq!(agent.get("/livez").unwrap().status, 200);
         match kills {
@@ -94,7 +98,10 @@ fn an_agent_that_waits_for_somebody_ends_when_asked() {
             .flag(flag, value)
             .start()
             .unwrap();
-        until(Duration::from_secs(10), || agent.get("/livez").ok());
+        until(Duration::from_secs(10), "/livez", || {
+            agent.get("/livez").ok()
+        })
+        .unwrap();
         std::thread::sleep(Duration::from_millis(500));
         let answer = agent.get("/livez").unwrap();
         assert_eq!(answer.status, 200, "{flag}: {}", answer.body);

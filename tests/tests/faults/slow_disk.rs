@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::until;
+use zonemeter_lab::until;
 
 /// While the file `$SLOW_FILE` is there, what is written below `$SLOW_FOLDER` stops half-way and
 /// `fsync` does not return; a second file then says that somebody waits.
@@ -88,7 +88,10 @@ impl SlowDisk {
         // It may have hung before.
         let _ = fs::remove_file(&waits);
         fs::write(self.file(), "").unwrap();
-        until(Duration::from_secs(10), || waits.exists().then_some(()));
+        until(Duration::from_secs(10), "a write that hangs", || {
+            waits.exists().then_some(())
+        })
+        .unwrap();
     }
 
     /// It answers again.
