@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command};
 use serde_json::{Value, json};
 use zonemeter_lab::{agent_binary, chart, control_plane::ControlPlane};
 
-const REFRESH: &str = "{networks: {refresh: {enabled: true, vpcId: vpc-1, region: us-east-2, \
+const REFRESH: &str = "{networks: {refresh: {enabled: true, vpcId: vpc-1, region: us-east-2, image: cli, \
     serviceAccountAnnotations: {eks.amazonaws.com/role-arn: \"arn:aws:iam::1:role/r\"}}}}";
 const OPERATOR: &str = "{podMonitor: {enabled: true, labels: {release: p}, dropPackets: true}, \
     prometheusRule: {enabled: true, runbookUrl: \"https://git.example/alerts.md\"}, \
@@ -44,7 +44,7 @@ const VARIANTS: [(&str, &str); 9] = [
 ];
 
 /// Values, and what the refusal names.
-const REFUSED: [(&str, &str); 10] = [
+const REFUSED: [(&str, &str); 11] = [
     ("{mapMemmory: 1Gi}", "mapMemmory"),
     ("{mapMemory: much}", "mapMemory"),
     ("{maxSeries: 5}", "maxSeries"),
@@ -56,6 +56,10 @@ const REFUSED: [(&str, &str); 10] = [
     (
         "{networks: {refresh: {enabled: true}}}",
         "networks.refresh.vpcId",
+    ),
+    (
+        "{networks: {refresh: {enabled: true, vpcId: vpc-1, region: us-east-2}}}",
+        "networks.refresh.image",
     ),
     (
         "{networks: {existingConfigMap: a, content: {vpc: [10.0.0.0/8]}}}",
