@@ -196,7 +196,9 @@ async fn a_pod_elsewhere_that_finishes_is_gone(lists: Arguments) {
     }
     api.finish_pod("default", "done").await;
     let mut feed = Running::start(&plane.admin_kubeconfig().unwrap());
+    // A list from the watch cache may lack what was written just before.
     feed.listed().await;
+    feed.equals(&api).await;
     let has = |feed: &Running, name: &str| {
         let mut names = feed.book().into_keys();
         names.any(|(kind, it)| kind == Kind::Pod && &*it.name == name)
