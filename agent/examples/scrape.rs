@@ -20,16 +20,14 @@ use axum::{
 use http_body_util::BodyExt as _;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
-use zonemeter::{
-    expose::{self, Health, SelfMetrics, Verdict},
-    model::{
-        cluster::Workload,
-        condition::Condition,
-        snapshot::{
-            PodLabels, PodSeries, Reason, Scope, Snapshot, WorkloadLabels, WorkloadSeries, ZoneInfo,
-        },
-        traffic::{Count, Direction},
+use zonemeter_metrics::{Health, SelfMetrics, Verdict};
+use zonemeter_model::{
+    cluster::Workload,
+    condition::Condition,
+    snapshot::{
+        PodLabels, PodSeries, Reason, Scope, Snapshot, WorkloadLabels, WorkloadSeries, ZoneInfo,
     },
+    traffic::{Count, Direction},
 };
 
 const SCRAPES: usize = 200;
@@ -53,7 +51,11 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn scrapes(state: &expose::State, accept: &str, encoding: &str) -> anyhow::Result<Vec<u8>> {
+async fn scrapes(
+    state: &zonemeter_metrics::State,
+    accept: &str,
+    encoding: &str,
+) -> anyhow::Result<Vec<u8>> {
     let mut body = Vec::new();
     let mut times = Vec::with_capacity(SCRAPES);
     for _ in 0..SCRAPES {
@@ -62,7 +64,9 @@ async fn scrapes(state: &expose::State, accept: &str, encoding: &str) -> anyhow:
             .header(header::ACCEPT_ENCODING, encoding)
             .body(Body::empty())?;
         let before = Instant::now();
-        let response = expose::router(state.clone()).oneshot(request).await?;
+        let response = zonemeter_metrics::router(state.clone())
+            .oneshot(request)
+            .await?;
         body = response.into_body().collect().await?.to_bytes().to_vec();
         times.push(before.elapsed());
     }
@@ -106,11 +110,11 @@ impl Health for Ready {
     }
 }
 
-fn state(snapshot: Snapshot) -> expose::State {
+fn state(snapshot: Snapshot) -> zonemeter_metrics::State {
     let (_, snapshots) = watch::channel(Arc::new(snapshot));
     let metrics = SelfMetrics::default();
     metrics.drained(Duration::from_millis(2), UNIX_EPOCH);
-    expose::State::new(snapshots, metrics, Arc::new(Ready))
+    zonemeter_metrics::State::new(snapshots, metrics, Arc::new(Ready))
 }
 
 /// One part in ten are pod series, which show bytes and packets; the rest are workload series.

@@ -12,24 +12,25 @@ use tokio::{
     sync::{mpsc, watch},
     task::spawn_blocking,
 };
+use zonemeter_account::{Account, Settings};
+use zonemeter_cluster::Feed;
+use zonemeter_datapath::{Kernel, hooks::watch::Watch, links::Links, object};
+use zonemeter_inspect::debug;
+use zonemeter_metrics::{SelfMetrics, prepared};
+use zonemeter_model::{condition::Condition, snapshot::Snapshot, traffic::BackendMethod};
+use zonemeter_state::StateDir;
 
 use crate::{
-    account::{Account, Settings},
     args::AgentArgs,
     attacher::Attacher,
-    cluster::Feed,
     config::Config,
-    expose::{self, SelfMetrics, debug, prepared},
     feeds,
-    kernel::{Kernel, hooks::watch::Watch, links::Links, object},
     listen::{self, Audience, Limits, Listener},
     memory,
-    model::{condition::Condition, snapshot::Snapshot, traffic::BackendMethod},
     pipeline::{Keeper, Pipeline, Progress},
     predecessor,
     readiness::Readiness,
     signals::Signals,
-    state::StateDir,
     tasks::{Running, Tasks},
 };
 
@@ -136,7 +137,7 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
     let recent = watch::Sender::new(Arc::default());
     let (questions_in, questions) = mpsc::channel(QUESTIONS_WAITING);
 
-    let state = expose::State::new(
+    let state = zonemeter_metrics::State::new(
         snapshots.subscribe(),
         metrics.clone(),
         Arc::new(readiness.clone()),
@@ -159,7 +160,7 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
     serve(
         tasks,
         listeners,
-        [expose::router(state), debug::router(debug_state)],
+        [zonemeter_metrics::router(state), debug::router(debug_state)],
         &metrics,
         descriptors,
     );

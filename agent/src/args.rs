@@ -8,15 +8,14 @@ use clap::{
     builder::{NonEmptyStringValueParser, OsStringValueParser, TypedValueParser as _},
 };
 use glob::Pattern;
+use zonemeter_datapath::memory::{MOST_FLOWS, Size};
+use zonemeter_inspect::{explain::ExplainArgs, top::TopArgs};
+use zonemeter_io::number;
+use zonemeter_networks::prices::PricesArgs;
 
 use crate::{
-    explain::ExplainArgs,
-    kernel::memory::{MOST_FLOWS, Size},
+    commands::{networks::NetworksArgs, remove::RemoveArgs},
     listen::Address,
-    networks::NetworksArgs,
-    prices::PricesArgs,
-    remove::RemoveArgs,
-    top::TopArgs,
 };
 
 pub mod complaint;
@@ -245,19 +244,6 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
     match text.parse::<SocketAddr>() {
         Ok(address) if address.ip().is_loopback() => Ok(address),
         _ => Err(accepted.to_owned()),
-    }
-}
-
-/// Reads a whole number of a range, both ends included.
-pub(crate) fn number<N: TryFrom<u64>>(
-    lowest: u64,
-    highest: u64,
-) -> impl Fn(&str) -> Result<N, String> + Clone {
-    move |text| {
-        let number = text.parse().ok();
-        let number = number.filter(|number| (lowest..=highest).contains(number));
-        let number = number.and_then(|number| N::try_from(number).ok());
-        number.ok_or_else(|| format!("a whole number from {lowest} to {highest}"))
     }
 }
 

@@ -14,20 +14,18 @@ use tokio::{
     sync::{mpsc, watch},
     time::MissedTickBehavior,
 };
-
-use crate::{
-    expose::SelfMetrics,
-    kernel::{
-        attach::{Attachments, Counting, Kept, NotCounted},
-        hooks::watch::Watch,
-        links::{Link, LinkEvent, Links},
-    },
-    model::{
-        condition::Status,
-        traffic::{Count, Interface, InterfaceChange, Missed},
-    },
-    readiness::{Guard, Pulse},
+use zonemeter_datapath::{
+    attach::{Attachments, Counting, Kept, NotCounted},
+    hooks::watch::Watch,
+    links::{Link, LinkEvent, Links},
 };
+use zonemeter_metrics::SelfMetrics;
+use zonemeter_model::{
+    condition::Status,
+    traffic::{Count, Interface, InterfaceChange, Missed},
+};
+
+use crate::readiness::{Guard, Pulse};
 
 pub(crate) use self::hooks::matches_none;
 

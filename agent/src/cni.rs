@@ -6,8 +6,8 @@ use std::{fs, path::Path, sync::mpsc, thread, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow};
 use serde_json::Value;
-
-use crate::{files, syntax};
+use zonemeter_io::files;
+use zonemeter_model::syntax;
 
 /// How long the folder may take to be read. Nothing runs yet, so nothing else would notice.
 const READ_WITHIN: Duration = Duration::from_secs(5);

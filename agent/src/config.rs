@@ -9,20 +9,19 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use glob::Pattern;
+use zonemeter_account::Detail;
+use zonemeter_cluster::Source;
+use zonemeter_datapath::{
+    links::Names,
+    memory::{Machine, Plan},
+    translate::Methods,
+};
+use zonemeter_model::traffic::AttachMode;
 
 use crate::{
-    account::Detail,
     args::{self, AgentArgs, Attach, FlowPorts, NameBackendsBy, in_force},
-    cluster::Source,
     cni::Chain,
-    kernel::{
-        self,
-        links::Names,
-        memory::{Machine, Plan},
-        translate::Methods,
-    },
     listen::Address,
-    model::traffic::AttachMode,
 };
 
 /// Where the kernel keeps the range of ephemeral ports, as `lowest<tab>highest`
@@ -70,7 +69,7 @@ pub struct Config {
     /// What `--cni-dir` says of the bandwidth plugin.
     pub cni: Chain,
     /// What the kernel room is loaded with.
-    pub kernel: kernel::Settings,
+    pub kernel: zonemeter_datapath::Settings,
     /// All of it by flag, as `/api/config` shows it.
     pub by_flag: serde_json::Value,
 }
@@ -99,7 +98,7 @@ impl Config {
             place_services: args
                 .name_backends_by
                 .contains(&NameBackendsBy::EndpointSlices),
-            kernel: kernel::Settings {
+            kernel: zonemeter_datapath::Settings {
                 plan,
                 fold_ports: args.flow_ports == FlowPorts::Service,
                 ephemeral_ports: ephemeral_ports(Path::new(EPHEMERAL_PORTS))?,

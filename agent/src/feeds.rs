@@ -9,16 +9,16 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use tokio::{sync::watch, time::MissedTickBehavior};
-
-use crate::{
-    account::Networks,
-    cluster::{Feed, Health},
-    expose::{SelfMetrics, self_metrics::ConfigFile},
+use zonemeter_cluster::{Feed, Health};
+use zonemeter_io::{
     files::{self, Apart, READ_WITHIN},
-    model::{cluster::Kind, condition::Status},
-    readiness::Guard,
     reread::Reread,
 };
+use zonemeter_metrics::{SelfMetrics, self_metrics::ConfigFile};
+use zonemeter_model::{cluster::Kind, condition::Status};
+use zonemeter_naming::Networks;
+
+use crate::readiness::Guard;
 
 /// How often what is missing is shown anew.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -138,13 +138,11 @@ mod tests {
     use http_body_util::BodyExt as _;
     use tower::ServiceExt as _;
 
+    use zonemeter_cluster::{Failing, Part};
+    use zonemeter_model::condition::Condition;
+
     use super::*;
-    use crate::{
-        cluster::{Failing, Part},
-        expose,
-        model::condition::Condition,
-        readiness::Readiness,
-    };
+    use crate::readiness::Readiness;
 
     fn part(name: &'static str, failing: Option<Failing>) -> Part {
         Part {
@@ -159,9 +157,12 @@ mod tests {
     async fn get(metrics: &SelfMetrics, readiness: &Readiness, path: &str) -> String {
         let snapshots = watch::channel(Arc::default()).1;
         let health = Arc::new(readiness.clone());
-        let state = expose::State::new(snapshots, metrics.clone(), health);
+        let state = zonemeter_metrics::State::new(snapshots, metrics.clone(), health);
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let answer = expose::router(state).oneshot(request).await.unwrap();
+        let answer = zonemeter_metrics::router(state)
+            .oneshot(request)
+            .await
+            .unwrap();
         let body = answer.into_body().collect().await.unwrap().to_bytes();
         String::from_utf8(body.to_vec()).unwrap()
     }

@@ -6,8 +6,7 @@
 use std::io::{self, Write};
 
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
-
-use crate::model::text::visible;
+use zonemeter_model::text::visible;
 
 /// kube says everything that the cluster room says in one line once more, with a debug dump.
 const QUIET: &str = "info,kube_client=error,kube_runtime=error";

@@ -6,8 +6,10 @@ use clap::Parser as _;
 use zonemeter::{
     app::App,
     args::{AgentArgs, Cli, Command, complaint},
-    check, client, explain, logging, networks, prices, remove, top,
+    commands::{check, networks, prices, remove},
+    logging,
 };
+use zonemeter_inspect::{client, explain, top};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {

@@ -14,17 +14,19 @@ use tokio::{
     sync::{mpsc, watch},
     time::{Interval, MissedTickBehavior},
 };
+use zonemeter_account::Account;
+use zonemeter_datapath::Kernel;
+use zonemeter_inspect::debug::Question;
+use zonemeter_metrics::SelfMetrics;
+use zonemeter_model::{cluster::Change, condition::Conditions, recent::Recent, snapshot::Snapshot};
+use zonemeter_naming::Networks;
 
 pub use self::{
     drains::Progress,
     keeper::{Keeper, WriterThread},
 };
 use crate::{
-    account::{Account, Networks},
     attacher::AttachEvent,
-    expose::{SelfMetrics, debug::Question},
-    kernel::Kernel,
-    model::{cluster::Change, condition::Conditions, recent::Recent, snapshot::Snapshot},
     readiness::{Guard, Pulse},
 };
 

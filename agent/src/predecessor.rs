@@ -11,14 +11,12 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use tokio::task::spawn_blocking;
+use zonemeter_account::Account;
+use zonemeter_datapath::pins::{InUse, Pins};
+use zonemeter_metrics::SelfMetrics;
+use zonemeter_state::{Found, StateDir, Writer};
 
-use crate::{
-    account::Account,
-    expose::SelfMetrics,
-    kernel::pins::{InUse, Pins},
-    readiness::Guard,
-    state::{Found, StateDir, Writer},
-};
+use crate::readiness::Guard;
 
 /// How often a lock is tried.
 const RETRY: Duration = Duration::from_millis(500);

@@ -22,12 +22,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    expose::{Health, Verdict},
-    model::{
-        condition::{Condition, Status},
-        text::visible,
-    },
+use zonemeter_metrics::{Health, Verdict};
+use zonemeter_model::{
+    condition::{Condition, Status},
+    text::visible,
 };
 
 /// True where without it nothing is counted.
@@ -243,13 +241,6 @@ impl Board {
                 text: lines,
             },
         }
-    }
-}
-
-impl Status {
-    /// True where an agent that starts is not ready.
-    fn is_amiss(&self) -> bool {
-        matches!(self, Self::Unknown(_) | Self::Fails(_))
     }
 }
 

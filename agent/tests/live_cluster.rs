@@ -18,8 +18,9 @@ mod running;
 use std::{path::PathBuf, time::Duration};
 
 use serde_json::json;
-use zonemeter::{cluster::Source, model::cluster::Kind};
+use zonemeter_cluster::Source;
 use zonemeter_lab::control_plane::ControlPlane;
+use zonemeter_model::cluster::Kind;
 
 use crate::{
     api::Api,

@@ -7,10 +7,8 @@ use std::{
 };
 
 use tokio::sync::mpsc;
-use zonemeter::{
-    cluster::{Feed, Source},
-    model::cluster::{Change, Kind, Name, Object},
-};
+use zonemeter_cluster::{Feed, Source};
+use zonemeter_model::cluster::{Change, Kind, Name, Object};
 
 use crate::populate;
 

@@ -9,11 +9,8 @@ use clap::{
     Error,
     error::{ContextKind, ContextValue, ErrorKind},
 };
-
-use crate::{
-    model::text::visible,
-    output::{self, Closed},
-};
+use zonemeter_io::output::{self, Closed};
+use zonemeter_model::text::visible;
 
 /// Exit code for a command line, configuration or machine that cannot work.
 pub const EXIT_CODE: u8 = 2;

@@ -2,11 +2,10 @@
 
 use std::time::Instant;
 
+use zonemeter_datapath::{attach::Counting, hooks::watch::Disturbed, links::LinkEvent};
+use zonemeter_model::{condition::Status, traffic::Missed};
+
 use super::Attacher;
-use crate::{
-    kernel::{attach::Counting, hooks::watch::Disturbed, links::LinkEvent},
-    model::{condition::Status, traffic::Missed},
-};
 
 /// Interfaces that `/readyz` names.
 const NAMED: usize = 5;

@@ -19,13 +19,13 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tower::ServiceExt as _;
+use zonemeter_metrics::{Peer, SelfMetrics, self_metrics::Refused};
 
 use super::{
     HEADER_BYTES, IDLE, LIFE, Listener,
     connections::{Admission, Connections, Slot},
     held::HeldBody,
 };
-use crate::expose::{Peer, SelfMetrics, self_metrics::Refused};
 
 /// What is being answered gets so long when the connection or the process is at its end.
 const GRACE: Duration = Duration::from_secs(2);

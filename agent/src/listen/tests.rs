@@ -15,9 +15,9 @@ use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
 };
+use zonemeter_metrics::SelfMetrics;
 
 use super::*;
-use crate::expose::SelfMetrics;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 

@@ -4,17 +4,15 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::Result;
 use tokio::sync::{mpsc, watch};
+use zonemeter_account::Account;
+use zonemeter_datapath::Kernel;
+use zonemeter_model::traffic::{Drain, InterfaceChange};
 
 use super::{
     Pipeline,
     once::{self, Source, Underway},
 };
-use crate::{
-    account::Account,
-    attacher::AttachEvent,
-    kernel::Kernel,
-    model::traffic::{Drain, InterfaceChange},
-};
+use crate::attacher::AttachEvent;
 
 /// What of the events the kernel's maps are concerned with.
 #[derive(Debug, Default)]

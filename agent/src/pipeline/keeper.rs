@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use tokio::sync::{mpsc, watch};
-
-use crate::{expose::SelfMetrics, model::kept::Kept, state::Writer};
+use zonemeter_metrics::SelfMetrics;
+use zonemeter_model::kept::Kept;
+use zonemeter_state::Writer;
 
 /// A write that takes longer is worth a line.
 const SLOW: Duration = Duration::from_secs(5);

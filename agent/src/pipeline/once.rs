@@ -20,16 +20,14 @@ use std::{
 };
 
 use anyhow::Result;
+use zonemeter_account::Account;
+use zonemeter_datapath::Kernel;
+use zonemeter_model::{
+    snapshot::Snapshot,
+    traffic::{Drain, InterfaceChange},
+};
 
 use super::keeper::Keeper;
-use crate::{
-    account::Account,
-    kernel::Kernel,
-    model::{
-        snapshot::Snapshot,
-        traffic::{Drain, InterfaceChange},
-    },
-};
 
 /// What counts.
 pub(super) trait Source {

@@ -12,7 +12,7 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 use serde_json::{Value, json};
-use zonemeter::model::cluster::{
+use zonemeter_model::cluster::{
     Endpoint, EndpointSlice, Name, Node, Object, Pod, Service, Workload,
 };
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use zonemeter::model::cluster::{Change, Kind, Name, Object};
+use zonemeter_model::cluster::{Change, Kind, Name, Object};
 
 pub(crate) type Objects = BTreeMap<(Kind, Name), Object>;
 

@@ -10,10 +10,8 @@ use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
 };
-use zonemeter::{
-    cluster::{Feed, Health, Source},
-    model::cluster::Kind,
-};
+use zonemeter_cluster::{Feed, Health, Source};
+use zonemeter_model::cluster::Kind;
 
 use crate::{
     api::Api,

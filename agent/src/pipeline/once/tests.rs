@@ -12,17 +12,15 @@ use std::{
 use anyhow::{Result, bail};
 use futures::FutureExt as _;
 use proptest::{collection::vec, prelude::*};
+use zonemeter_account::Settings;
+use zonemeter_metrics::SelfMetrics;
+use zonemeter_model::{
+    cluster::{Change, Name, Node, Object, Pod, Workload},
+    traffic::{Count, Direction, Flow, Interface},
+};
+use zonemeter_state::{Found, StateDir};
 
 use super::{super::keeper::WriterThread, *};
-use crate::{
-    account::Settings,
-    expose::SelfMetrics,
-    model::{
-        cluster::{Change, Name, Node, Object, Pod, Workload},
-        traffic::{Count, Direction, Flow, Interface},
-    },
-    state::{Found, StateDir},
-};
 
 mod objects;
 

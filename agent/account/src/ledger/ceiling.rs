@@ -1,0 +1,183 @@
+//! How many series there may be, and where a label set goes that came too late.
+//!
+//! A label set of the pod family shows two series (bytes and packets), one of the workload family
+//! shows one. A part of the ceiling is kept free for the series named `other`:
+//!
+//! - pod family: `namespace="other", pod="other"`, the other labels as they are;
+//! - workload family: `peer_workload="other"`, kind `other`, no namespace, the rest as it is; and
+//!   once there is no room for one more of those, `workload="other"` in namespace `other` too.
+//!
+//! What is not kept free for `other` is shared out so that no pod takes another's room:
+//!
+//! - pods come before pairs: the workload family leaves a third of it to the pod family, which may
+//!   use all that is free;
+//! - a workload opens another series in the workload family while it has fewer than are free for
+//!   that family: alone it can have half, and a workload that has none always finds one. First
+//!   come, first served: a series that is shown is never taken away for a busier one, only once it
+//!   was idle for as long as the series of a gone pod and its workload was refused another.
+//!
+//! Of the last sort there are few: one for each zone pair, scope and direction. The ceiling holds
+//! exactly from 400 on.
+
+use std::sync::Arc;
+
+use zonemeter_model::{
+    cluster::Workload,
+    snapshot::{PodLabels, WorkloadLabels},
+};
+use zonemeter_naming::scope::{OTHER, other};
+
+use super::table::Table;
+
+/// Room for the series that cannot fold any further: three for each direction, scope and peer
+/// zone that occurs, and some 32 of these occur on a node that sees six zones.
+const LAST_RESORT: usize = 96;
+
+/// The ceiling and what is under it.
+#[derive(Debug)]
+pub(crate) struct Ceiling {
+    max: usize,
+    /// Kept free for `other`, the last resort included.
+    for_others: usize,
+    /// Kept free for `other` that cannot fold any further.
+    for_last_resort: usize,
+    /// Series of the pod family under their own names.
+    pods: usize,
+    /// Series of the workload family under their own names.
+    pairs: usize,
+    others: usize,
+}
+
+impl Ceiling {
+    /// At most so many series, as far as `other` allows.
+    pub(crate) fn new(max: usize) -> Self {
+        let for_others = (max / 10).max(2 * LAST_RESORT).min(max / 2);
+        let for_last_resort = LAST_RESORT.min(for_others / 2);
+        Self {
+            max,
+            for_others,
+            for_last_resort,
+            pods: 0,
+            pairs: 0,
+            others: 0,
+        }
+    }
+
+    /// A label set of the pod family from an earlier process has its room, even where the ceiling
+    /// is lower now.
+    pub(crate) fn restore_pod(&mut self, is_other: bool) {
+        match is_other {
+            true => self.others += 2,
+            false => self.pods += 2,
+        }
+    }
+
+    /// The same for the workload family.
+    pub(crate) fn restore_pair(&mut self, is_other: bool) {
+        match is_other {
+            true => self.others += 1,
+            false => self.pairs += 1,
+        }
+    }
+
+    /// Takes room for a label set of the pod family; false where there is none.
+    pub(crate) fn take_pod(&mut self) -> bool {
+        let fits = self.pods + self.pairs + 2 <= self.for_named();
+        if fits {
+            self.pods += 2;
+        }
+        fits
+    }
+
+    /// Takes room for one that may never count anything: of half the ceiling at most.
+    pub(crate) fn take_pod_for_zero(&mut self) -> bool {
+        self.pods + self.pairs + 2 <= self.for_named() / 2 && self.take_pod()
+    }
+
+    /// Takes room in the workload family for a workload that has so many series there; false where
+    /// it has its share or there is none.
+    pub(crate) fn take_pair(&mut self, has: usize) -> bool {
+        let for_pods = self.pods.max(self.for_named() / 3);
+        let free = self.for_named().saturating_sub(for_pods + self.pairs);
+        let fits = has < free;
+        if fits {
+            self.pairs += 1;
+        }
+        fits
+    }
+
+    /// Gives back the room of so many label sets of the pod family.
+    pub(crate) fn give_back_pods(&mut self, label_sets: usize) {
+        self.pods -= 2 * label_sets;
+    }
+
+    /// Gives back the room of a series of the workload family.
+    pub(crate) fn give_back_pair(&mut self) {
+        self.pairs -= 1;
+    }
+
+    fn for_named(&self) -> usize {
+        self.max - self.for_others
+    }
+
+    /// Gives back the room of an `other` of the workload family.
+    pub(crate) fn give_back_other(&mut self) {
+        self.others -= 1;
+    }
+
+    /// The labels of the pod family's `other` for these.
+    pub(crate) fn fold_pod<V>(
+        &mut self,
+        labels: PodLabels,
+        shown: &Table<PodLabels, V>,
+    ) -> PodLabels {
+        let (namespace, pod) = (OTHER.into(), OTHER.into());
+        let folded = PodLabels {
+            namespace,
+            pod,
+            ..labels
+        };
+        if shown.find(&folded).is_none() {
+            self.others += 2;
+        }
+        folded
+    }
+
+    /// The labels of the workload family's `other` for these.
+    pub(crate) fn fold_workload<V>(
+        &mut self,
+        labels: WorkloadLabels,
+        shown: &Table<WorkloadLabels, V>,
+    ) -> WorkloadLabels {
+        let peer_namespace = Arc::default();
+        let mut folded = WorkloadLabels {
+            peer_namespace,
+            peer_workload: other(),
+            ..labels
+        };
+        if shown.find(&folded).is_some() {
+            return folded;
+        }
+        if self.others >= self.for_others - self.for_last_resort {
+            folded = WorkloadLabels {
+                namespace: OTHER.into(),
+                workload: other(),
+                ..folded
+            };
+        }
+        if shown.find(&folded).is_none() {
+            self.others += 1;
+        }
+        folded
+    }
+}
+
+/// True for the pod series that stand for many.
+pub(crate) fn is_other_pod(labels: &PodLabels) -> bool {
+    &*labels.namespace == OTHER && &*labels.pod == OTHER
+}
+
+/// True for what stands for many workloads.
+pub(crate) fn is_other_workload(workload: &Workload) -> bool {
+    &*workload.kind == OTHER && &*workload.name == OTHER
+}

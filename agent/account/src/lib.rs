@@ -1,0 +1,380 @@
+//! The account: drained flows become totals under names. No IO, no async, no clock: time is an
+//! argument.
+//!
+//! In the order of the data: [`zonemeter_naming`] names both ends of a flow and says what lies
+//! between them, [`pending`] holds what has no name yet, [`ledger`] adds it up, [`drains`] sees to
+//! it that this happens once. [`conditions`] says whether cluster and interfaces fit together.
+//!
+//! Invariant, for each direction and exactly after every [`Account::add`]: the pod series, what is
+//! unattributed, what is pending and what is retired make up what the interfaces saw.
+
+mod backends;
+mod conditions;
+mod drains;
+mod kept;
+mod ledger;
+mod pending;
+mod recent;
+mod zero;
+
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use zonemeter_model::{
+    cluster::{Change, Kind, Name, Pod},
+    kept::DrainId,
+    recent::{Explanation, Recent},
+    snapshot::{PodLabels, Reason, Snapshot, WorkloadLabels, ZoneInfo},
+    traffic::{Direction, Drain, InterfaceChange, Translated},
+};
+use zonemeter_naming::{
+    Networks,
+    book::{Book, Entry, News},
+    explain,
+    held::{Awaited, Held},
+    interfaces::Interfaces,
+    resolve::{Names, Peer, Resolved},
+    scope::{Class, Classes},
+};
+
+use self::{
+    backends::Backends,
+    conditions::Uncounted,
+    drains::Drains,
+    ledger::{Ledger, Live, Moment},
+    pending::{Patience, Pending},
+    recent::{Placed, Recorder},
+    zero::ShownAtZero,
+};
+
+/// Which families have series of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Detail {
+    /// Each pod has its series; without, all pods share those of `other`, so that sums hold.
+    pub pods: bool,
+    /// There is a workload family.
+    pub workloads: bool,
+}
+
+/// What an operator may choose.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Name of the Node object that the agent runs on.
+    pub node_name: Arc<str>,
+    /// Ceiling of traffic series; exact from 400 on.
+    pub max_series: usize,
+    /// Which families have series of their own.
+    pub detail: Detail,
+    /// How long a flow waits for the pod behind its veth, and for this node's zone.
+    pub pod_patience: Duration,
+    /// How long a flow waits for the owner of a peer address that may be a pod's.
+    pub peer_patience: Duration,
+    /// Take a Service's zone from its endpoints where its backend is not known.
+    pub place_services: bool,
+    /// How long a series of a gone pod is shown after its last byte.
+    pub retire_after: Duration,
+    /// Shows the series of this node's pods at 0 before their first byte.
+    pub show_at_zero: bool,
+}
+
+impl Settings {
+    /// The documented defaults: 20,000 series, both families, 60 s, 10 s, 5 min, shown at 0.
+    pub fn new(node_name: Arc<str>) -> Self {
+        Self {
+            node_name,
+            max_series: 20_000,
+            detail: Detail {
+                pods: true,
+                workloads: true,
+            },
+            pod_patience: Duration::from_secs(60),
+            peer_patience: Duration::from_secs(10),
+            place_services: true,
+            retire_after: Duration::from_secs(300),
+            show_at_zero: true,
+        }
+    }
+}
+
+/// Everything that the agent knows and has counted.
+#[derive(Debug)]
+pub struct Account {
+    names: Names,
+    classes: Classes,
+    pending: Pending,
+    ledger: Ledger,
+    drains: Drains,
+    backends: Backends,
+    recorder: Recorder,
+    /// `None` where series begin with their first byte.
+    at_zero: Option<ShownAtZero>,
+    pod_patience: Duration,
+    translated_changed: bool,
+    /// There are series of an earlier process, and it is not known yet which of their pods are
+    /// still there.
+    pods_awaited: bool,
+    uncounted: Uncounted,
+}
+
+impl Account {
+    /// Knows nothing yet.
+    pub fn new(settings: Settings) -> Self {
+        let patience = Patience {
+            pod: settings.pod_patience,
+            peer: settings.peer_patience,
+        };
+        Self {
+            names: Names {
+                home: settings.node_name,
+                book: Book::default(),
+                interfaces: Interfaces::default(),
+                networks: Networks::default(),
+                networks_since: None,
+                place_services: settings.place_services,
+            },
+            classes: Classes::default(),
+            pending: Pending::new(patience),
+            ledger: Ledger::new(settings.max_series, settings.detail, settings.retire_after),
+            drains: Drains::default(),
+            backends: Backends::default(),
+            recorder: Recorder::default(),
+            at_zero: settings.show_at_zero.then(ShownAtZero::default),
+            pod_patience: settings.pod_patience,
+            translated_changed: false,
+            pods_awaited: false,
+            uncounted: Uncounted::default(),
+        }
+    }
+
+    /// Takes in what the cluster feed says.
+    pub fn apply(&mut self, change: Change, now: Instant) {
+        if change == Change::ListDone(Kind::Pod) {
+            self.pods_awaited = false;
+        }
+        let News {
+            pod,
+            pods_gone,
+            nodes_changed,
+            services_changed,
+        } = self.names.book.apply(change, now);
+        for gone in &pods_gone {
+            self.names.interfaces.forget(gone);
+        }
+        if let Some(pod) = pod {
+            self.learn(&pod);
+        }
+        self.translated_changed |= nodes_changed || services_changed;
+        if nodes_changed {
+            self.at_zero.iter_mut().for_each(ShownAtZero::clear);
+            self.pending.known(Awaited::Node);
+            self.forget_classes();
+        }
+    }
+
+    /// Takes in a networks file; it holds for what comes from now on.
+    pub fn set_networks(&mut self, networks: Networks, now: Instant) {
+        self.names.networks = networks;
+        self.names.networks_since = Some(now);
+        self.forget_classes();
+    }
+
+    /// Takes in that an interface came or went.
+    pub fn interface(&mut self, change: InterfaceChange, now: Instant) {
+        self.names.interfaces.apply(change, now);
+    }
+
+    /// Adds a drain that ended at `wall` to the totals: first what was held back before it, then
+    /// its own flows. Nothing happens where it was added before.
+    pub fn add(&mut self, drain: &Drain, wall: SystemTime) {
+        let (instance, epoch) = (drain.instance, drain.epoch);
+        if !self.drains.take(DrainId { instance, epoch }) {
+            return;
+        }
+        let at = Moment::of(drain, wall);
+        self.ledger.add_totals(drain);
+        let held = self.pending.take();
+        let new = drain.flows.iter().map(|flow| Held::new(flow, drain));
+        self.names.bind_by_address(held.iter().copied().chain(new));
+        for flow in held {
+            self.place(&flow, at);
+        }
+        self.recorder.begin(drain, wall);
+        for flow in &drain.flows {
+            let placed = self.place(&Held::new(flow, drain), at);
+            self.recorder.add(flow, placed);
+        }
+        for overflow in &drain.overflow {
+            self.place(&Held::overflow(overflow, drain), at);
+        }
+        self.recorder.end(&self.names.interfaces);
+        self.show_at_zero(at);
+        self.tidy(at);
+    }
+
+    /// The addresses for which conntrack must name the other end, if they have changed since this
+    /// was asked last.
+    pub fn changed_translated(&mut self) -> Option<Translated> {
+        std::mem::take(&mut self.translated_changed).then(|| backends::translated(&self.names))
+    }
+
+    /// All traffic numbers as of the last drain.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            pending: self.pending.totals(),
+            before_attach: self.names.interfaces.before_attach(),
+            zone: self.zone_info(),
+            cluster_objects: self.names.book.object_counts(),
+            backends: self.backends.totals(),
+            ..self.ledger.snapshot()
+        }
+    }
+
+    /// The flows of the last drain with their names, once.
+    pub fn take_recent(&mut self) -> Recent {
+        self.recorder.take()
+    }
+
+    /// What is known of an address, and what traffic to it from this node is.
+    pub fn explain(&self, address: IpAddr, now: Instant) -> Explanation {
+        explain::explain(&self.names, address, now)
+    }
+
+    /// The pod behind an interface, once known.
+    pub fn pod_behind(&self, interface: u32) -> Option<&Name> {
+        let pod = self.names.interfaces.pod(interface)?;
+        Some(&pod.object.name)
+    }
+
+    /// One flow: resolve, classify, hold back or add.
+    fn place(&mut self, flow: &Held, at: Moment) -> Placed {
+        let Resolved { pod, peer, awaited } = self.names.resolve(flow);
+        let known = self.classes.classify(&self.names, peer);
+        let service = backends::service(&self.names, flow);
+        let pending = awaited.is_some_and(|awaited| self.pending.hold(flow, awaited, at.now));
+        match pod {
+            _ if pending => {}
+            None => self
+                .ledger
+                .add_unattributed(Reason::UnknownPod, flow.direction, flow.count),
+            Some(pod) => {
+                if service.is_some() {
+                    self.backends.count(flow, peer);
+                }
+                let class = self.classes.get(known.class);
+                let labels = || labels(&self.names, &pod.object, flow.direction, class);
+                let key = (pod.id, known.class, flow.direction);
+                self.ledger.add(key, flow.count, at, labels);
+            }
+        }
+        Placed {
+            scope: self.classes.get(known.class).scope,
+            local: pod.map(|pod| self.classes.classify(&self.names, Peer::Pod(pod)).party),
+            peer: known.party,
+            peer_address: flow.peer,
+            service: service.cloned(),
+            pending,
+        }
+    }
+
+    fn learn(&mut self, pod: &Arc<Entry<Pod>>) {
+        let object = &pod.object;
+        if object.node.as_ref() == Some(&self.names.home) && !object.host_network {
+            self.names.interfaces.learn(pod);
+        } else {
+            self.names.interfaces.forget(pod);
+        }
+        for address in &object.addresses {
+            self.pending.known(Awaited::Peer(*address));
+        }
+    }
+
+    fn show_at_zero(&mut self, at: Moment) {
+        let new = self.at_zero.as_mut().map(|shown| shown.next(&self.names));
+        for labels in new.unwrap_or_default() {
+            self.ledger.show_at_zero(labels, at);
+        }
+    }
+
+    /// Lets go of what time has made useless, so that there is room for others.
+    fn tidy(&mut self, at: Moment) {
+        let now = at.now;
+        let mut live = Live::default();
+        for pod in self
+            .names
+            .interfaces
+            .pods()
+            .map(|pod| &pod.object)
+            .filter(|pod| !pod.finished)
+        {
+            let Name { namespace, name } = &pod.name;
+            live.pods.insert((namespace, name));
+            live.workloads.insert((namespace, &pod.workload));
+        }
+        if !self.pods_awaited {
+            self.ledger.retire(now, &live);
+        }
+        self.pending.prune(now);
+        self.names.book.prune(now, self.pending.oldest());
+        let held = |interface| self.pending.holds(interface);
+        self.names.interfaces.prune(now, self.pod_patience, held);
+        if self.classes.is_full() {
+            self.forget_classes();
+        }
+    }
+
+    fn forget_classes(&mut self) {
+        self.classes.clear();
+        self.ledger.forget_routes();
+    }
+
+    fn zone_info(&self) -> Option<ZoneInfo> {
+        let node = self.names.book.node(&self.names.home)?;
+        Some(ZoneInfo {
+            node: Arc::clone(&node.name),
+            zone: node.zone.clone().unwrap_or_default(),
+            zone_id: node.zone_id.clone().unwrap_or_default(),
+        })
+    }
+}
+
+/// The label sets that a flow is added to.
+fn labels(
+    names: &Names,
+    pod: &Pod,
+    direction: Direction,
+    class: &Class,
+) -> (PodLabels, WorkloadLabels) {
+    let zone = names.home_zone().cloned().unwrap_or_default();
+    let Name { namespace, name } = &pod.name;
+    let Class {
+        scope,
+        peer_zone,
+        peer_namespace,
+        peer_workload,
+    } = class.clone();
+    let of_pod = PodLabels {
+        namespace: Arc::clone(namespace),
+        pod: Arc::clone(name),
+        zone: Arc::clone(&zone),
+        direction,
+        scope,
+        peer_zone: Arc::clone(&peer_zone),
+    };
+    let of_workload = WorkloadLabels {
+        namespace: Arc::clone(namespace),
+        workload: pod.workload.clone(),
+        zone,
+        direction,
+        scope,
+        peer_namespace,
+        peer_workload,
+        peer_zone,
+    };
+    (of_pod, of_workload)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! Keeps everything pinned, so that counting goes on without this process.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use super::{Attachments, Direction, OwnedFd, Placed};
+use crate::pins::{InUse, Pins};
+
+/// Whether everything is pinned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// As it was.
+    Whole,
+    /// So much was not, and is again.
+    Again(usize),
+    /// Nothing can be pinned: one line with the remedy.
+    Lost(String),
+}
+
+impl Attachments {
+    /// Looks whether everything is still pinned, and pins it again where it is not. Costs no call
+    /// of bpf while all is well.
+    ///
+    /// # Errors
+    /// When another agent uses the directory now: two would drain the same maps later.
+    pub fn keep_pinned(&mut self) -> Result<Kept> {
+        let Some(pins) = &self.pins else {
+            return Ok(Kept::Whole);
+        };
+        Ok(match pins.keep(self.links(pins)) {
+            Ok(Ok(0)) => Kept::Whole,
+            Ok(Ok(again)) => Kept::Again(again),
+            Ok(Err(InUse)) => bail!(
+                "--pin-dir: {} was removed and another agent uses it now: this one ends, and what \
+                 it did not drain is lost",
+                pins.root().display()
+            ),
+            Err(error) => Kept::Lost(format!("{error:#}")),
+        })
+    }
+
+    /// The links that are attached, and where they are to be pinned.
+    fn links<'a>(&'a self, pins: &'a Pins) -> impl Iterator<Item = (PathBuf, &'a OwnedFd)> {
+        self.attached.iter().flat_map(move |(index, attached)| {
+            Direction::ALL.into_iter().filter_map(move |direction| {
+                match &attached.hooks[direction as usize].program {
+                    Some(Placed::Tcx(link)) => Some((pins.link(*index, direction), link)),
+                    _ => None,
+                }
+            })
+        })
+    }
+}

@@ -1,0 +1,171 @@
+//! TCX links (Linux 6.6 and newer): at the head of the chain, pinned so that they outlive the
+//! process, and adopted by the next one without missing a packet. By interface index: a name may
+//! be another interface's by the time the kernel looks it up.
+
+use std::{
+    ffi::CString,
+    io,
+    os::{
+        fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::Path,
+};
+
+use anyhow::{Context as _, Result};
+use aya_obj::generated::{
+    BPF_F_BEFORE, bpf_attach_type, bpf_attr, bpf_cmd, bpf_link_info, bpf_link_type,
+};
+use zonemeter_model::traffic::Direction;
+
+use crate::{pins::Pins, syscall};
+
+/// Attaches `program` to a hook of interface `index`, in place of its pinned predecessor or at the
+/// head of the chain; true where there was a predecessor. Where it fails, nothing stays.
+pub(super) fn attach(
+    program: BorrowedFd<'_>,
+    index: u32,
+    direction: Direction,
+    pins: Option<&Pins>,
+) -> Result<(OwnedFd, bool)> {
+    let Some(pins) = pins else {
+        return Ok((create(program, index, direction)?, false));
+    };
+    let path = pins.link(index, direction);
+    if let Some(adopted) = adopt(program, index, direction, &path)? {
+        return Ok((adopted, true));
+    }
+    let link = create(program, index, direction)?;
+    // Its only descriptor is dropped on failure, and the link with it.
+    pin(&link, &path).with_context(|| format!("pinning {}", path.display()))?;
+    Ok((link, false))
+}
+
+/// Takes a link off its hook at once, and its pin away; a link whose last descriptor is closed may
+/// stay for a moment.
+pub(super) fn detach(link: &OwnedFd) -> io::Result<()> {
+    let mut attr = syscall::attr();
+    attr.link_detach.link_fd = link.as_raw_fd() as u32;
+    // SAFETY: no pointers.
+    unsafe { syscall::bpf(bpf_cmd::BPF_LINK_DETACH, &mut attr) }.map(|_| ())
+}
+
+/// Takes what is pinned at `path` off its hook and removes the pin; nothing there is as good.
+///
+/// # Errors
+/// When the pin cannot be removed.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    // Anything but a link of an interface that is still there has nothing to take off.
+    if let Ok(link) = open(path) {
+        let _ = detach(&link);
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| path.display().to_string())
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Replaces the program of a pinned link in one step (`BPF_LINK_UPDATE`). `None` where nothing is
+/// pinned. What is pinned there and is not a link of this very hook, the kernel says, is removed.
+fn adopt(
+    program: BorrowedFd<'_>,
+    index: u32,
+    direction: Direction,
+    path: &Path,
+) -> Result<Option<OwnedFd>> {
+    let link = match open(path) {
+        Ok(link) => link,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| path.display().to_string()),
+    };
+    let on = hook_of(&link);
+    let meant = (index, attach_type(direction) as u32);
+    if on.as_ref().is_ok_and(|on| *on == Some(meant)) {
+        match update(&link, program) {
+            Ok(()) => return Ok(Some(link)),
+            // The interface went, or another process took the program off.
+            Err(error) => tracing::debug!("{}: {error}", path.display()),
+        }
+    } else {
+        tracing::warn!(
+            "{}: pinned for interface {index} and not a link of it: removed",
+            path.display()
+        );
+    }
+    drop(link);
+    remove(path)?;
+    Ok(None)
+}
+
+/// Interface and attach type of a TCX link, `None` for anything else; interface 0 where it is gone.
+fn hook_of(link: &OwnedFd) -> io::Result<Option<(u32, u32)>> {
+    // SAFETY: all zeroes is a value of `bpf_link_info`, which is made of integers.
+    let mut info: bpf_link_info = unsafe { std::mem::zeroed() };
+    let mut attr = syscall::attr();
+    attr.info.bpf_fd = link.as_raw_fd() as u32;
+    attr.info.info_len = size_of::<bpf_link_info>() as u32;
+    attr.info.info = &raw mut info as u64;
+    // SAFETY: there is room for as much as the question says.
+    unsafe { syscall::bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr) }?;
+    if info.type_ != bpf_link_type::BPF_LINK_TYPE_TCX as u32 {
+        return Ok(None);
+    }
+    // SAFETY: the member that links of this type have.
+    let tcx = unsafe { info.__bindgen_anon_1.tcx };
+    Ok(Some((tcx.ifindex, tcx.attach_type)))
+}
+
+fn create(program: BorrowedFd<'_>, index: u32, direction: Direction) -> io::Result<OwnedFd> {
+    let mut attr = syscall::attr();
+    attr.link_create.__bindgen_anon_1.prog_fd = program.as_raw_fd() as u32;
+    attr.link_create.__bindgen_anon_2.target_ifindex = index;
+    attr.link_create.attach_type = attach_type(direction) as u32;
+    attr.link_create.flags = BPF_F_BEFORE;
+    // SAFETY: no pointers.
+    unsafe { descriptor(bpf_cmd::BPF_LINK_CREATE, &mut attr) }
+}
+
+fn update(link: &OwnedFd, program: BorrowedFd<'_>) -> io::Result<()> {
+    let mut attr = syscall::attr();
+    attr.link_update.link_fd = link.as_raw_fd() as u32;
+    attr.link_update.__bindgen_anon_1.new_prog_fd = program.as_raw_fd() as u32;
+    // SAFETY: no pointers.
+    unsafe { syscall::bpf(bpf_cmd::BPF_LINK_UPDATE, &mut attr) }.map(|_| ())
+}
+
+/// Opens any pinned object of BPF.
+pub(crate) fn open(path: &Path) -> io::Result<OwnedFd> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut attr = syscall::attr();
+    attr.__bindgen_anon_4.pathname = path.as_ptr() as u64;
+    // SAFETY: the path ends with a zero and lives through the call.
+    unsafe { descriptor(bpf_cmd::BPF_OBJ_GET, &mut attr) }
+}
+
+/// Pins any object of BPF.
+pub(crate) fn pin(object: &OwnedFd, path: &Path) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut attr = syscall::attr();
+    attr.__bindgen_anon_4.pathname = path.as_ptr() as u64;
+    attr.__bindgen_anon_4.bpf_fd = object.as_raw_fd() as u32;
+    // SAFETY: the path ends with a zero and lives through the call.
+    unsafe { syscall::bpf(bpf_cmd::BPF_OBJ_PIN, &mut attr) }.map(|_| ())
+}
+
+/// # Safety
+/// As for [`syscall::bpf`]; the command returns a new descriptor.
+unsafe fn descriptor(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<OwnedFd> {
+    // SAFETY: the caller answers for `attr`.
+    let fd = unsafe { syscall::bpf(command, attr) }?;
+    // SAFETY: the command returned a descriptor of our own.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+fn attach_type(direction: Direction) -> bpf_attach_type {
+    match direction {
+        Direction::Transmit => bpf_attach_type::BPF_TCX_INGRESS,
+        Direction::Receive => bpf_attach_type::BPF_TCX_EGRESS,
+    }
+}

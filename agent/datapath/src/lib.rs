@@ -1,0 +1,193 @@
+//! The kernel room: loads the programs, keeps them attached to every pod veth, and drains what
+//! they counted. The only room that talks to bpf and netlink, and the only one with `unsafe`.
+//!
+//! In the order of the data: [`object`] loads, [`links`] follows the veths as they come and go,
+//! [`attach`] puts the programs on them and keeps them in front of others on their [`hooks`], [`sets`] drains the maps by [`batch`] calls after a
+//! [`grace`] period, [`skipped`] tells what was not counted, [`warnings`] carries the programs'
+//! own log lines. [`preflight`] answers `zonemeter check`.
+
+pub mod attach;
+mod batch;
+mod btf;
+mod conntrack;
+mod explain;
+pub mod facts;
+mod grace;
+pub mod hooks;
+pub mod links;
+mod maps;
+pub mod memory;
+pub mod object;
+pub mod pins;
+pub mod preflight;
+pub mod remove;
+pub mod sets;
+pub mod skipped;
+mod syscall;
+#[cfg(test)]
+mod tests;
+pub mod translate;
+pub mod warnings;
+
+use std::{path::PathBuf, sync::Arc, time::Instant};
+
+use anyhow::{Context as _, Result};
+use zonemeter_model::traffic::{AttachMode, Drain, Translated};
+
+use self::{
+    attach::Attachments,
+    conntrack::table::Table,
+    maps::Leftover,
+    object::Object,
+    pins::Pins,
+    sets::{Drained, Sets},
+    skipped::Skipped,
+    translate::{Lookups, Methods, Translator},
+};
+
+/// What the programs and maps are loaded with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How large the maps are.
+    pub plan: memory::Plan,
+    /// Fold the ephemeral port of a connection to 0.
+    pub fold_ports: bool,
+    /// Lowest and highest ephemeral port of the node.
+    pub ephemeral_ports: [u16; 2],
+    /// How the other end behind a translated address is found.
+    pub methods: Methods,
+    /// How to attach; `None` takes TCX where the kernel has it.
+    pub mode: Option<AttachMode>,
+    /// False where clsact on a pod's veth keeps the pod from starting: a filter then takes what
+    /// is there.
+    pub may_add_clsact: bool,
+    /// Where links and maps are pinned; `None` pins nothing.
+    pub pin_dir: Option<PathBuf>,
+}
+
+/// The maps that the programs write to.
+pub struct Kernel {
+    sets: Sets,
+    skipped: Skipped,
+    translator: Translator,
+    /// The lock on the directory, for as long as its maps are read and cleared here.
+    _pins: Option<Arc<Pins>>,
+    leftovers: Vec<Leftover>,
+    /// Where maps are pinned whose contents have been handed out.
+    salvaged: Vec<PathBuf>,
+}
+
+impl Kernel {
+    /// Takes what [`object::load`] made apart: the maps, and the programs with the interfaces that
+    /// they are attached to, each for a thread of its own. Needs CAP_NET_ADMIN for the connection
+    /// table.
+    ///
+    /// # Errors
+    /// When the kernel refuses a netlink socket or the control map cannot be read.
+    pub fn new(object: Object, methods: Methods, now: Instant) -> Result<(Self, Attachments)> {
+        let Object {
+            programs,
+            identity,
+            mode,
+            may_add_clsact,
+            maps,
+            leftovers,
+            pins,
+            ..
+        } = object;
+        let table = methods.table.then(Table::open).transpose()?;
+        let attachments = Attachments::new(programs, identity, mode, may_add_clsact, pins.clone())?;
+        let kernel = Self {
+            _pins: pins,
+            sets: Sets::new(maps.written, now).context("reading the control map")?,
+            leftovers,
+            salvaged: Vec::new(),
+            skipped: Skipped::new(maps.skipped),
+            translator: Translator::new(maps.addresses, table),
+        };
+        Ok((kernel, attachments))
+    }
+
+    /// No program runs on this interface any more. Its last flows come with the next drain, whose
+    /// [`Self::clear`] returns it.
+    pub fn leave(&mut self, index: u32) {
+        self.sets.leave(index);
+    }
+
+    /// True while the first drain is one that an earlier process had begun.
+    pub fn has_predecessor(&self) -> bool {
+        self.sets.is_uncleared()
+    }
+
+    /// What earlier processes with maps of another size counted and did not drain, or drained and
+    /// may have added. Ask once all interfaces are attached to: only then does nothing write to
+    /// those maps. They stay until [`Self::forget_salvaged`].
+    ///
+    /// # Errors
+    /// When they cannot be read; the next process finds them then.
+    pub fn salvage(&mut self, now: Instant) -> Result<Vec<Drain>> {
+        let mut drains = Vec::new();
+        for Leftover { written, folder } in self.leftovers.drain(..) {
+            drains.extend(Sets::salvage(written, now)?.map(|one| one.drain));
+            self.salvaged.push(folder);
+        }
+        Ok(drains)
+    }
+
+    /// Removes the maps that were salvaged: their numbers are safe in the ledger.
+    ///
+    /// # Errors
+    /// When they cannot be removed.
+    pub fn forget_salvaged(&mut self) -> Result<()> {
+        let mut folders = self.salvaged.drain(..);
+        folders.try_for_each(|folder| pins::remove_leftover(&folder))
+    }
+
+    /// Flips the sets, waits until no program can still hold the old one, and reads it. What it
+    /// read stays in the kernel until [`Self::clear`].
+    ///
+    /// # Errors
+    /// When a map cannot be read; nothing is lost then, the next call reads the same set again.
+    pub fn drain(&mut self) -> Result<Drain> {
+        let Drained { mut drain, noted } = self.sets.drain()?;
+        self.translator.translate(&mut drain, &noted);
+        Ok(drain)
+    }
+
+    /// Says for which peer addresses conntrack must name the other end: those of Services and of
+    /// the node itself. What fails is done by [`Self::retry_translated`].
+    pub fn set_translated(&mut self, translated: Translated, now: Instant) {
+        self.translator.set_addresses(translated, now);
+    }
+
+    /// Tries what failed of [`Self::set_translated`] again, when it is time.
+    pub fn retry_translated(&mut self, now: Instant) {
+        self.translator.retry(now);
+    }
+
+    /// When to call [`Self::retry_translated`]; `None` while nothing has failed.
+    pub fn retry_translated_at(&self) -> Option<Instant> {
+        self.translator.retry_at()
+    }
+
+    /// How often [`Self::set_translated`] has failed in part so far.
+    pub fn translated_failures(&self) -> u64 {
+        self.translator.update_failures()
+    }
+
+    /// Lookups in the connection table so far.
+    pub fn lookups(&self) -> Lookups {
+        self.translator.lookups()
+    }
+
+    /// Empties the set that was drained last: its numbers are safe in the ledger. Returns the
+    /// interfaces whose last flows that drain brought.
+    pub fn clear(&mut self) -> Result<Vec<u32>> {
+        self.sets.clear()
+    }
+
+    /// What was seen and not counted, by reason.
+    pub fn skipped(&self) -> Result<skipped::Counts> {
+        self.skipped.read()
+    }
+}

@@ -1,0 +1,262 @@
+//! Follows the pod veths of the node as they come and go, and the routes that lead to them.
+//!
+//! Subscribe first, then list, then act: the other way round an interface that comes in between
+//! would be missed. A list is made again every [`RELIST`], in case the kernel dropped a message.
+
+mod routes;
+mod veths;
+
+use std::{io, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+use futures::{StreamExt as _, channel::mpsc::UnboundedReceiver};
+use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
+use netlink_packet_route::{
+    AddressFamily, RouteNetlinkMessage,
+    link::{LinkAttribute, LinkMessage, Stats64},
+    route::RouteMessage,
+};
+use netlink_sys::SocketAddr;
+use rtnetlink::{MulticastGroup, new_multicast_connection};
+use tokio::{task::JoinHandle, time::Interval};
+use zonemeter_common::{Count, Direction};
+use zonemeter_model::traffic::Interface;
+
+use self::veths::Veths;
+pub use self::{routes::HostRoute, veths::Names};
+use super::hooks::netlink::Route;
+
+/// How often all links are listed, whatever messages came.
+const RELIST: Duration = Duration::from_secs(30);
+/// What a veth's own counters include and layer 3 does not.
+const ETHERNET_BYTES: u64 = 14;
+
+/// A host-side veth of a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Index in this network namespace.
+    pub index: u32,
+    /// Interface name.
+    pub name: Arc<str>,
+    /// The kernel's id for the network namespace of the other end (IFLA_LINK_NETNSID): the same
+    /// for all veths of a pod. `None` where the other end is in this namespace or unknown.
+    pub peer_namespace: Option<i32>,
+    /// What the interface's own counters say, by [`Direction`] code, less Ethernet headers.
+    pub carried: [Count; 2],
+}
+
+impl Link {
+    /// As far as it is known before it is attached to.
+    pub fn announced(&self) -> Interface {
+        Interface {
+            index: self.index,
+            name: Arc::clone(&self.name),
+            peer_namespace: self.peer_namespace,
+            before_attach: [Count::ZERO; 2],
+            lacks: None,
+        }
+    }
+}
+
+/// What happened to the links.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkEvent {
+    /// Exactly these exist, and at least these routes lead to them.
+    Listed(Vec<Link>, Vec<HostRoute>),
+    /// This one appeared or changed.
+    Appeared(Link),
+    /// The one with this index is gone. What it had carried, by [`Direction`] code, where it is one
+    /// that counted.
+    Gone(u32, Option<[Count; 2]>),
+    /// A route that leads to one of them was made.
+    Routed(HostRoute),
+    /// A route that led to one of them was removed.
+    Unrouted(HostRoute),
+}
+
+/// A subscription to the links of this network namespace.
+pub struct Links {
+    veths: Veths,
+    lists: Route,
+    messages: UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>,
+    relist: Interval,
+    connection: JoinHandle<()>,
+}
+
+impl Links {
+    /// Subscribes; the first [`Self::next`] lists.
+    pub fn subscribe(names: Names) -> Result<Self> {
+        let groups = [
+            MulticastGroup::Link,
+            MulticastGroup::Ipv4Route,
+            MulticastGroup::Ipv6Route,
+        ];
+        let (connection, _, messages) = new_multicast_connection(&groups)
+            .context("subscribing to link messages (rtnetlink)")?;
+        let connection = tokio::spawn(connection);
+        Ok(Self {
+            veths: Veths::new(names),
+            lists: Route::open().context("listing links (rtnetlink)")?,
+            messages,
+            relist: tokio::time::interval(RELIST),
+            connection,
+        })
+    }
+
+    /// The next event. Safe to drop half-way.
+    ///
+    /// # Errors
+    /// When the netlink socket is lost.
+    pub async fn next(&mut self) -> Result<LinkEvent> {
+        loop {
+            tokio::select! {
+                message = self.messages.next() => {
+                    let Some((message, _)) = message else {
+                        bail!("the rtnetlink connection ended");
+                    };
+                    if let Some(event) = self.event(message.payload) {
+                        return Ok(event);
+                    }
+                }
+                _ = self.relist.tick() => return self.list_all(),
+            }
+        }
+    }
+
+    fn event(&mut self, payload: NetlinkPayload<RouteNetlinkMessage>) -> Option<LinkEvent> {
+        match payload {
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(message)) => {
+                self.appeared(link(&message)?).map(LinkEvent::Appeared)
+            }
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(message)) => {
+                let gone = link(&message)?;
+                let counted = self.veths.gone(gone.index);
+                Some(LinkEvent::Gone(gone.index, counted.then_some(gone.carried)))
+            }
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewRoute(message)) => {
+                self.route(&message).map(LinkEvent::Routed)
+            }
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelRoute(message)) => {
+                self.route(&message).map(LinkEvent::Unrouted)
+            }
+            NetlinkPayload::Overrun(_) => {
+                tracing::warn!("the kernel dropped link messages: listing all links again");
+                self.relist.reset_immediately();
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn appeared(&mut self, link: Link) -> Option<Link> {
+        let counts = self.veths.appeared(&link);
+        if self.veths.has_passed_over(&link) {
+            // Another veth of this pod came before this one told that it is a pod's.
+            self.relist.reset_immediately();
+        }
+        counts.then_some(link)
+    }
+
+    fn route(&self, message: &RouteMessage) -> Option<HostRoute> {
+        routes::host_route(message).filter(|route| self.veths.counts(route.interface))
+    }
+
+    /// At once, on a socket that gets no messages beside: it cannot be given up half-way, nor
+    /// lose an answer to an overrun.
+    fn list_all(&mut self) -> Result<LinkEvent> {
+        let links = self.list()?;
+        let mut routes = routes::list(&mut self.lists)?;
+        routes.retain(|route| self.veths.counts(route.interface));
+        Ok(LinkEvent::Listed(links, routes))
+    }
+
+    /// All links that count, as they are now.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn list(&mut self) -> Result<Vec<Link>> {
+        let question = RouteNetlinkMessage::GetLink(LinkMessage::default());
+        let answers = self.lists.list(question).context("listing links")?;
+        let links = answers.iter().filter_map(|answer| match answer {
+            RouteNetlinkMessage::NewLink(message) => link(message),
+            _ => None,
+        });
+        Ok(self.veths.listed(links))
+    }
+
+    /// One link as it is now; `None` when it is gone.
+    pub fn one(&mut self, index: u32) -> Option<Link> {
+        ask(&mut self.lists, index).ok()
+    }
+}
+
+impl Drop for Links {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+/// The host's receive side is the pod's transmit side.
+fn carried(stats: &Stats64) -> [Count; 2] {
+    let layer3 = |bytes: u64, packets: u64| Count {
+        bytes: bytes.saturating_sub(ETHERNET_BYTES * packets),
+        packets,
+    };
+    let mut carried = [Count::ZERO; 2];
+    carried[Direction::Transmit as usize] = layer3(stats.rx_bytes, stats.rx_packets);
+    carried[Direction::Receive as usize] = layer3(stats.tx_bytes, stats.tx_packets);
+    carried
+}
+
+/// One link as it is now.
+///
+/// # Errors
+/// `ENODEV` when it is gone.
+pub(super) fn ask(route: &mut Route, index: u32) -> io::Result<Link> {
+    let mut question = LinkMessage::default();
+    question.header.index = index;
+    let answers = route.request(RouteNetlinkMessage::GetLink(question), 0)?;
+    let found = answers.iter().find_map(|answer| match answer {
+        RouteNetlinkMessage::NewLink(message) => link(message),
+        _ => None,
+    });
+    found.ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+/// `None` for a message without a name, which is about something else than a link, and for one
+/// about a port of a bridge: that a link leaves its bridge is told as the end of the port.
+pub(super) fn link(message: &LinkMessage) -> Option<Link> {
+    if message.header.interface_family == AddressFamily::Bridge {
+        return None;
+    }
+    let mut name = None;
+    let (mut peer_namespace, mut counts) = (None, [Count::ZERO; 2]);
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::IfName(text) => name = Some(Arc::from(text.as_str())),
+            // -1: the kernel has no id for it (NETNSA_NSID_NOT_ASSIGNED).
+            LinkAttribute::LinkNetNsId(id) => peer_namespace = Some(*id).filter(|id| *id >= 0),
+            LinkAttribute::Stats64(stats) => counts = carried(stats),
+            _ => {}
+        }
+    }
+    Some(Link {
+        index: message.header.index,
+        name: name?,
+        peer_namespace,
+        carried: counts,
+    })
+}
+
+#[cfg(test)]
+impl Link {
+    /// One that has carried nothing.
+    pub(super) fn named(index: u32, name: &str) -> Self {
+        Self {
+            index,
+            name: name.into(),
+            peer_namespace: None,
+            carried: [Count::ZERO; 2],
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Loads the kernel object: programs, maps and the globals they are compiled against.
+
+use std::{borrow::Cow, collections::BTreeSet, io, path::Path, sync::Arc};
+
+use anyhow::{Context as _, Result, anyhow};
+use aya::{
+    Ebpf, EbpfLoader,
+    programs::{ProgramError, SchedClassifier},
+};
+use zonemeter_common::{Direction, conntrack::ConntrackOffsets, names};
+use zonemeter_model::traffic::AttachMode;
+
+use super::{
+    Settings,
+    attach::{self, tc::Identity},
+    conntrack::offsets,
+    explain,
+    facts::Facts,
+    hooks::filter::Mark,
+    maps::{Leftover, Maps},
+    memory::Plan,
+    pins::{self, Pins},
+    translate::Methods,
+    warnings::Warnings,
+};
+
+/// The object file that `build.rs` compiled from `agent-ebpf`.
+pub(super) static BYTES: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/zonemeter-kernel"));
+
+/// Programs that the verifier accepted, and their maps.
+pub struct Object {
+    pub(super) programs: Programs,
+    pub(super) identity: Identity,
+    pub(super) mode: AttachMode,
+    pub(super) may_add_clsact: bool,
+    reads_connections: bool,
+    pub(super) maps: Maps,
+    /// Maps of earlier processes that no longer fit, to be drained once nothing writes to them.
+    pub(super) leftovers: Vec<Leftover>,
+    pub(super) pins: Option<Arc<Pins>>,
+}
+
+impl Object {
+    /// How its programs will be attached.
+    pub fn mode(&self) -> AttachMode {
+        self.mode
+    }
+
+    /// Whether its programs read the connection that a packet carries: asked for, and possible on
+    /// this kernel.
+    pub fn reads_connections(&self) -> bool {
+        self.reads_connections
+    }
+}
+
+/// Loads everything into the kernel. Needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and a tokio
+/// runtime for the returned [`Warnings`].
+///
+/// # Errors
+/// One line that names what the kernel refused and what it takes.
+pub fn load(settings: &Settings, pins: Option<Arc<Pins>>) -> Result<(Object, Warnings)> {
+    let bytes = match Path::new(offsets::VMLINUX).exists() {
+        true => Cow::Borrowed(BYTES),
+        false => Cow::Owned(without_types(BYTES)),
+    };
+    load_bytes(settings, &bytes, pins)
+}
+
+/// As on a kernel without type information.
+#[cfg(test)]
+pub(super) fn load_without_types(settings: &Settings) -> Result<(Object, Warnings)> {
+    load_bytes(settings, &without_types(BYTES), None)
+}
+
+fn load_bytes(
+    settings: &Settings,
+    bytes: &[u8],
+    pins: Option<Arc<Pins>>,
+) -> Result<(Object, Warnings)> {
+    let mode = attach::choose_mode(settings.mode)?;
+    check_memory(&settings.plan)?;
+    let (set_aside, inherited) = match &pins {
+        Some(pins) => {
+            let inherited = pins.control_maps()?;
+            pins.remove_other_layouts()?;
+            pins.set_misfits_aside(&settings.plan.capacity)?;
+            (pins.leftovers()?, inherited)
+        }
+        None => (Vec::new(), BTreeSet::new()),
+    };
+    let conntrack = conntrack_offsets(settings.methods);
+    let mut ebpf = create(settings, bytes, pins.as_deref(), &conntrack)
+        .map_err(|error| explain("creating the maps", error.into(), &settings.plan))?;
+    let warnings = Warnings::new(&mut ebpf)?;
+    let maps = Maps::take(&mut ebpf)?;
+    if let Some(pins) = &pins {
+        pins.hold_maps()?;
+    }
+    let mark = Mark {
+        map: maps.written.number,
+        pinned: pins.is_some(),
+    };
+    let leftovers = set_aside.into_iter().map(Leftover::open);
+    let leftovers = leftovers.collect::<Result<_>>()?;
+    let programs = Programs::load(ebpf, &settings.plan)?;
+    let object = Object {
+        programs,
+        identity: Identity { mark, inherited },
+        mode,
+        may_add_clsact: settings.may_add_clsact,
+        reads_connections: conntrack != ConntrackOffsets::default(),
+        maps,
+        leftovers,
+        pins,
+    };
+    Ok((object, warnings))
+}
+
+/// The object with its type information out of sight, for a kernel that has none of its own: by
+/// types, the verifier looks at a function apart from its callers, and for that it must know the
+/// kernel's type of a packet (`btf_get_prog_ctx_type` in `kernel/bpf/btf.c`). Without, it looks
+/// at the function once for each caller, which is more work and needs nothing.
+fn without_types(object: &[u8]) -> Vec<u8> {
+    let mut bytes = object.to_vec();
+    for name in [&b".BTF\0"[..], b".BTF.ext\0"] {
+        while let Some(at) = bytes.windows(name.len()).position(|found| found == name) {
+            bytes[at + 1] = b'-';
+        }
+    }
+    bytes
+}
+
+/// The two programs, loaded.
+pub(super) struct Programs(Ebpf);
+
+impl Programs {
+    fn load(mut ebpf: Ebpf, plan: &Plan) -> Result<Self> {
+        for direction in Direction::ALL {
+            let name = name(direction);
+            program(&mut ebpf, direction)?
+                .load()
+                .map_err(|error| explain(&format!("loading {name}"), error.into(), plan))?;
+        }
+        Ok(Self(ebpf))
+    }
+
+    /// The program that counts in this direction.
+    pub(super) fn get(&mut self, direction: Direction) -> Result<&mut SchedClassifier> {
+        program(&mut self.0, direction)
+    }
+
+    /// Its name in the object file.
+    pub(super) fn name(&self, direction: Direction) -> &'static str {
+        name(direction)
+    }
+
+    /// The number by which the kernel lists it.
+    pub(super) fn number(&mut self, direction: Direction) -> Result<u32> {
+        Ok(self.get(direction)?.info()?.id())
+    }
+}
+
+fn name(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Transmit => names::PROGRAM_TRANSMIT,
+        Direction::Receive => names::PROGRAM_RECEIVE,
+    }
+}
+
+fn program(ebpf: &mut Ebpf, direction: Direction) -> Result<&mut SchedClassifier> {
+    let name = name(direction);
+    let program = ebpf
+        .program_mut(name)
+        .with_context(|| format!("the object file has no program {name}"))?;
+    Ok(program.try_into()?)
+}
+
+/// Says in one line what the kernel refused, and why. A program that the verifier refuses comes
+/// with its log, whose last lines say why.
+fn explain(what: &str, error: anyhow::Error, plan: &Plan) -> anyhow::Error {
+    tracing::debug!("{what}: {error:?}");
+    let facts = Facts::read();
+    if let Some(ProgramError::LoadError { verifier_log, .. }) = error.downcast_ref()
+        && let Some(reason) = verdict(&verifier_log.to_string())
+    {
+        let lacks = explain::of_verifier(&facts);
+        return anyhow!("{what}: this kernel's verifier refuses the program: {reason}{lacks}");
+    }
+    let cause = error.root_cause();
+    match cause
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::raw_os_error)
+    {
+        Some(errno) => anyhow!("{what}: {}", explain::reason(errno, &facts, plan)),
+        None => anyhow!("{what}: {cause}"),
+    }
+}
+
+/// Raises the soft limit of locked memory as far as this process may: maps count against it on
+/// kernels before 5.11. That it could not is seen when the limit is compared.
+fn raise_locked_memory() {
+    let set = |soft, hard| {
+        let limit = libc::rlimit {
+            rlim_cur: soft,
+            rlim_max: hard,
+        };
+        // SAFETY: a whole limit, which the call only reads.
+        unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &limit) == 0 }
+    };
+    let mut now = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: room for the answer.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &mut now) } == 0;
+    if !set(libc::RLIM_INFINITY, libc::RLIM_INFINITY) && known {
+        set(now.rlim_max, now.rlim_max);
+    }
+}
+
+/// Ends before the kernel is asked for more memory than it can give.
+pub(super) fn check_memory(plan: &Plan) -> Result<()> {
+    if Facts::read().locks_memory() {
+        raise_locked_memory();
+    }
+    match explain::too_much(&Facts::read(), plan) {
+        Some(reason) => Err(anyhow!("creating the maps: {reason}")),
+        None => Ok(()),
+    }
+}
+
+/// The last line of a verifier log before its statistics.
+fn verdict(log: &str) -> Option<String> {
+    let statistics = ["verification time", "stack depth", "processed"];
+    let mut lines = log.lines().map(str::trim).rev();
+    lines
+        .find(|line| !line.is_empty() && !statistics.iter().any(|start| line.starts_with(start)))
+        .map(str::to_owned)
+}
+
+fn create(
+    settings: &Settings,
+    bytes: &[u8],
+    pins: Option<&Pins>,
+    conntrack: &ConntrackOffsets,
+) -> Result<Ebpf, aya::EbpfError> {
+    let fold = u32::from(settings.fold_ports);
+    let mut loader = EbpfLoader::new();
+    loader
+        .override_global(names::GLOBAL_CONNTRACK, conntrack, true)
+        .override_global(names::GLOBAL_FOLD_PORTS, &fold, true)
+        .override_global(
+            names::GLOBAL_EPHEMERAL_PORTS,
+            &settings.ephemeral_ports,
+            true,
+        );
+    let translated = [names::MAP_TRANSLATED4, names::MAP_TRANSLATED6];
+    for name in pins::map_names().chain(translated) {
+        if let Some(entries) = settings.plan.capacity.entries(name) {
+            loader.map_max_entries(name, entries);
+        }
+    }
+    if let Some(pins) = pins {
+        for name in pins::map_names() {
+            loader.map_pin_path(name, pins.map(name));
+        }
+    }
+    loader.load(bytes)
+}
+
+/// All 0 where the programs are not to read connections, or where the kernel does not say how.
+fn conntrack_offsets(methods: Methods) -> ConntrackOffsets {
+    if !methods.packet {
+        return ConntrackOffsets::default();
+    }
+    offsets::find().unwrap_or_else(|error| {
+        tracing::warn!("connections are not read from packets: {error:#}");
+        ConntrackOffsets::default()
+    })
+}

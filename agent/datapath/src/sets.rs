@@ -1,0 +1,291 @@
+//! The two sets of maps and the loss-free drain.
+//!
+//! Programs write to the set that the lowest bit of the epoch names. A drain raises the epoch,
+//! waits one grace period, so that no program run can still hold the old set, and reads the old
+//! set at rest. What it read is deleted only by [`Sets::clear`]: a process that dies between the
+//! two leaves the numbers where its successor finds them.
+
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    io,
+    net::IpAddr,
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result};
+use aya::maps::{Array, MapData, PerCpuArray, PerCpuValues};
+use zonemeter_common::{Control, FlowKey4, FlowKey6, OverflowKey, Totals, conntrack::Tracked};
+use zonemeter_model::traffic::{Count, Direction, Drain, Flow, Overflow};
+
+use super::{
+    batch::BatchMap,
+    conntrack::noted::carried,
+    grace,
+    maps::{Written, nr_cpus},
+    translate::{Noted, question},
+};
+
+/// Epochs begin here, so that the one before is a number of its own, too: drains are told apart by
+/// epoch, over restarts.
+const FIRST_EPOCH: u64 = 2;
+
+/// The maps of one set.
+pub(super) struct Set {
+    pub(super) flows4: BatchMap<FlowKey4, Count>,
+    pub(super) flows6: BatchMap<FlowKey6, Count>,
+    pub(super) overflow: BatchMap<OverflowKey, Count>,
+    pub(super) totals: PerCpuArray<MapData, Totals>,
+    pub(super) tracked4: BatchMap<FlowKey4, Tracked>,
+    pub(super) tracked6: BatchMap<FlowKey6, Tracked>,
+}
+
+/// One drain: what the account room gets, and what the programs noted about its flows.
+pub(super) struct Drained {
+    pub(super) drain: Drain,
+    pub(super) noted: Noted,
+}
+
+/// Both sets and which of them is written to.
+pub(super) struct Sets {
+    control: Array<MapData, Control>,
+    sets: [Set; 2],
+    state: Control,
+    /// Since when programs have been writing to the active set.
+    since: Instant,
+    /// What the last drain read and `clear` has not deleted yet.
+    uncleared: Option<Uncleared>,
+    /// Interfaces that are gone, and the epoch whose drain brings their last flows.
+    leaving: Vec<(u32, u64)>,
+}
+
+/// Keys that were read and are to be deleted.
+#[derive(Default)]
+struct Uncleared {
+    flows4: Vec<FlowKey4>,
+    flows6: Vec<FlowKey6>,
+    overflow: Vec<OverflowKey>,
+    tracked4: Vec<FlowKey4>,
+    tracked6: Vec<FlowKey6>,
+}
+
+impl Sets {
+    /// Adopts what an earlier process left: its last drain may not have been cleared, so that the
+    /// first drain reads the idle set once more instead of flipping.
+    pub(super) fn new(written: Written, now: Instant) -> Result<Self> {
+        let Written {
+            mut control, sets, ..
+        } = written;
+        let mut state = control.get(&0, 0)?;
+        let adopted = state.instance != 0;
+        if !adopted {
+            state.instance = RandomState::new().hash_one(now) | 1;
+            state.epoch = FIRST_EPOCH;
+            control.set(0, state, 0)?;
+        }
+        Ok(Self {
+            control,
+            sets,
+            state,
+            since: now,
+            uncleared: adopted.then(Uncleared::default),
+            leaving: Vec::new(),
+        })
+    }
+
+    /// Reads both sets of maps that no program writes to any more, the older one first.
+    pub(super) fn salvage(written: Written, now: Instant) -> Result<[Drained; 2]> {
+        let mut sets = Self::new(written, now)?;
+        grace::wait().context("waiting for program runs to end (membarrier)")?;
+        let mut drained = [1, 0].map(|ago| sets.drained(sets.state.epoch.saturating_sub(ago), now));
+        for one in &mut drained {
+            sets.read_idle(one)
+                .context("reading the maps of an earlier process")?;
+            sets.state.epoch += 1;
+        }
+        Ok(drained)
+    }
+
+    /// True where a drain has begun that is not cleared yet.
+    pub(super) fn is_uncleared(&self) -> bool {
+        self.uncleared.is_some()
+    }
+
+    /// Tells this set of maps from any other, over restarts.
+    pub(super) fn instance(&self) -> u64 {
+        self.state.instance
+    }
+
+    /// No program runs on this interface any more; the drain of the active set is its last.
+    pub(super) fn leave(&mut self, index: u32) {
+        self.leaving.push((index, self.state.epoch));
+    }
+
+    /// Flips, waits, reads. Called again without [`Self::clear`] it reads the same set again.
+    pub(super) fn drain(&mut self) -> Result<Drained> {
+        if self.uncleared.is_none() {
+            self.flip()?;
+        }
+        grace::wait().context("waiting for program runs to end (membarrier)")?;
+        let until = Instant::now();
+        let mut drained = self.drained(self.state.epoch.saturating_sub(1), until);
+        let keys = self
+            .read_idle(&mut drained)
+            .context("reading the drained maps")?;
+        self.since = until;
+        self.uncleared = Some(keys);
+        Ok(drained)
+    }
+
+    /// From here on the old set is not cleared, should the wait or the reading fail.
+    fn flip(&mut self) -> Result<()> {
+        let next = Control {
+            epoch: self.state.epoch + 1,
+            ..self.state
+        };
+        self.control
+            .set(0, next, 0)
+            .context("flipping the map sets")?;
+        self.state = next;
+        self.uncleared = Some(Uncleared::default());
+        Ok(())
+    }
+
+    fn drained(&self, epoch: u64, until: Instant) -> Drained {
+        let drain = Drain {
+            instance: self.instance(),
+            epoch,
+            from: self.since,
+            until,
+            flows: Vec::new(),
+            seen: [Count::ZERO; 2],
+            overflow: Vec::new(),
+            unplaced: [Count::ZERO; 2],
+        };
+        Drained {
+            drain,
+            noted: Noted::new(),
+        }
+    }
+
+    fn idle(&self) -> &Set {
+        &self.sets[1 - self.state.active_set()]
+    }
+
+    fn read_idle(&self, drained: &mut Drained) -> io::Result<Uncleared> {
+        let set = self.idle();
+        let mut keys = Uncleared::default();
+        let Drained { drain, noted } = drained;
+        set.flows4.read(|key, counts| {
+            keys.flows4.push(key);
+            drain.flows.extend(flow4(&key, counts));
+        })?;
+        set.flows6.read(|key, counts| {
+            keys.flows6.push(key);
+            drain.flows.extend(flow6(&key, counts));
+        })?;
+        set.overflow.read(|key, counts| {
+            keys.overflow.push(key);
+            drain.overflow.extend(overflow(&key, counts));
+        })?;
+        set.tracked4.read(|key, tracked| {
+            keys.tracked4.push(key);
+            note(noted, flow4(&key, &[]), tracked);
+        })?;
+        set.tracked6.read(|key, tracked| {
+            keys.tracked6.push(key);
+            note(noted, flow6(&key, &[]), tracked);
+        })?;
+        for cpu in set.totals.get(&0, 0).map_err(io::Error::other)?.iter() {
+            for direction in Direction::ALL {
+                drain.seen[direction as usize] += cpu.seen(direction);
+                drain.unplaced[direction as usize] += cpu.unplaced(direction);
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Deletes what the last drain read; returns the interfaces that are done with. Should it
+    /// fail, the set stays uncleared: the next drain reads what is left of it under the same epoch
+    /// and does not flip.
+    pub(super) fn clear(&mut self) -> Result<Vec<u32>> {
+        let Some(keys) = &self.uncleared else {
+            return Ok(Vec::new());
+        };
+        let set = &mut self.sets[1 - self.state.active_set()];
+        set.flows4
+            .delete(&keys.flows4)
+            .context("clearing the IPv4 flows")?;
+        set.flows6
+            .delete(&keys.flows6)
+            .context("clearing the IPv6 flows")?;
+        set.overflow
+            .delete(&keys.overflow)
+            .context("clearing what found no room")?;
+        set.tracked4
+            .delete(&keys.tracked4)
+            .context("clearing the connections")?;
+        set.tracked6
+            .delete(&keys.tracked6)
+            .context("clearing the connections")?;
+        let zero = vec![Totals::default(); nr_cpus()?];
+        let zero = PerCpuValues::try_from(zero).context("clearing the totals")?;
+        set.totals.set(0, zero, 0).context("clearing the totals")?;
+        self.uncleared = None;
+        Ok(self.forget_left())
+    }
+
+    /// Takes a flow out of the set at rest behind the back of [`Self::clear`], which then fails.
+    #[cfg(test)]
+    pub(super) fn spoil_clearing(&mut self) -> Result<()> {
+        let keys = self.uncleared.as_ref().context("nothing is drained")?;
+        Ok(self.idle().flows4.delete(&keys.flows4[..1])?)
+    }
+
+    fn forget_left(&mut self) -> Vec<u32> {
+        let drained = self.state.epoch.saturating_sub(1);
+        let (done, leaving) = self
+            .leaving
+            .drain(..)
+            .partition(|(_, last)| *last <= drained);
+        self.leaving = leaving;
+        Vec::into_iter(done).map(|(index, _)| index).collect()
+    }
+}
+
+/// Keeps a connection that can be read; one that cannot is asked for like one that is not noted.
+fn note(noted: &mut Noted, flow: Option<Flow>, tracked: &[Tracked]) {
+    if let (Some(flow), Some(carried)) = (flow, tracked.first().and_then(carried)) {
+        noted.insert(question(&flow), carried);
+    }
+}
+
+/// `None` for a direction code that no program writes.
+fn overflow(key: &OverflowKey, counts: &[Count]) -> Option<Overflow> {
+    Some(Overflow {
+        interface: key.interface,
+        direction: Direction::from_code(u8::try_from(key.direction).ok()?)?,
+        count: counts.iter().copied().sum(),
+    })
+}
+
+macro_rules! flow_of {
+    ($name:ident, $key:ident) => {
+        /// `None` for a direction code that no program writes.
+        fn $name(key: &$key, counts: &[Count]) -> Option<Flow> {
+            Some(Flow {
+                interface: key.interface,
+                direction: Direction::from_code(key.direction)?,
+                local: IpAddr::from(key.local),
+                peer: IpAddr::from(key.peer),
+                protocol: key.protocol,
+                local_port: u16::from_be_bytes(key.local_port),
+                peer_port: u16::from_be_bytes(key.peer_port),
+                real_peer: None,
+                count: counts.iter().copied().sum(),
+            })
+        }
+    };
+}
+
+flow_of!(flow4, FlowKey4);
+flow_of!(flow6, FlowKey6);

@@ -1,0 +1,103 @@
+//! The drain: each byte once, whatever the size of the maps.
+
+use std::net::IpAddr;
+
+use zonemeter_model::traffic::{Count, Direction, Overflow};
+
+use super::{Bench, Frame, LOOPBACK, PEER, POD, TCP, UDP, flow, of_flows};
+
+#[tokio::test]
+#[ignore = "needs root"]
+async fn a_full_map_loses_detail_and_no_bytes() {
+    let mut bench = Bench::with(|settings| settings.plan = of_flows(4));
+    for port in 1..=100 {
+        bench.run(
+            Direction::Transmit,
+            &Frame::ipv4(POD, PEER).udp(port, port, 72),
+        );
+    }
+    let drain = bench.drain();
+    assert_eq!(drain.flows.len(), 4);
+    assert_eq!(
+        drain.seen[0],
+        Count {
+            bytes: 100 * 100,
+            packets: 100
+        }
+    );
+    let overflow = Overflow {
+        interface: LOOPBACK,
+        direction: Direction::Transmit,
+        count: Count {
+            bytes: 96 * 100,
+            packets: 96,
+        },
+    };
+    assert_eq!(drain.overflow, [overflow]);
+    assert_eq!(drain.unplaced, [Count::ZERO; 2]);
+    // Drained once, in each of the two sets.
+    for _ in 0..2 {
+        assert_eq!(bench.drain().overflow, []);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs root"]
+async fn a_drain_brings_each_byte_once() {
+    let mut bench = Bench::new();
+    let frame = Frame::ipv4(POD, PEER).tcp(40000, 80, 60);
+    bench.run(Direction::Transmit, &frame);
+    let first = bench.kernel.drain().expect("drain");
+    // A drain that was not cleared is read again, not replaced.
+    bench.run(Direction::Transmit, &frame);
+    let again = bench.kernel.drain().expect("drain");
+    assert_eq!((first.epoch, &first.flows), (again.epoch, &again.flows));
+    bench.kernel.clear().expect("clear");
+    let second = bench.drain();
+    assert_eq!(second.epoch, first.epoch + 1);
+    assert_eq!(second.flows, [flow(TCP, (0, 80), (100, 1))]);
+    assert!(bench.drain().flows.is_empty());
+}
+
+#[tokio::test]
+#[ignore = "needs root"]
+async fn more_flows_than_one_batch_are_all_read() {
+    let mut bench = Bench::with(|settings| {
+        settings.plan = of_flows(70_000);
+        settings.fold_ports = false;
+    });
+    for index in 0..40_000u32 {
+        let peer = IpAddr::from((0x0a00_0000 + index).to_be_bytes()).to_string();
+        bench.run(Direction::Transmit, &Frame::ipv4(POD, &peer).udp(1, 2, 0));
+    }
+    let drain = bench.drain();
+    assert_eq!(drain.flows.len(), 40_000);
+    assert_eq!(
+        drain.seen[0],
+        Count {
+            bytes: 40_000 * 28,
+            packets: 40_000
+        }
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs root"]
+async fn a_set_that_could_not_be_cleared_is_not_written_to() {
+    let mut bench = Bench::new();
+    for port in 1..=3 {
+        let frame = Frame::ipv4(POD, PEER).udp(port, port, 72);
+        bench.run(Direction::Transmit, &frame);
+    }
+    let first = bench.kernel.drain().expect("drain");
+    bench.kernel.sets.spoil_clearing().expect("one flow less");
+    assert!(bench.kernel.clear().is_err());
+    let late = Frame::ipv4(POD, PEER).udp(9, 9, 72);
+    bench.run(Direction::Transmit, &late);
+    let again = bench.kernel.drain().expect("drain");
+    assert_eq!((first.instance, first.epoch), (again.instance, again.epoch));
+    bench.kernel.clear().expect("what is left of it");
+    assert_eq!(bench.drain().flows, [flow(UDP, (9, 9), (100, 1))]);
+    // The set that could not be cleared at first.
+    assert!(bench.drain().flows.is_empty());
+}

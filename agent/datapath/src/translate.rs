@@ -1,0 +1,317 @@
+//! Puts the real other end to every flow of a drain whose peer the node translates.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::{IpAddr, SocketAddr},
+    time::{Duration, Instant},
+};
+
+use zonemeter_model::traffic::{BackendMethod, Drain, Flow, RealPeer, Translated};
+
+use super::conntrack::{
+    Carried,
+    addresses::{self, Addresses, Store},
+    table::{BATCH, Lookup, Question, Table},
+};
+
+/// Lookups of one drain, at most: as many as there are flows in the maps by default, twice.
+const MOST_LOOKUPS: usize = 1 << 17;
+/// For how long one drain may look connections up.
+const LOOKUPS_WITHIN: Duration = Duration::from_secs(5);
+
+/// How soon a failed update of the translated addresses is tried again: this long at first, then
+/// twice as long each time.
+const FIRST_RETRY: Duration = Duration::from_millis(250);
+const LAST_RETRY: Duration = Duration::from_secs(5);
+
+/// Which ways of naming a backend are in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Methods {
+    /// The connection that packets to the pod carry.
+    pub packet: bool,
+    /// Questions to the kernel's connection table.
+    pub table: bool,
+}
+
+/// What the programs noted in one drain.
+pub(super) type Noted = HashMap<Question, Carried>;
+
+/// The real other ends of flows.
+type Known = HashMap<Question, RealPeer>;
+
+/// Lookups in the connection table so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lookups {
+    /// Those that were answered, also by "no such connection".
+    pub answered: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// Those that were not made, because a drain had more of them or took too long.
+    pub over_limit: u64,
+}
+
+/// An update of the translated addresses that has to be tried again.
+struct Failed {
+    next: Instant,
+    wait: Duration,
+}
+
+/// Knows the translated addresses and what flows to them were last.
+pub(super) struct Translator<L = Table, S = addresses::Maps> {
+    addresses: Addresses<S>,
+    translated: Translated,
+    failed: Option<Failed>,
+    update_failures: u64,
+    table: Option<L>,
+    /// The flows of the last drain: one that goes on without a packet to the pod keeps its name.
+    /// No longer than one drain, because ports are used again.
+    last: Known,
+    lookups: Lookups,
+}
+
+impl<L: Lookup, S: Store> Translator<L, S> {
+    pub(super) fn new(addresses: Addresses<S>, table: Option<L>) -> Self {
+        Self {
+            addresses,
+            translated: Translated::default(),
+            failed: None,
+            update_failures: 0,
+            table,
+            last: Known::new(),
+            lookups: Lookups::default(),
+        }
+    }
+
+    /// From now on, exactly flows to these addresses are translated. While the programs cannot be
+    /// told of all of them, the connection table is asked about the others.
+    pub(super) fn set_addresses(&mut self, translated: Translated, now: Instant) {
+        self.translated = translated;
+        self.update(now);
+    }
+
+    /// Tries a failed update again when it is time.
+    pub(super) fn retry(&mut self, now: Instant) {
+        if self
+            .failed
+            .as_ref()
+            .is_some_and(|failed| failed.next <= now)
+        {
+            self.update(now);
+        }
+    }
+
+    /// When to call [`Self::retry`].
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        Some(self.failed.as_ref()?.next)
+    }
+
+    fn update(&mut self, now: Instant) {
+        let Translated { node, services } = &self.translated;
+        let wanted = node.union(services).copied().collect();
+        match self.addresses.set(&wanted) {
+            Ok(()) if self.failed.take().is_some() => {
+                tracing::info!("the programs know all addresses of Services again");
+            }
+            Ok(()) => {}
+            Err(error) => {
+                self.update_failures += 1;
+                let wait = match &self.failed {
+                    Some(failed) => (2 * failed.wait).min(LAST_RETRY),
+                    None => {
+                        tracing::error!(
+                            "the programs do not know the addresses of all Services, which is \
+                             tried again: {error:#}"
+                        );
+                        FIRST_RETRY
+                    }
+                };
+                let next = now + wait;
+                self.failed = Some(Failed { next, wait });
+            }
+        }
+    }
+
+    /// Lookups so far.
+    pub(super) fn lookups(&self) -> Lookups {
+        self.lookups
+    }
+
+    /// Updates of the translated addresses that failed so far.
+    pub(super) fn update_failures(&self) -> u64 {
+        self.update_failures
+    }
+
+    /// Fills [`Flow::real_peer`], by what the programs noted, by what is still known, by asking.
+    pub(super) fn translate(&mut self, drain: &mut Drain, noted: &Noted) {
+        let questions: BTreeSet<Question> = drain
+            .flows
+            .iter()
+            .filter(|flow| self.is_translated(flow.peer))
+            .map(question)
+            .collect();
+        let mut known = Known::new();
+        let mut unknown = BTreeSet::new();
+        for question in &questions {
+            let carried = noted.get(question);
+            let named = carried.and_then(|carried| self.named(carried, question));
+            let last = || self.last.get(question).filter(|_| question.has_ports());
+            match named.or_else(|| last().copied()) {
+                Some(peer) => drop(known.insert(*question, peer)),
+                None if question.has_ports() => drop(unknown.insert(*question)),
+                None => {}
+            }
+        }
+        let unknown = in_turns(drain, &unknown);
+        known.extend(self.ask(&unknown));
+        name_fragments(&questions, &mut known, &self.last);
+        for flow in &mut drain.flows {
+            flow.real_peer = known.get(&question(flow)).copied();
+        }
+        self.last = known;
+    }
+
+    fn is_translated(&self, peer: IpAddr) -> bool {
+        self.translated.services.contains(&peer) || self.translated.node.contains(&peer)
+    }
+
+    /// Whom a packet named. One from a Service address that nobody has translated comes from this
+    /// very node, which has the address too, as NodeLocal DNS has that of the cluster's DNS.
+    fn named(&self, carried: &Carried, question: &Question) -> Option<RealPeer> {
+        let peer = question.peer;
+        let end = match carried {
+            Carried::Connection(connection) => {
+                connection.other_end(question.protocol, question.local, peer)?
+            }
+            Carried::Untracked => {
+                let mut own = self.translated.node.iter();
+                let own = own.find(|own| own.is_ipv4() == peer.is_ipv4())?;
+                SocketAddr::new(*own, peer.port())
+            }
+        };
+        Some(real_peer(end, BackendMethod::Packet))
+    }
+
+    fn ask(&mut self, questions: &[Question]) -> Known {
+        let mut known = Known::new();
+        let Some(table) = &mut self.table else {
+            return known;
+        };
+        let began = Instant::now();
+        let mut said = false;
+        let mut left = questions;
+        while let Some((batch, rest)) = next_batch(left, questions.len() - left.len())
+            && began.elapsed() < LOOKUPS_WITHIN
+        {
+            left = rest;
+            match table.ask(batch) {
+                Ok(answers) => {
+                    self.lookups.answered += batch.len() as u64;
+                    let answers = batch.iter().zip(answers);
+                    known.extend(answers.filter_map(|(question, answer)| {
+                        let (local, peer) = (question.local, question.peer);
+                        let end = answer?.other_end(question.protocol, local, peer)?;
+                        Some((*question, real_peer(end, BackendMethod::Table)))
+                    }));
+                }
+                Err(error) => {
+                    self.lookups.failed += batch.len() as u64;
+                    if !std::mem::replace(&mut said, true) {
+                        tracing::warn!("{error:#}");
+                    }
+                }
+            }
+        }
+        self.lookups.over_limit += left.len() as u64;
+        known
+    }
+}
+
+/// The next questions to ask and those after them; `None` where none are left, or the limit of
+/// one drain is reached.
+fn next_batch(left: &[Question], asked: usize) -> Option<(&[Question], &[Question])> {
+    let most = BATCH
+        .min(MOST_LOOKUPS.saturating_sub(asked))
+        .min(left.len());
+    (most > 0).then(|| left.split_at(most))
+}
+
+/// Questions in the order in which they are asked: the interfaces take turns, each with its flow
+/// of the most bytes first. However many flows one pod has, the others come as early as if it had
+/// few, and what lies beyond the limit are the smallest flows of those that have the most.
+fn in_turns(drain: &Drain, unknown: &BTreeSet<Question>) -> Vec<Question> {
+    let mut flows: BTreeMap<u32, BTreeMap<Question, u64>> = BTreeMap::new();
+    for flow in &drain.flows {
+        let question = question(flow);
+        if unknown.contains(&question) {
+            let of_interface = flows.entry(flow.interface).or_default();
+            *of_interface.entry(question).or_default() += flow.count.bytes;
+        }
+    }
+    let mut turns = Vec::with_capacity(unknown.len());
+    for (interface, questions) in flows {
+        let mut questions: Vec<_> = questions.into_iter().collect();
+        questions.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        let numbered = questions.into_iter().enumerate();
+        turns.extend(numbered.map(|(turn, (question, _))| (turn, interface, question)));
+    }
+    turns.sort_unstable_by_key(|(turn, interface, _)| (*turn, *interface));
+    turns.into_iter().map(|(.., question)| question).collect()
+}
+
+/// What to ask about a flow.
+pub(super) fn question(flow: &Flow) -> Question {
+    Question {
+        protocol: flow.protocol,
+        local: SocketAddr::new(flow.local, flow.local_port),
+        peer: SocketAddr::new(flow.peer, flow.peer_port),
+    }
+}
+
+/// The same flow without its ports: what fragments after the first are seen as.
+fn pair(question: &Question) -> Question {
+    Question {
+        protocol: question.protocol,
+        local: SocketAddr::new(question.local.ip(), 0),
+        peer: SocketAddr::new(question.peer.ip(), 0),
+    }
+}
+
+/// Names fragments after the first: one belongs to a flow between the same addresses, which is
+/// known where all these have the same other end. Where the drain has no such flow, the first
+/// fragment came with the last one, which had the same to say.
+fn name_fragments(questions: &BTreeSet<Question>, known: &mut Known, last: &Known) {
+    let pairs = pairs(questions, known);
+    for fragment in questions.iter().filter(|question| !question.has_ports()) {
+        let end = match pairs.get(fragment) {
+            Some(common) => common.as_ref(),
+            None => last.get(fragment),
+        };
+        if let Some(end) = end {
+            known.entry(*fragment).or_insert(*end);
+        }
+    }
+}
+
+/// The other ends by addresses and protocol alone; `None` where flows differ.
+fn pairs(questions: &BTreeSet<Question>, known: &Known) -> HashMap<Question, Option<RealPeer>> {
+    let mut pairs = HashMap::new();
+    for question in questions.iter().filter(|question| question.has_ports()) {
+        let end = known.get(question).copied();
+        let common = pairs.entry(pair(question)).or_insert(end);
+        if common.map(|peer| peer.address) != end.map(|peer| peer.address) {
+            *common = None;
+        }
+    }
+    pairs
+}
+
+fn real_peer(end: SocketAddr, method: BackendMethod) -> RealPeer {
+    RealPeer {
+        address: end.ip(),
+        port: end.port(),
+        method,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! `/api/flows`: conversations of the last drain, both directions of one in one row.
+
+use std::{cmp::Reverse, collections::HashMap, net::IpAddr, sync::Arc};
+
+use axum::{
+    Json,
+    extract::{Query, State},
+};
+use zonemeter_model::{
+    address,
+    recent::{Party, Recent, ResolvedFlow},
+    snapshot::Scope,
+    traffic::{Count, Direction},
+};
+
+use super::{
+    answer::{End, Flow, Flows, Refusal, Traffic, per_second, unix_seconds},
+    query::Parameters,
+};
+
+const DEFAULT_LIMIT: usize = 50;
+const MOST: usize = 10_000;
+
+pub(super) async fn list(
+    State(state): State<super::State>,
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Result<Json<Flows>, Refusal> {
+    let request = Request::new(pairs)?;
+    let recent = Arc::clone(&state.recent.borrow());
+    Ok(Json(select(&recent, &request)))
+}
+
+/// What is asked for.
+#[derive(Debug)]
+struct Request {
+    limit: usize,
+    sort: Sort,
+    scope: Option<Scope>,
+    namespace: Option<String>,
+    pod: Option<String>,
+    peer: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Sort {
+    Transmit,
+    Receive,
+    Total,
+}
+
+impl Request {
+    fn new(pairs: Vec<(String, String)>) -> Result<Self, Refusal> {
+        let known = ["limit", "sort", "scope", "namespace", "pod", "peer"];
+        let parameters = Parameters::new(pairs, &known)?;
+        let text = |name| parameters.text(name).map(str::to_owned);
+        Ok(Self {
+            limit: parameters
+                .read("limit", "a number from 1 to 10000", limit)?
+                .unwrap_or(DEFAULT_LIMIT),
+            sort: parameters
+                .read("sort", "transmit, receive or total", sort)?
+                .unwrap_or(Sort::Total),
+            scope: parameters.read("scope", &scopes(), scope)?,
+            namespace: text("namespace"),
+            pod: text("pod"),
+            peer: text("peer"),
+        })
+    }
+
+    fn matches(&self, flow: &ResolvedFlow) -> bool {
+        let is = |wanted: &Option<String>, found: &str| {
+            wanted.as_deref().is_none_or(|wanted| wanted == found)
+        };
+        is(&self.namespace, &flow.local.namespace)
+            && is(&self.pod, &flow.local.pod)
+            && self.scope.is_none_or(|scope| scope == flow.scope)
+            && self.peer.as_deref().is_none_or(|peer| is_peer(flow, peer))
+    }
+}
+
+/// By address, pod, workload, or `namespace/workload`.
+fn is_peer(flow: &ResolvedFlow, wanted: &str) -> bool {
+    let Party {
+        namespace,
+        pod,
+        workload,
+        ..
+    } = &*flow.peer;
+    let qualified = wanted.split_once('/').is_some_and(|(in_namespace, name)| {
+        in_namespace == &**namespace && (name == &*workload.name || name == &**pod)
+    });
+    qualified
+        || wanted == &**pod
+        || wanted == &*workload.name
+        || address::address(wanted) == Some(flow.peer_address.to_canonical())
+}
+
+fn limit(value: &str) -> Option<usize> {
+    value
+        .parse()
+        .ok()
+        .filter(|limit| (1..=MOST).contains(limit))
+}
+
+fn sort(value: &str) -> Option<Sort> {
+    match value {
+        "transmit" => Some(Sort::Transmit),
+        "receive" => Some(Sort::Receive),
+        "total" => Some(Sort::Total),
+        _ => None,
+    }
+}
+
+fn scope(value: &str) -> Option<Scope> {
+    Scope::ALL.into_iter().find(|scope| scope.name() == value)
+}
+
+fn scopes() -> String {
+    format!("one of {}", Scope::ALL.map(Scope::name).join(", "))
+}
+
+/// Joins both directions of what matches and takes the busiest.
+fn select(recent: &Recent, request: &Request) -> Flows {
+    let mut conversations = join(recent, request);
+    conversations
+        .sort_by_cached_key(|(flow, counts)| (Reverse(weight(counts, request.sort)), key(flow)));
+    let matched = conversations.len();
+    let rows = conversations.into_iter().take(request.limit);
+    Flows {
+        drained_unix_seconds: unix_seconds(recent.ended),
+        seconds: recent.lasted.as_secs_f64(),
+        matched,
+        flows: rows
+            .map(|(flow, counts)| row(flow, counts, recent))
+            .collect(),
+    }
+}
+
+/// What makes two flows directions of one conversation. Names follow from the addresses.
+type Key = (u32, IpAddr, u16, IpAddr, u16, u8, Scope, bool);
+
+fn key(flow: &ResolvedFlow) -> Key {
+    (
+        flow.interface,
+        flow.local_address,
+        flow.local_port,
+        flow.peer_address,
+        flow.peer_port,
+        flow.protocol,
+        flow.scope,
+        flow.pending,
+    )
+}
+
+fn join<'a>(recent: &'a Recent, request: &Request) -> Vec<(&'a ResolvedFlow, [Count; 2])> {
+    let mut joined: HashMap<_, (&ResolvedFlow, [Count; 2])> = HashMap::new();
+    for flow in recent.flows.iter().filter(|flow| request.matches(flow)) {
+        let (_, counts) = joined.entry(key(flow)).or_insert((flow, [Count::ZERO; 2]));
+        counts[flow.direction as usize] += flow.count;
+    }
+    joined.into_values().collect()
+}
+
+fn weight(counts: &[Count; 2], sort: Sort) -> u64 {
+    let of = |direction| counts[direction as usize].bytes;
+    match sort {
+        Sort::Transmit => of(Direction::Transmit),
+        Sort::Receive => of(Direction::Receive),
+        Sort::Total => of(Direction::Transmit) + of(Direction::Receive),
+    }
+}
+
+fn row(flow: &ResolvedFlow, counts: [Count; 2], recent: &Recent) -> Flow {
+    let [transmit, receive] = counts.map(|count| traffic(count, recent));
+    let service = flow.service.as_ref();
+    Flow {
+        local: end(&flow.local, flow.local_address, flow.local_port),
+        peer: end(&flow.peer, flow.peer_address, flow.peer_port),
+        service: service.map_or(String::new(), |name| {
+            format!("{}/{}", name.namespace, name.name)
+        }),
+        protocol: protocol_name(flow.protocol),
+        scope: flow.scope.name().to_owned(),
+        pending: flow.pending,
+        transmit,
+        receive,
+    }
+}
+
+/// A drain's count with its rate.
+pub(super) fn traffic(count: Count, recent: &Recent) -> Traffic {
+    Traffic {
+        bytes: count.bytes,
+        packets: count.packets,
+        bytes_per_second: per_second(count.bytes, recent.lasted),
+    }
+}
+
+/// One end as the JSON has it.
+pub(super) fn end(party: &Party, address: IpAddr, port: u16) -> End {
+    End {
+        namespace: party.namespace.to_string(),
+        pod: party.pod.to_string(),
+        workload: party.workload.name.to_string(),
+        workload_kind: party.workload.kind.to_string(),
+        node: party.node.to_string(),
+        zone: party.zone.to_string(),
+        address: address.to_string(),
+        port,
+    }
+}
+
+/// Names of the IANA protocol numbers that pods use; the number for the rest.
+fn protocol_name(protocol: u8) -> String {
+    match protocol {
+        1 => "icmp".to_owned(),
+        6 => "tcp".to_owned(),
+        17 => "udp".to_owned(),
+        58 => "icmpv6".to_owned(),
+        132 => "sctp".to_owned(),
+        number => number.to_string(),
+    }
+}

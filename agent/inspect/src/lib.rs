@@ -1,0 +1,7 @@
+//! Looks into a running agent: the [`debug`] page and its JSON, and the commands that read them,
+//! [`top`] and [`explain`], through [`client`].
+
+pub mod client;
+pub mod debug;
+pub mod explain;
+pub mod top;

@@ -1,0 +1,18 @@
+//! The vocabulary: plain data that crosses from one room to another. No behaviour beyond
+//! reading a value, no IO, no clock.
+//!
+//! In the order of the flow: [`cluster`] (what a feed says), [`traffic`] (what a drain brings),
+//! [`snapshot`] (what a scrape shows), [`kept`] (what outlives the process), [`recent`] (what the
+//! debug listener shows), [`condition`] (what must hold for numbers to be whole). What all of them
+//! share: [`address`] (how addresses are read), [`text`] (how others' text is shown) and [`syntax`]
+//! (what is wrong with a JSON or YAML text).
+
+pub mod address;
+pub mod cluster;
+pub mod condition;
+pub mod kept;
+pub mod recent;
+pub mod snapshot;
+pub mod syntax;
+pub mod text;
+pub mod traffic;

@@ -1,0 +1,37 @@
+//! Why an address gets its scope: for the debug page and `zonemeter explain`.
+
+mod evidence;
+
+use std::{net::IpAddr, time::Instant};
+
+use zonemeter_model::recent::Explanation;
+
+use self::evidence::Witness;
+use super::{
+    resolve::Names,
+    scope::{Class, party},
+};
+
+/// Explains an address as of now.
+pub fn explain(names: &Names, address: IpAddr, now: Instant) -> Explanation {
+    let address = address.to_canonical();
+    let meant = names.meant(address, now, now);
+    let peer = names.placed(names.peer(meant, now, now));
+    let class = Class::of(names, peer);
+    let witness = Witness {
+        names,
+        address: meant,
+        now,
+    };
+    let mut evidence = witness.evidence(peer);
+    evidence.sort_by_key(|one| !one.decides);
+    if meant != address {
+        evidence.push(witness.stands_for(address));
+    }
+    Explanation {
+        address,
+        scope: class.scope,
+        party: party(peer, &class),
+        evidence,
+    }
+}

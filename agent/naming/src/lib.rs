@@ -1,0 +1,19 @@
+//! Who is behind an address or an interface, and what lies between two ends. No IO, no async, no
+//! clock: time is an argument.
+//!
+//! In the order of the data: [`book`] and [`interfaces`] say who has which address and which veth,
+//! [`networks`] which ranges are no pods, [`resolve`] finds the two ends of a flow, [`scope`] says
+//! what lies between them, [`explain`] tells why.
+
+pub mod book;
+pub mod explain;
+pub mod held;
+pub mod interfaces;
+pub mod networks;
+mod prefixes;
+pub mod resolve;
+pub mod scope;
+pub mod special;
+mod veth;
+
+pub use self::networks::Networks;

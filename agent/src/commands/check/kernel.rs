@@ -1,0 +1,109 @@
+//! What is asked of the kernel itself, by doing what the agent would do.
+
+use anyhow::{Error, Result, anyhow};
+use zonemeter_datapath::{
+    Settings,
+    attach::best_mode,
+    facts::Facts,
+    memory::{Plan, Size},
+    object, preflight,
+    translate::Methods,
+};
+use zonemeter_model::traffic::AttachMode;
+
+use super::report::Requirement;
+
+/// Memory that the process itself should have besides its maps.
+const FOR_THE_PROCESS: u64 = 64 << 20;
+
+/// What the maps take, beside what there is.
+pub(super) fn memory(plan: &Plan) -> Requirement {
+    let facts = Facts::read();
+    let total = plan.demand.total();
+    let needed = match &facts.cgroup {
+        Some(limit) => format!(
+            "the memory cgroup allows {} ({})",
+            limit.size.rounded(),
+            limit.file.display()
+        ),
+        None => "no memory cgroup has a limit".to_owned(),
+    };
+    let needed = match facts.locked {
+        Some(limit) if facts.locks_memory() => {
+            format!("{needed}; RLIMIT_MEMLOCK is {limit}, and counts on this kernel")
+        }
+        _ => needed,
+    };
+    let found = Requirement::ok("map memory", plan.to_string(), needed);
+    match (preflight::too_much(plan), facts.cgroup) {
+        (Some(reason), _) => found.unless(reason),
+        (None, Some(limit)) if limit.size.0 < total.0 + FOR_THE_PROCESS => found.but(format!(
+            "less than {} are left for the process: raise the container's memory limit",
+            Size(FOR_THE_PROCESS).rounded()
+        )),
+        (None, _) => found,
+    }
+}
+
+/// Really loads the programs and their maps, and lets go of them again.
+pub(super) fn programs(settings: &Settings) -> (Requirement, Result<AttachMode>) {
+    let needed = "the kernel accepts the programs and their maps";
+    // What was asked for need not be there; that is another line.
+    let any = Settings {
+        mode: None,
+        ..settings.clone()
+    };
+    match object::load(&any, None) {
+        Ok((object, _warnings)) => {
+            let mode = settings.mode.unwrap_or(object.mode());
+            let mode = match (mode, object.mode()) {
+                (AttachMode::Tcx, AttachMode::Tc) => {
+                    Err(anyhow!("--attach tcx: this kernel has no TCX"))
+                }
+                (mode, _) => Ok(mode),
+            };
+            (Requirement::ok("programs", "accepted", needed), mode)
+        }
+        Err(error) => {
+            let found = Requirement::ok("programs", format!("{error:#}"), needed);
+            let remedy = "see the lines above; ZONEMETER_LOG=debug shows the \
+                          verifier's whole log";
+            (found.unless(remedy), best_mode())
+        }
+    }
+}
+
+pub(super) fn attach(mode: Result<&AttachMode, &Error>, asked: Option<AttachMode>) -> Requirement {
+    let needed = "TCX (Linux 6.6 and newer), else filters of clsact";
+    match mode {
+        Ok(mode) => Requirement::ok("attach", mode.name(), needed),
+        Err(error) => {
+            let found = asked.map_or("none".to_owned(), |_| format!("{error:#}"));
+            Requirement::ok("attach", found, needed).unless("give --attach auto")
+        }
+    }
+}
+
+/// The agent has a second way, so that this is never a reason not to start.
+pub(super) fn connections(methods: Methods) -> Requirement {
+    let needed = "the kernel's types (BTF) say where packets keep their connection";
+    if !methods.packet {
+        return Requirement::ok("connections", "not asked for", needed);
+    }
+    match preflight::connections() {
+        Ok(()) => Requirement::ok("connections", "found", needed),
+        Err(error) => Requirement::ok("connections", format!("{error:#}"), needed).but(
+            "the connection table is asked in its place, once for each flow to a Service; load \
+             nf_conntrack before the agent if it is a module that is not loaded yet",
+        ),
+    }
+}
+
+pub(super) fn grace_period() -> Requirement {
+    let needed = "membarrier, by which a drain loses nothing";
+    match preflight::grace_period() {
+        Ok(()) => Requirement::ok("membarrier", "works", needed),
+        Err(error) => Requirement::ok("membarrier", error.to_string(), needed)
+            .unless("boot without nohz_full, and let seccomp allow membarrier"),
+    }
+}
