@@ -1,6 +1,6 @@
 //! What compiles the kernel programs: a Rust toolchain and a linker of one LLVM, apart from the
-//! toolchain that builds everything else. `cargo xtask setup` installs both, `agent/build.rs` uses
-//! them; both include this file.
+//! toolchain that builds everything else. `cargo xtask setup` installs both, `agent/datapath/build.rs`
+//! uses them; both include this file.
 
 use std::{
     env,

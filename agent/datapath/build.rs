@@ -1,6 +1,7 @@
 //! Builds the kernel programs (`agent-ebpf`) and leaves the object in `OUT_DIR`, from where the
-//! kernel room takes it into the binary. They are compiled by a toolchain and a linker of their
-//! own; where one is missing it says so in one line.
+//! the package takes it into the binary. They are compiled by a toolchain and a linker of their
+//! own; where one is missing it says so in one line. `ZONEMETER_KERNEL_OBJECT=none` leaves them
+//! out: everything compiles with Rust alone then, and the agent says at its start what it lacks.
 
 use std::{
     env,
@@ -18,6 +19,8 @@ mod toolchain;
 
 const PACKAGE: &str = "zonemeter-ebpf";
 const OBJECT: &str = "zonemeter-kernel";
+/// `none` builds without them.
+const SWITCH: &str = "ZONEMETER_KERNEL_OBJECT";
 
 fn main() {
     if let Err(problem) = build() {
@@ -34,6 +37,18 @@ fn build() -> Result<(), String> {
             workspace.join(source).display()
         );
     }
+    println!("cargo::rerun-if-env-changed={SWITCH}");
+    match env::var(SWITCH).as_deref() {
+        Err(_) => {}
+        Ok("none") => {
+            return std::fs::write(out.join(OBJECT), []).map_err(|error| error.to_string());
+        }
+        Ok(value) => {
+            return Err(format!(
+                "{SWITCH}: {value:?} is not accepted: none, or unset"
+            ));
+        }
+    }
     let (linker, sysroot) = installed()?;
     let workspace = workspace
         .canonicalize()
@@ -43,7 +58,8 @@ fn build() -> Result<(), String> {
 
 /// Checks for what `cargo xtask setup` installs, and returns the linker and the toolchain's folder.
 fn installed() -> Result<(PathBuf, PathBuf), String> {
-    let advice = "run `cargo xtask setup` once, it installs what the kernel programs need";
+    let advice = "run `cargo xtask setup` once, it installs what the kernel programs need; \
+         ZONEMETER_KERNEL_OBJECT=none builds without them";
     let linker = toolchain::linker().ok_or("neither XDG_CACHE_HOME nor HOME is set")?;
     if !linker.exists() {
         return Err(format!("{} is missing: {advice}", linker.display()));
@@ -79,6 +95,8 @@ fn compile(workspace: &Path, out: &Path, linker: &Path, sysroot: &Path) -> Resul
             PACKAGE,
             "--bin",
             OBJECT,
+            "--features",
+            "bpf",
         ])
         .args([
             "--target",

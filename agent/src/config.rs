@@ -1,4 +1,4 @@
-//! What the command line means: checked as a whole, in the terms of the rooms.
+//! What the command line means: checked as a whole, in the terms of the packages.
 
 use std::{
     env,
@@ -68,7 +68,7 @@ pub struct Config {
     pub place_services: bool,
     /// What `--cni-dir` says of the bandwidth plugin.
     pub cni: Chain,
-    /// What the kernel room is loaded with.
+    /// What the kernel programs are loaded with.
     pub kernel: zonemeter_datapath::Settings,
     /// All of it by flag, as `/api/config` shows it.
     pub by_flag: serde_json::Value,

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use zonemeter_model::text::visible;
 
-/// kube says everything that the cluster room says in one line once more, with a debug dump.
+/// kube says everything that the cluster feed says in one line once more, with a debug dump.
 const QUIET: &str = "info,kube_client=error,kube_runtime=error";
 
 /// Starts logging at `info`, or as `ZONEMETER_LOG` says (`debug`, `zonemeter=debug,kube=info`).

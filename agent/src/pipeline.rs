@@ -1,5 +1,5 @@
-//! The only way between the rooms: drain → resolve → classify → add, and the changes that
-//! names come from. One loop owns the kernel room and the account room, so that every number of
+//! The only way between the packages: drain → resolve → classify → add, and the changes that
+//! names come from. One loop owns the maps and the account, so that every number of
 //! a scrape comes from the same drain.
 
 mod drains;

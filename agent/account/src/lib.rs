@@ -8,6 +8,14 @@
 //! Invariant, for each direction and exactly after every [`Account::add`]: the pod series, what is
 //! unattributed, what is pending and what is retired make up what the interfaces saw.
 
+#![cfg_attr(
+    test,
+    expect(
+        clippy::disallowed_methods,
+        reason = "a test has no other way to come by an instant"
+    )
+)]
+
 mod backends;
 mod conditions;
 mod drains;

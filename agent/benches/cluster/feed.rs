@@ -1,4 +1,4 @@
-//! The measured process: the feed, and a book of what it says in place of the account room.
+//! The measured process: the feed, and a book of what it says in place of the account.
 
 use std::{
     collections::HashMap,

@@ -1,5 +1,5 @@
-//! The kernel room: loads the programs, keeps them attached to every pod veth, and drains what
-//! they counted. The only room that talks to bpf and netlink, and the only one with `unsafe`.
+//! Loads the kernel programs, keeps them attached to every pod veth, and drains what they counted.
+//! The only package that talks to bpf and netlink, and the only one with `unsafe`.
 //!
 //! In the order of the data: [`object`] loads, [`links`] follows the veths as they come and go,
 //! [`attach`] puts the programs on them and keeps them in front of others on their [`hooks`], [`sets`] drains the maps by [`batch`] calls after a

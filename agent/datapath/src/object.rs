@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet, io, path::Path, sync::Arc};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use aya::{
     Ebpf, EbpfLoader,
     programs::{ProgramError, SchedClassifier},
@@ -60,6 +60,10 @@ impl Object {
 /// # Errors
 /// One line that names what the kernel refused and what it takes.
 pub fn load(settings: &Settings, pins: Option<Arc<Pins>>) -> Result<(Object, Warnings)> {
+    ensure!(
+        !BYTES.is_empty(),
+        "this executable was built without the kernel programs, with ZONEMETER_KERNEL_OBJECT=none"
+    );
     let bytes = match Path::new(offsets::VMLINUX).exists() {
         true => Cow::Borrowed(BYTES),
         false => Cow::Owned(without_types(BYTES)),

@@ -39,7 +39,7 @@ pub(super) struct Set {
     pub(super) tracked6: BatchMap<FlowKey6, Tracked>,
 }
 
-/// One drain: what the account room gets, and what the programs noted about its flows.
+/// One drain: what the account gets, and what the programs noted about its flows.
 pub(super) struct Drained {
     pub(super) drain: Drain,
     pub(super) noted: Noted,

@@ -45,7 +45,7 @@ impl Bench {
         Self::with(|_| {})
     }
 
-    /// A kernel room of its own; dropped, it leaves nothing behind.
+    /// Programs and maps of its own; dropped, it leaves nothing behind.
     fn with(adjust: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings {
             plan: of_flows(64),

@@ -1,4 +1,4 @@
-//! What the agent says about itself. The rooms' wiring holds a [`SelfMetrics`] and reports
+//! What the agent says about itself. The wiring holds a [`SelfMetrics`] and reports
 //! through it; `/metrics` reads it.
 
 use std::{

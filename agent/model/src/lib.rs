@@ -1,4 +1,4 @@
-//! The vocabulary: plain data that crosses from one room to another. No behaviour beyond
+//! Plain data that passes between the parts of the agent. No behaviour beyond
 //! reading a value, no IO, no clock.
 //!
 //! In the order of the flow: [`cluster`] (what a feed says), [`traffic`] (what a drain brings),

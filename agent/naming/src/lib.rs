@@ -5,6 +5,14 @@
 //! [`networks`] which ranges are no pods, [`resolve`] finds the two ends of a flow, [`scope`] says
 //! what lies between them, [`explain`] tells why.
 
+#![cfg_attr(
+    test,
+    expect(
+        clippy::disallowed_methods,
+        reason = "a test has no other way to come by an instant"
+    )
+)]
+
 pub mod book;
 pub mod explain;
 pub mod held;

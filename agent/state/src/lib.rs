@@ -1,4 +1,4 @@
-//! The state room: totals that outlive the process, in one file of the state directory.
+//! Totals that outlive the process, in one file of the state directory.
 //!
 //! ```text
 //! zonemeter totals 1           the format's version, as a line

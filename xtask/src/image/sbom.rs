@@ -59,10 +59,12 @@ pub(super) fn write(folder: &Path, arch: Arch) -> Result<PathBuf> {
     let root = repository::root();
     let name = format!("{name}.json");
     let text = fs::read_to_string(root.join("agent").join(&name)).context("the tool's output")?;
-    for entry in fs::read_dir(&root).context("listing the repository")? {
-        let written = entry?.path().join(&name);
-        if written.is_file() {
-            fs::remove_file(&written).with_context(|| written.display().to_string())?;
+    for parent in [root.clone(), root.join("agent")] {
+        for entry in fs::read_dir(&parent).with_context(|| parent.display().to_string())? {
+            let written = entry?.path().join(&name);
+            if written.is_file() {
+                fs::remove_file(&written).with_context(|| written.display().to_string())?;
+            }
         }
     }
     let file = folder.join(name);

@@ -22,7 +22,7 @@ impl Programs {
     /// # Errors
     /// One is not there.
     pub(super) fn built(all: &[Executable]) -> Result<Self> {
-        let tests = Executable::with_test(all, "agent: zonemeter", "kernel::tests")?;
+        let tests = Executable::with_test(all, "datapath: zonemeter_datapath", "tests")?;
         let lab = Executable::with_test(all, "tests: attach", "")?;
         Ok(Self {
             arch: Arch::of_this_machine()?,
@@ -42,7 +42,7 @@ impl Programs {
         let (folder, all) = test::build_for(arch)?;
         let mut files = vec![("agent", folder.join("zonemeter"))];
         for (name, executable) in [
-            ("programs", "agent: zonemeter"),
+            ("programs", "datapath: zonemeter_datapath"),
             ("privilege", "tests: privilege"),
             ("lab", "tests: attach"),
         ] {

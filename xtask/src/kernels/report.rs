@@ -153,7 +153,7 @@ mod tests {
  {"name":"connections","status":"warning","found":"no BTF"}]}
 @zonemeter end check 0
 @zonemeter begin programs
-test kernel::tests::a ... ok
+test tests::a ... ok
 test result: ok. 1 passed; 0 failed; 0 ignored
 @zonemeter end programs 0
 @zonemeter begin lab

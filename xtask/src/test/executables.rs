@@ -114,6 +114,8 @@ pub(crate) fn build_for(arch: Arch) -> Result<(PathBuf, Vec<Executable>)> {
             "--package",
             "zonemeter-agent",
             "--package",
+            "zonemeter-datapath",
+            "--package",
             "zonemeter-tests",
         ])
         // A package's tests bring its executable with them: the agent comes with this one.

@@ -1,5 +1,5 @@
 //! How long a drain takes. Prints; asserts only against disaster, since machines differ. Run with
-//! `cargo test --release -p zonemeter-agent --lib account::tests::speed -- --ignored --nocapture`.
+//! `cargo test --release -p zonemeter-account --lib tests::speed -- --ignored --nocapture`.
 
 use std::time::{Duration, Instant};
 

@@ -137,6 +137,6 @@ fn the_table_of_the_docs_is_what_the_arithmetic_says() {
     }
     assert!(
         FOUND == expected,
-        "docs/map-memory.md differs: {UPDATE}=1 cargo test -p zonemeter-agent memory::"
+        "docs/map-memory.md differs: {UPDATE}=1 cargo test -p zonemeter-datapath memory::"
     );
 }

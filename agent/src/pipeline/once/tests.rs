@@ -59,7 +59,7 @@ struct Maps {
     sets: [(BTreeMap<u8, u64>, u64); 2],
 }
 
-/// The kernel room of one life. Its first drain reads the set at rest once more.
+/// The kernel of one life. Its first drain reads the set at rest once more.
 struct Kernel<'a> {
     maps: &'a mut Maps,
     uncleared: bool,
