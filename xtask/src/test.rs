@@ -1,19 +1,19 @@
 //! `cargo xtask test`: everything there is to run, and one closing line that counts it.
 //!
-//! Two tiers, told apart by where a test stands. *Unit* tests live beside the code, in a
-//! library or a program, and run as whoever calls. *Root* tests load kernel programs and build
-//! network namespaces: everything in a package's `tests` folder, and unit tests marked
+//! A test's place says as whom it runs. *Unit* tests live beside the code, in a library or a
+//! program, and run as whoever calls. *Root* tests load kernel programs and build network
+//! namespaces: everything in a package's `tests` folder, and unit tests marked
 //! `#[ignore = "needs root"]`. They run as root: kernel programs and what measures one at a time,
 //! for they share one kernel, the others some at a time. What needs [`others`] that a fresh
 //! machine has yet to build comes last. Beside all that the kernel's own tests run on the oldest
-//! supported kernel, in an emulator.
+//! supported kernel, in an emulator. `--units` and `--quick` ([`quick`]) are parts of that.
 
 use anyhow::{Result, bail};
 
 use crate::{
     demo,
     exec::{self, Cmd},
-    kernels, manifests,
+    kernels, lint, manifests,
     privilege::Privilege,
     progress, rules, setup,
 };
@@ -21,6 +21,7 @@ use crate::{
 mod executables;
 mod others;
 mod outcome;
+mod quick;
 mod runs;
 
 use executables::Tier;
@@ -44,14 +45,17 @@ pub(crate) const BUILD_AGENT: [&str; 6] = [
 pub(crate) struct Args {
     /// Only tests whose name contains this
     filter: Option<String>,
-    /// Only what needs neither root nor the lab
-    #[arg(long)]
+    /// Only unit tests: no root
+    #[arg(long, conflicts_with = "quick")]
+    units: bool,
+    /// Lint, unit tests, kernel programs on crafted packets, the main scenarios of the lab
+    #[arg(long, conflicts_with = "filter")]
     quick: bool,
 }
 
 impl Args {
     fn is_everything(&self) -> bool {
-        !self.quick && self.filter.is_none()
+        !self.units && !self.quick && self.filter.is_none()
     }
 }
 
@@ -68,10 +72,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 pub(crate) fn run_with(args: &Args, mut others: Others) -> Result<()> {
     setup::ensure()?;
     let privilege = Privilege::find();
-    if privilege == Privilege::Absent && !args.quick {
+    if privilege == Privilege::Absent && !args.units {
         bail!(
-            "the kernel's tests and the lab need root or passwordless sudo; without, `--quick` runs the unit tests"
+            "the kernel's tests and the lab need root or passwordless sudo; without, `--units` runs the unit tests"
         );
+    }
+    if args.quick {
+        lint::run()?;
     }
     let executables = progress::step("building the agent and the tests", build_tests)?;
     let runs = plan(&executables, args, privilege)?;
@@ -83,6 +90,9 @@ pub(crate) fn run_with(args: &Args, mut others: Others) -> Result<()> {
     };
     let mut outcome = run_all(ready, &mut others)?;
     outcome.add(run_all(waiting, &mut others)?);
+    if args.quick {
+        outcome.add(quick::run(&executables, privilege)?);
+    }
     if let Some(oldest) = oldest {
         outcome.add(oldest.wait()?);
     }
@@ -115,14 +125,16 @@ fn plan(executables: &[Executable], args: &Args, privilege: Privilege) -> Result
     {
         runs.extend(Run::units(executable, filter)?);
     }
-    if args.quick {
+    if args.units || args.quick {
         return Ok(runs);
     }
     if filter.is_none() {
         runs.push(Run::documentation());
     }
     for executable in executables {
-        runs.extend(Run::as_root(executable, filter, privilege)?);
+        let threads = executable.threads();
+        let filters: Vec<&str> = filter.into_iter().collect();
+        runs.extend(Run::as_root(executable, &filters, threads, privilege)?);
     }
     runs.sort_by_key(|run| run.needs.iter().max());
     Ok(runs)

@@ -36,14 +36,15 @@ impl Run {
         Ok(Self::unless_empty(executable, arguments, None)?.map(|run| run.titled("unit tests")))
     }
 
-    /// What a program has for root: all of it, or the unit tests that it marks.
+    /// What a program has for root: all of it, or the unit tests that it marks; of that, where
+    /// there are `filters`, the tests whose names contain one. So many `threads` at a time.
     pub(crate) fn as_root(
         executable: &Executable,
-        filter: Option<&str>,
+        filters: &[&str],
+        threads: usize,
         privilege: Privilege,
     ) -> Result<Option<Self>> {
-        let mut arguments: Vec<String> = filter.map(str::to_owned).into_iter().collect();
-        let threads = executable.threads();
+        let mut arguments: Vec<String> = filters.iter().map(ToString::to_string).collect();
         arguments.push(format!("--test-threads={threads}"));
         if executable.tier == Tier::Unit {
             arguments.push("--ignored".to_owned());
@@ -88,6 +89,20 @@ impl Run {
             progress::fail(&format!("`{shown}` ended with {status}"));
         }
         Ok(Outcome::read(&self.title, &printed, status.success()))
+    }
+
+    /// Runs it beside others: shows what it printed when it has ended.
+    pub(super) fn execute_beside(&self) -> Result<Outcome> {
+        let (shown, child) = exec::start_piped(self.command())?;
+        let done = child
+            .wait_with_output()
+            .with_context(|| format!("waiting for `{shown}`"))?;
+        let printed = String::from_utf8_lossy(&done.stdout);
+        progress::put(&printed);
+        if !done.status.success() {
+            progress::fail(&format!("`{shown}` ended with {}", done.status));
+        }
+        Ok(Outcome::read(&self.title, &printed, done.status.success()))
     }
 
     fn unless_empty(
