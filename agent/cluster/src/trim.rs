@@ -285,7 +285,7 @@ fn ip_text(field: &str, text: &str, unread: &mut Unread) -> Option<IpAddr> {
     if matches!(text, "" | "None") {
         return None;
     }
-    let address = address::address(text).or_else(|| address::sloppy(text));
+    let address = address::address(text);
     if address.is_none() {
         unread.note(field, &quoted(text), "an IP address");
     }

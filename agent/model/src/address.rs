@@ -28,19 +28,6 @@ pub fn address(text: &str) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// Reads an IPv4 address with leading zeros, which Kubernetes still takes in old objects and reads
-/// as decimal (`netutils.ParseIPSloppy`).
-pub fn sloppy(text: &str) -> Option<IpAddr> {
-    let mut octets = [0; 4];
-    let mut parts = text.split('.');
-    for octet in &mut octets {
-        let digits = parts.next()?;
-        let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-        *octet = digits.parse().ok().filter(|_| is_number)?;
-    }
-    parts.next().is_none().then(|| octets.into())
-}
-
 /// Reads a range, like `10.8.0.0/16`.
 ///
 /// # Errors
