@@ -14,7 +14,7 @@ use zonemeter_lab::{
 };
 
 use super::{
-    before_attach, carried, interfaces, is_exact, plan, raise, send, wait_for_interfaces,
+    DATAGRAM, before_attach, carried, interfaces, is_exact, plan, raise, send, wait_for_interfaces,
     wait_for_pod,
 };
 
@@ -104,6 +104,36 @@ fn a_name_that_returns_is_another_interface() {
         agent.stop().unwrap();
     }
     drop(client);
+}
+
+/// A pod comes, talks and goes while the agent is held up: its bytes are said to be missed.
+#[test]
+fn what_passed_on_a_veth_that_was_never_attached_to_is_reported() {
+    let (mut lab, client, far) = raise("short-lived");
+    for mode in ["tcx", "tc"] {
+        let mut agent = plan(&lab, mode).start_ready().unwrap();
+        agent
+            .wait_until(Duration::from_secs(10), |metrics| interfaces(metrics) == 1)
+            .unwrap();
+        agent.signal(libc::SIGSTOP).unwrap();
+        let short = lab.add_pod(PodPlan::new("default", "short", "a1")).unwrap();
+        send(&far, &short, 200);
+        send(&short, &far, 100);
+        let [transmit, receive] = carried(&short);
+        assert!(transmit >= 100 * DATAGRAM && receive >= 200 * DATAGRAM);
+        lab.withdraw(&short).unwrap();
+        lab.unwire_pod(&short).unwrap();
+        agent.signal(libc::SIGCONT).unwrap();
+        let missed = |metrics: &Metrics| {
+            let labels = [("reason", "not_attached")];
+            metrics.sum("zonemeter_missed_bytes_total", &labels)
+        };
+        let patience = Duration::from_secs(10);
+        let metrics = agent.wait_until(patience, |metrics| missed(metrics) > 0);
+        assert_eq!(missed(&metrics.unwrap()), transmit + receive, "{mode}");
+        is_exact(&mut agent, &client, &far);
+        agent.stop().unwrap();
+    }
 }
 
 /// 250 veths come while the agent is held up, more than its socket holds messages for; then it
