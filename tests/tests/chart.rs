@@ -5,6 +5,10 @@
     clippy::unwrap_used,
     reason = "a test fails by panicking, its helpers too"
 )]
+#![expect(
+    clippy::print_stdout,
+    reason = "how long it takes stands in docs/install.md"
+)]
 
 #[path = "chart/kubelet.rs"]
 mod kubelet;

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::json;
@@ -102,12 +102,17 @@ fn installed_it_counts_upgraded_it_loses_nothing_uninstalled_it_leaves_nothing()
     let mut lab = raise("chart");
     let values = values(&lab);
     kubelet::have_operator(lab.api().unwrap());
+    let began = Instant::now();
     helm(&mut lab, &["install", "live", ".", "--values", &values]);
     let (mut agents, containers) = start(&mut lab, &agent_binary().unwrap());
+    println!(
+        "agents ready {:?} after helm install began",
+        began.elapsed()
+    );
     agents.iter().for_each(is_confined);
     send(&lab);
     oracle::wait_exact(&lab, &mut agents, &[]).unwrap();
-    prometheus_sees_it(&mut lab, &agents);
+    prometheus_sees_it(&mut lab, &agents, began);
 
     let next = [
         "upgrade",
@@ -166,7 +171,7 @@ fn is_confined(agent: &Agent) {
 }
 
 /// By the PodMonitor and the PrometheusRules, without times of creation.
-fn prometheus_sees_it(lab: &mut Lab, agents: &[Agent]) {
+fn prometheus_sees_it(lab: &mut Lab, agents: &[Agent], began: Instant) {
     let api = lab.api().unwrap();
     let monitor = kubelet::awaited(api, "podmonitor", "live-zonemeter");
     let rules = ["live-zonemeter", "live-zonemeter-prices"];
@@ -183,6 +188,15 @@ fn prometheus_sees_it(lab: &mut Lab, agents: &[Agent]) {
     );
     let is_there = |found: &[Series]| !found.is_empty();
     prometheus.query_until(&ours, PATIENCE, is_there).unwrap();
+    // What came before the first scrape is of a time that Prometheus does not know.
+    send(lab);
+    let dollars =
+        "sum(namespace_workload:zonemeter_transfer_dollars:increase5m{scope='cross_zone'}) > 0";
+    prometheus.query_until(dollars, PATIENCE, is_there).unwrap();
+    println!(
+        "first cross-zone dollars {:?} after helm install began",
+        began.elapsed()
+    );
     let prices = "zonemeter:price:dollars_per_gigabyte{scope='cross_zone'} == 0.01";
     let both = |found: &[Series]| found.len() == 2;
     prometheus.query_until(prices, PATIENCE, both).unwrap();
