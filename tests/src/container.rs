@@ -5,8 +5,7 @@
 //! What a node has below `/` is in [`host_path`]; its `/sys/fs/bpf` is the lab's pin directory.
 
 use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
+    env, fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -20,6 +19,8 @@ mod spec;
 
 use spec::Spec;
 
+/// Names the root file system of the image that [`Container`]s start from.
+pub const IMAGE_ROOT: &str = "ZONEMETER_IMAGE_ROOT";
 /// The image's entry point.
 pub(crate) const ENTRY_POINT: &str = "/usr/bin/zonemeter";
 /// What runs crun: on machines with both versions of cgroups it takes the first only when it does
@@ -61,11 +62,11 @@ pub struct Container {
 
 impl Container {
     /// Makes the bundle of `container` of a workload's pod template (a DaemonSet's or a Job's) for
-    /// `node`, with `binary` in its image.
+    /// `node`, from the image with `binary` in place of its executable.
     ///
     /// # Errors
     /// What a kubelet or a runtime would refuse too: a host path that is not there, a mount
-    /// without its volume.
+    /// without its volume. No image is named.
     pub fn new(
         node: &Node,
         workload: &Value,
@@ -157,23 +158,35 @@ pub fn host_path(node: &Node, path: &Path) -> PathBuf {
     }
 }
 
-/// As the image has it: the binary, and the libraries of a build that is not static.
+/// The image's root file system, with `binary` in place of its executable.
 fn root_file_system(root: &Path, binary: &Path) -> Result<()> {
-    let put = |from: &Path, at: &str| -> Result<()> {
-        let to = root.join(at.trim_start_matches('/'));
-        fs::create_dir_all(to.parent().context("a path with a folder")?)?;
-        fs::copy(from, &to).with_context(|| format!("copy {}", from.display()))?;
-        Ok(fs::set_permissions(&to, fs::Permissions::from_mode(0o755))?)
-    };
-    put(binary, ENTRY_POINT)?;
-    let libraries = tool::output(Command::new("ldd").arg(binary)).unwrap_or_default();
-    for library in libraries
-        .split_whitespace()
-        .filter(|word| word.starts_with('/'))
-    {
-        put(Path::new(library), library)?;
-    }
+    let image = image_root()?;
+    let mut copy = Command::new("cp");
+    tool::output(
+        copy.args(["--archive", "--"])
+            .arg(image.join("."))
+            .arg(root),
+    )?;
+    let executable = root.join(ENTRY_POINT.trim_start_matches('/'));
+    fs::copy(binary, &executable).with_context(|| format!("copy {}", binary.display()))?;
     Ok(())
+}
+
+fn image_root() -> Result<PathBuf> {
+    let root = env::var_os(IMAGE_ROOT).map(PathBuf::from);
+    root.with_context(|| {
+        format!("no image to start: run `cargo xtask test`, or set {IMAGE_ROOT} to the root file system that `cargo xtask image --dev` makes")
+    })
+}
+
+/// The executable of the image that is to be tested.
+///
+/// # Errors
+/// No image is named, or it has none.
+pub fn image_binary() -> Result<PathBuf> {
+    let binary = image_root()?.join(ENTRY_POINT.trim_start_matches('/'));
+    ensure!(binary.is_file(), "{} is missing", binary.display());
+    Ok(binary)
 }
 
 /// The configuration with the seccomp profile that containerd gives such a container, where the

@@ -64,6 +64,8 @@ pub(crate) struct Image {
     pub(crate) layout: PathBuf,
     /// Of the index over all architectures.
     pub(crate) digest: String,
+    /// The root file system of the first architecture.
+    pub(crate) root: PathBuf,
     /// Software bills of material, one for each architecture.
     pub(crate) sboms: Vec<PathBuf>,
 }
@@ -112,9 +114,13 @@ fn build(folder: &Path, arches: &[Arch], profile: Profile) -> Result<Image> {
     }
     let digest = written.digest;
     progress::say(&format!("    {digest} in {}", layout.display()));
+    let [(_, root), ..] = &roots[..] else {
+        bail!("an image without an architecture");
+    };
     Ok(Image {
         layout,
         digest,
+        root: root.clone(),
         sboms: Vec::new(),
     })
 }

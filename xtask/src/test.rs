@@ -9,11 +9,12 @@
 //! supported kernel, in an emulator. `--units` and `--quick` ([`quick`]) are parts of that.
 
 use anyhow::{Result, bail};
+use zonemeter_lab::container::IMAGE_ROOT;
 
 use crate::{
     demo,
     exec::{self, Cmd},
-    kernels, lint, manifests,
+    image, kernels, lint, manifests,
     privilege::Privilege,
     progress, rules, setup,
 };
@@ -81,7 +82,15 @@ pub(crate) fn run_with(args: &Args, mut others: Others) -> Result<()> {
         lint::run()?;
     }
     let executables = progress::step("building the agent and the tests", build_tests)?;
-    let runs = plan(&executables, args, privilege)?;
+    let mut runs = plan(&executables, args, privilege)?;
+    if runs.iter().any(Run::needs_image) {
+        let image = image::dev()?;
+        let with_image = |run: Run| match run.needs_image() {
+            true => run.env(IMAGE_ROOT, image.root.clone()),
+            false => run,
+        };
+        runs = runs.into_iter().map(with_image).collect();
+    }
     let (waiting, ready): (Vec<_>, Vec<_>) =
         runs.into_iter().partition(|run| !run.needs.is_empty());
     let oldest = match args.is_everything() {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use zonemeter_lab::{
-    Lab, Node, NodePlan, Plan, PodPlan, Source, address::Zone, agent_binary, container::Container,
+    Lab, Node, NodePlan, Plan, PodPlan, Source,
+    address::Zone,
+    container::{Container, image_binary},
 };
 
 use super::kubelet;
@@ -25,7 +27,7 @@ fn raise(name: &str) -> (Lab, Node) {
 fn container(lab: &mut Lab, node: &Node, change: impl FnOnce(&mut Value)) -> Container {
     let mut workload = kubelet::awaited(lab.api().unwrap(), "daemonset", "zonemeter");
     change(&mut workload["spec"]["template"]["spec"]);
-    kubelet::container(lab, node, &workload, "zonemeter", &agent_binary().unwrap())
+    kubelet::container(lab, node, &workload, "zonemeter", &image_binary().unwrap())
 }
 
 /// The only line that the agent ends with.

@@ -14,8 +14,8 @@ use serde_json::json;
 use zonemeter_lab::{
     Agent, Lab, Node, NodePlan, Plan, PodPlan, Source,
     address::Zone,
-    agent_binary, chart,
-    container::{Container, host_path},
+    chart,
+    container::{Container, host_path, image_binary},
     foreign::{Hook, index, tcx_programs},
     oracle,
     prometheus::{Objects, Prometheus, Series, Settings},
@@ -91,7 +91,7 @@ fn send(lab: &Lab) {
 /// As a second build would be: another file, the same behaviour.
 fn second_build(lab: &Lab) -> PathBuf {
     let path = lab.directory().join("second-build");
-    fs::copy(agent_binary().unwrap(), &path).unwrap();
+    fs::copy(image_binary().unwrap(), &path).unwrap();
     let mut file = fs::File::options().append(true).open(&path).unwrap();
     file.write_all(b"second build").unwrap();
     path
@@ -104,7 +104,7 @@ fn installed_it_counts_upgraded_it_loses_nothing_uninstalled_it_leaves_nothing()
     kubelet::have_operator(lab.api().unwrap());
     let began = Instant::now();
     helm(&mut lab, &["install", "live", ".", "--values", &values]);
-    let (mut agents, containers) = start(&mut lab, &agent_binary().unwrap());
+    let (mut agents, containers) = start(&mut lab, &image_binary().unwrap());
     println!(
         "agents ready {:?} after helm install began",
         began.elapsed()
@@ -235,7 +235,7 @@ fn uninstall(lab: &mut Lab, mut agents: Vec<Agent>) {
         .iter()
         .map(|node| {
             let node = lab.node(node).unwrap();
-            let binary = agent_binary().unwrap();
+            let binary = image_binary().unwrap();
             let container = kubelet::container(lab, &node, &daemon_set, "remove", &binary);
             thread::spawn(move || container.run())
         })
@@ -256,7 +256,7 @@ fn uninstall(lab: &mut Lab, mut agents: Vec<Agent>) {
     kubelet::set_status(lab.api().unwrap(), "daemonset", name, &ready);
     let job = kubelet::awaited(lab.api().unwrap(), "job", name);
     let node = lab.node("a1").unwrap();
-    let binary = agent_binary().unwrap();
+    let binary = image_binary().unwrap();
     let container = kubelet::container(lab, &node, &job, "await", &binary);
     assert_eq!(container.run().unwrap(), "removed on 2 nodes\n");
     let now = Command::new("date")

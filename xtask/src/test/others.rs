@@ -45,6 +45,11 @@ impl Need {
         found.map_or(&[], |(_, needs)| needs)
     }
 
+    /// Whether the test program called `name` starts containers of the agent's image.
+    pub(super) fn is_image_of(name: &str) -> bool {
+        name == "tests: chart"
+    }
+
     fn tools(self) -> GoTools {
         match self {
             Self::Operator => OPERATOR,

@@ -124,6 +124,12 @@ impl Run {
         }))
     }
 
+    /// Whether its tests start containers of the agent's image.
+    pub(super) fn needs_image(&self) -> bool {
+        let name = self.executable.as_ref().map(|executable| &executable.name);
+        name.is_some_and(|name| Need::is_image_of(name))
+    }
+
     /// Sets an environment variable.
     pub(crate) fn env(mut self, name: &'static str, value: PathBuf) -> Self {
         self.environment.push((name, value));
