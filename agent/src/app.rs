@@ -1,6 +1,7 @@
 //! The agent's wiring: what runs, and what is joined to what.
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -211,6 +212,7 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
     let (attach_stop, attach_metrics) = (stop.clone(), metrics.clone());
     tasks.spawn_thread("attaching", move || async move {
         let attacher = Attacher {
+            uncounted: HashMap::new(),
             asked_for: config.names.asked_for(),
             links: Links::subscribe(config.names)?,
             hooks: Watch::open(attachments.mode())?,

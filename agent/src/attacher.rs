@@ -5,6 +5,7 @@
 mod hooks;
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -50,6 +51,10 @@ pub struct Attacher {
     pub asked_for: String,
     /// Says which interfaces there are.
     pub links: Links,
+    /// What interfaces had carried when attaching to them failed, by index and [`Direction`] code.
+    ///
+    /// [`Direction`]: zonemeter_model::traffic::Direction
+    pub uncounted: HashMap<u32, [Count; 2]>,
     /// Says when somebody may have changed something on their hooks.
     pub hooks: Watch,
     /// Unbounded, because this loop must never wait for the pipeline: an event is small, and there
@@ -137,6 +142,7 @@ impl Attacher {
                 for route in routes {
                     self.tell(InterfaceChange::Routed(route.interface, route.address));
                 }
+                self.uncounted.retain(|index, _| present.contains(index));
                 if let Err(error) = self.attachments.forget_all_but(&present) {
                     tracing::warn!("links of interfaces that are gone: {error:#}");
                 }
@@ -156,10 +162,17 @@ impl Attacher {
     }
 
     /// An interface ended; one that should have been counted and never was takes its bytes along.
+    ///
+    /// The last message no longer has what came from the pod: of a veth the kernel takes that from
+    /// the other end, which has gone before (drivers/net/veth.c, `veth_dellink`). It is known as far
+    /// as it was seen when attaching failed.
     fn gone(&mut self, index: u32, carried: Option<[Count; 2]>) {
-        if !self.detach(index) {
-            let [transmit, receive] = carried.unwrap_or_default();
-            let bytes = transmit.bytes + receive.bytes;
+        let seen = self.uncounted.remove(&index).unwrap_or_default();
+        if !self.detach(index)
+            && let Some(carried) = carried
+        {
+            let more = |(last, seen): (Count, Count)| last.bytes.max(seen.bytes);
+            let bytes = carried.into_iter().zip(seen).map(more).sum();
             self.metrics.missed(Missed::NotAttached, bytes);
         }
     }
@@ -196,6 +209,7 @@ impl Attacher {
     }
 
     fn attached(&mut self, link: &Link, counting: Counting) {
+        self.uncounted.remove(&link.index);
         self.show_lack(&counting);
         let Counting {
             before_attach,
@@ -217,9 +231,10 @@ impl Attacher {
 
     fn not_attached(&mut self, link: &Link, error: &NotCounted) {
         // Gone again before it was attached to: its end will be told.
-        if self.links.one(link.index).is_none() {
+        let Some(now) = self.links.one(link.index) else {
             return;
-        }
+        };
+        self.uncounted.insert(link.index, now.carried);
         self.metrics.attach_failed(1);
         if error.is_new {
             tracing::error!(

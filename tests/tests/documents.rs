@@ -49,10 +49,10 @@ const BEFORE: [(&str, &str); 6] = [
         "kubectl create namespace monitoring",
     ),
 ];
-const UNINSTALL: &str =
-    "helm uninstall zonemeter --namespace kube-system --no-hooks --ignore-not-found";
-const INSTALL: &str =
-    "helm upgrade --install zonemeter deploy/helm/zonemeter --namespace kube-system";
+const UNINSTALL: &str = "helm uninstall zonemeter --namespace kube-system --no-hooks --ignore-not-found; \
+     kubectl delete -f deploy/kubernetes/zonemeter.yaml --ignore-not-found";
+const INSTALL: &str = "kubectl delete -f deploy/kubernetes/zonemeter.yaml --ignore-not-found; \
+     helm upgrade --install zonemeter deploy/helm/zonemeter --namespace kube-system";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -170,7 +170,7 @@ impl<'a> Shell<'a> {
             shell.env(name, self.plane.folder().join("helm"));
         }
         let shell = shell.env("PATH", path).env("KUBECONFIG", &self.kubeconfig);
-        let output = shell.output().unwrap();
+        let output = shell.env("REGION", "us-east-2").output().unwrap();
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said).into_owned();
         (output.status.success(), said)

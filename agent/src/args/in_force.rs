@@ -75,6 +75,11 @@ mod tests {
     use crate::args::{Cli, Command};
 
     #[test]
+    fn every_command_can_be_read() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
     fn every_flag_is_there_as_it_was_given() {
         let line = [
             "zonemeter",

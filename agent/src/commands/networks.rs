@@ -12,6 +12,7 @@ use crate::args::complaint;
 
 /// Flags of `zonemeter networks`.
 #[derive(Clone, Debug, Default, Args)]
+#[group(skip)]
 pub struct NetworksArgs {
     /// What AWS says.
     #[command(flatten)]

@@ -106,7 +106,8 @@ fn a_name_that_returns_is_another_interface() {
     drop(client);
 }
 
-/// A pod comes, talks and goes while the agent is held up: its bytes are said to be missed.
+/// A pod comes, talks and goes while the agent is held up: what it received is said to be missed.
+/// What it sent is not known: the kernel no longer tells it when the other end is gone.
 #[test]
 fn what_passed_on_a_veth_that_was_never_attached_to_is_reported() {
     let (mut lab, client, far) = raise("short-lived");
@@ -118,9 +119,8 @@ fn what_passed_on_a_veth_that_was_never_attached_to_is_reported() {
         agent.signal(libc::SIGSTOP).unwrap();
         let short = lab.add_pod(PodPlan::new("default", "short", "a1")).unwrap();
         send(&far, &short, 200);
-        send(&short, &far, 100);
-        let [transmit, receive] = carried(&short);
-        assert!(transmit >= 100 * DATAGRAM && receive >= 200 * DATAGRAM);
+        let [_, receive] = carried(&short);
+        assert!(receive >= 200 * DATAGRAM);
         lab.withdraw(&short).unwrap();
         lab.unwire_pod(&short).unwrap();
         agent.signal(libc::SIGCONT).unwrap();
@@ -130,7 +130,7 @@ fn what_passed_on_a_veth_that_was_never_attached_to_is_reported() {
         };
         let patience = Duration::from_secs(10);
         let metrics = agent.wait_until(patience, |metrics| missed(metrics) > 0);
-        assert_eq!(missed(&metrics.unwrap()), transmit + receive, "{mode}");
+        assert_eq!(missed(&metrics.unwrap()), receive, "{mode}");
         is_exact(&mut agent, &client, &far);
         agent.stop().unwrap();
     }

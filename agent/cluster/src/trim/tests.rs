@@ -240,8 +240,15 @@ fn headless_and_external_name_services_have_no_address() {
 /// Kubernetes takes them in old objects; some read them as octal, so no address is made of them.
 #[test]
 fn an_address_with_leading_zeros_costs_itself_only() {
-    let spec = json!({"clusterIP": "172.20.0.10", "externalIPs": ["192.168.010.009"]});
-    assert_eq!(service(spec, json!({})), ips(&["172.20.0.10"]));
+    let object = json!({"metadata": {"name": "s", "namespace": "default"},
+        "spec": {"clusterIP": "172.20.0.10", "externalIPs": ["192.168.010.009"]}, "status": {}});
+    let (object, unread) = with_unread::<wire::Service>(&object);
+    let Ok(Object::Service(service)) = object else {
+        panic!("{object:?}");
+    };
+    assert_eq!(service.addresses, ips(&["172.20.0.10"]));
+    let said = "spec.externalIPs: \"192.168.010.009\" is not an IP address";
+    assert_eq!(unread, [said]);
 }
 
 fn endpoints(address_type: &str, endpoints: Value) -> EndpointSlice {
