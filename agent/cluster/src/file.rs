@@ -9,12 +9,12 @@ use zonemeter_io::{
     reread::Reread,
 };
 use zonemeter_model::cluster::{Change, Kind};
+use zonemeter_model::strings::Strings;
 
 use super::{
     Closed,
     health::Reporter,
     list::{self, Listed},
-    strings::Strings,
 };
 
 /// Objects of a cluster are some kB each, and a cluster has up to some 100,000.

@@ -15,7 +15,6 @@ mod list;
 mod live;
 pub mod objects;
 mod pods;
-mod strings;
 mod trim;
 mod watch;
 mod watched;

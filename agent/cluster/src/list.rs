@@ -13,6 +13,7 @@ use serde::{
     de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::Value;
+use zonemeter_model::strings::Strings;
 use zonemeter_model::{
     cluster::{Kind, Name, Object},
     syntax,
@@ -20,7 +21,6 @@ use zonemeter_model::{
 
 use super::{
     field::{Unread, quoted},
-    strings::Strings,
     wire::{self, Wire},
 };
 

@@ -3,6 +3,7 @@
 use anyhow::anyhow;
 use tokio::{sync::mpsc, task::JoinSet};
 use zonemeter_model::cluster::{Change, Kind, Name, Object, part};
+use zonemeter_model::strings::Strings;
 
 use super::{
     Closed,
@@ -10,7 +11,6 @@ use super::{
     field::Unread,
     health::{Counter, Reporter},
     pods::{PodEvent, Pods},
-    strings::Strings,
     trim,
     watch::{Event, Selection, Watch},
     watched::Watched,

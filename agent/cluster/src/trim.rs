@@ -2,6 +2,7 @@
 
 use std::{fmt, net::IpAddr};
 
+use zonemeter_model::strings::Strings;
 use zonemeter_model::{
     address,
     cluster::{Endpoint, EndpointSlice, Kind, Name, Node, Object, Pod, Service},
@@ -9,7 +10,6 @@ use zonemeter_model::{
 
 use super::{
     field::{Field, Part, Unread, quoted},
-    strings::Strings,
     wire::{self, Metadata, Wire},
     workload::workload,
 };

@@ -6,10 +6,10 @@ use serde::{
     de::{MapAccess, value::MapAccessDeserializer},
 };
 use zonemeter_model::cluster::{Kind, Object};
+use zonemeter_model::strings::Strings;
 
 use super::{
     field::{Field, Part, Unread},
-    strings::Strings,
     trim::Nameless,
 };
 

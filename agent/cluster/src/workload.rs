@@ -17,10 +17,10 @@ use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
 use zonemeter_model::cluster::Workload;
+use zonemeter_model::strings::Strings;
 
 use super::{
     field::{Field, Unread, quoted},
-    strings::Strings,
     trim,
     wire::{Labels, Metadata},
 };

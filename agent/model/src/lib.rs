@@ -4,8 +4,8 @@
 //! In the order of the flow: [`cluster`] (what a feed says), [`traffic`] (what a drain brings),
 //! [`snapshot`] (what a scrape shows), [`kept`] (what outlives the process), [`recent`] (what the
 //! debug listener shows), [`condition`] (what must hold for numbers to be whole). What all of them
-//! share: [`address`] (how addresses are read), [`text`] (how others' text is shown) and [`syntax`]
-//! (what is wrong with a JSON or YAML text).
+//! share: [`address`] (how addresses are read), [`text`] (how others' text is shown), [`syntax`]
+//! (what is wrong with a JSON or YAML text) and [`strings`] (one copy of what recurs).
 
 pub mod address;
 pub mod cluster;
@@ -13,6 +13,7 @@ pub mod condition;
 pub mod kept;
 pub mod recent;
 pub mod snapshot;
+pub mod strings;
 pub mod syntax;
 pub mod text;
 pub mod traffic;

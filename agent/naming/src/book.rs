@@ -5,32 +5,30 @@
 //! network never owns an address (the peer is the Node), a finished one has given its own up, a
 //! terminating one still sends and keeps it.
 
+mod directory;
 mod endpoints;
 mod listed;
-mod nodes;
 mod present;
-mod strings;
 mod tenure;
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Instant};
 
 use zonemeter_model::cluster::{Change, EndpointSlice, Kind, Name, Node, Object, Pod, Service};
 
-use self::{endpoints::Endpoints, listed::Listed, strings::Strings, tenure::Tenures};
+use self::{
+    directory::{Common, Directory},
+    endpoints::Endpoints,
+};
 pub use self::{endpoints::Place, listed::Entry, tenure::FormerTenure};
 
 /// The cluster's objects by name and by address.
 #[derive(Debug, Default)]
 pub struct Book {
-    pods: Listed<Name, Pod>,
-    nodes: Listed<Arc<str>, Node>,
-    services: Listed<Name, Service>,
+    pods: Directory<Pod>,
+    nodes: Directory<Node>,
+    services: Directory<Service>,
     endpoints: Endpoints,
-    pod_addresses: Tenures<Entry<Pod>>,
-    node_addresses: Tenures<Entry<Node>>,
-    service_addresses: Tenures<Entry<Service>>,
-    strings: Strings,
-    last_id: u64,
+    common: Common,
 }
 
 /// Who has an address.
@@ -71,20 +69,11 @@ impl Book {
 
     /// Who had the address during the interval.
     pub fn owner(&self, address: IpAddr, from: Instant, until: Instant) -> Option<Owner<'_>> {
-        let pod = || {
-            self.pod_addresses
-                .owner(address, from, until)
-                .map(Owner::Pod)
-        };
-        let node = || {
-            self.node_addresses
-                .owner(address, from, until)
-                .map(Owner::Node)
-        };
+        let pod = || self.pods.owner(address, from, until).map(Owner::Pod);
+        let node = || self.nodes.owner(address, from, until).map(Owner::Node);
         let service = || {
-            self.service_addresses
-                .owner(address, from, until)
-                .map(Owner::Service)
+            let owner = self.services.owner(address, from, until);
+            owner.map(Owner::Service)
         };
         pod().or_else(node).or_else(service)
     }
@@ -145,9 +134,9 @@ impl Book {
     /// Forgets former owners that no flow can belong to any more; `needed` is where the oldest
     /// interval of a held flow begins.
     pub fn prune(&mut self, now: Instant, needed: Option<Instant>) {
-        self.pod_addresses.prune(now, needed);
-        self.node_addresses.prune(now, needed);
-        self.service_addresses.prune(now, needed);
+        self.pods.prune(now, needed);
+        self.nodes.prune(now, needed);
+        self.services.prune(now, needed);
     }
 
     fn start_list(&mut self, kind: Kind) {
@@ -182,169 +171,41 @@ impl Book {
     }
 
     fn apply_object(&mut self, object: Object, now: Instant) -> News {
+        let mut news = News::default();
+        let common = &mut self.common;
         match object {
-            Object::Node(node) => self.apply_node(node, now),
-            Object::Pod(pod) => self.apply_pod(pod, now),
-            Object::Service(service) => self.apply_service(service, now),
+            Object::Node(node) => {
+                news.nodes_changed = self.nodes.apply(node, common, now).is_some();
+            }
+            Object::Pod(pod) => news.pod = self.pods.apply(pod, common, now),
+            Object::Service(service) => {
+                news.services_changed = self.services.apply(service, common, now).is_some();
+            }
             Object::EndpointSlice(slice) => self.apply_slice(slice),
         }
+        news
     }
 
     fn delete(&mut self, kind: Kind, name: &Name, now: Instant) -> News {
+        let mut news = News::default();
         match kind {
-            Kind::Node => self.delete_node(name, now),
-            Kind::Pod => self.delete_pod(name, now),
-            Kind::Service => self.delete_service(name, now),
-            Kind::EndpointSlice => {
-                self.endpoints.remove(name);
-                News::default()
-            }
+            Kind::Node => news.nodes_changed = self.nodes.remove(&name.name, now).is_some(),
+            Kind::Pod => news.pods_gone.extend(self.pods.remove(name, now)),
+            Kind::Service => news.services_changed = self.services.remove(name, now).is_some(),
+            Kind::EndpointSlice => self.endpoints.remove(name),
         }
+        news
     }
 
-    fn apply_pod(&mut self, mut pod: Pod, now: Instant) -> News {
-        if self
-            .pods
-            .get(&pod.name)
-            .is_some_and(|entry| entry.object == pod)
-        {
-            self.pods.confirm(&pod.name);
-            return News::default();
-        }
-        self.strings.share_pod(&mut pod);
-        let key = pod.name.clone();
-        let after = self.entry(pod);
-        let before = self.pods.put(key, Arc::clone(&after));
-        self.settle_pod(before.as_ref(), &after, now);
-        News {
-            pod: Some(after),
-            ..News::default()
-        }
-    }
-
-    fn settle_pod(
-        &mut self,
-        before: Option<&Arc<Entry<Pod>>>,
-        after: &Arc<Entry<Pod>>,
-        now: Instant,
-    ) {
-        let new = own_addresses(&after.object);
-        match before {
-            Some(before) if is_same_pod(&before.object, &after.object) => {
-                let old = own_addresses(&before.object);
-                self.pod_addresses.settle((before, old), (after, new), now);
-            }
-            Some(_) | None => {
-                before.iter().for_each(|before| self.release(before, now));
-                self.pod_addresses.take_all(new, after, now);
-            }
-        }
-    }
-
-    fn delete_pod(&mut self, name: &Name, now: Instant) -> News {
-        let Some(gone) = self.pods.remove(name) else {
-            return News::default();
-        };
-        self.release(&gone, now);
-        News {
-            pods_gone: vec![gone],
-            ..News::default()
-        }
-    }
-
-    /// The pod gives up its addresses. One that it had taken from a pod that still claims it (the
-    /// API had told of the newer pod first) goes back.
-    fn release(&mut self, gone: &Arc<Entry<Pod>>, now: Instant) {
-        for address in own_addresses(&gone.object) {
-            if self.pod_addresses.give_up(*address, gone, now)
-                && let Some(claimant) = self.claimant(*address, gone)
-            {
-                self.pod_addresses.take(*address, claimant, now);
-            }
-        }
-    }
-
-    fn claimant(&self, address: IpAddr, gone: &Entry<Pod>) -> Option<Arc<Entry<Pod>>> {
-        let former = self.pod_addresses.former(address).iter().rev();
-        let present = former.filter_map(|past| self.pods.get(&past.tenure.owner.object.name));
-        let mut claimants = present.filter(|pod| own_addresses(&pod.object).contains(&address));
-        claimants
-            .find(|pod| pod.object.name != gone.object.name)
-            .cloned()
-    }
-
-    fn apply_service(&mut self, service: Service, now: Instant) -> News {
-        if self
-            .services
-            .get(&service.name)
-            .is_some_and(|entry| entry.object == service)
-        {
-            self.services.confirm(&service.name);
-            return News::default();
-        }
-        let mut service = service;
-        self.strings.share(&mut service.name.namespace);
-        let key = service.name.clone();
-        let after = self.entry(service);
-        let new = &after.object.addresses[..];
-        match self.services.put(key, Arc::clone(&after)) {
-            Some(before) => {
-                let old = (&before, &before.object.addresses[..]);
-                self.service_addresses.settle(old, (&after, new), now);
-            }
-            None => self.service_addresses.take_all(new, &after, now),
-        }
-        News {
-            services_changed: true,
-            ..News::default()
-        }
-    }
-
-    fn delete_service(&mut self, name: &Name, now: Instant) -> News {
-        let Some(gone) = self.services.remove(name) else {
-            return News::default();
-        };
-        for address in &gone.object.addresses {
-            self.service_addresses.give_up(*address, &gone, now);
-        }
-        News {
-            services_changed: true,
-            ..News::default()
-        }
-    }
-
-    fn apply_slice(&mut self, mut slice: EndpointSlice) -> News {
-        self.strings.share(&mut slice.name.namespace);
+    fn apply_slice(&mut self, mut slice: EndpointSlice) {
+        let strings = &mut self.common.strings;
+        strings.share(&mut slice.name.namespace);
         for endpoint in &mut slice.endpoints {
             let names = endpoint.zone.iter_mut().chain(&mut endpoint.node);
-            names.for_each(|name| self.strings.share(name));
+            names.for_each(|name| strings.share(name));
         }
-        let entry = self.entry(slice);
-        self.endpoints.put(entry);
-        News::default()
+        self.endpoints.put(self.common.entry(slice));
     }
-
-    fn entry<T>(&mut self, object: T) -> Arc<Entry<T>> {
-        self.last_id += 1;
-        Arc::new(Entry {
-            id: self.last_id,
-            object,
-        })
-    }
-}
-
-/// The addresses that a pod owns.
-fn own_addresses(pod: &Pod) -> &[IpAddr] {
-    if pod.host_network || pod.finished {
-        &[]
-    } else {
-        &pod.addresses
-    }
-}
-
-/// False for a namesake: a pod that was replaced, or moved to another node.
-fn is_same_pod(before: &Pod, after: &Pod) -> bool {
-    before.uid == after.uid && (before.node == after.node || before.node.is_none())
 }
 
 fn cluster_wide(name: Arc<str>) -> Name {

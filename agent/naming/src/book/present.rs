@@ -20,9 +20,9 @@ pub struct Claims<'a> {
 impl Book {
     /// Who claims the address now.
     pub fn claims(&self, address: IpAddr) -> Claims<'_> {
-        let pod = self.pod_addresses.present(address);
-        let node = self.node_addresses.present(address);
-        let service = self.service_addresses.present(address);
+        let pod = self.pods.present(address);
+        let node = self.nodes.present(address);
+        let service = self.services.present(address);
         Claims {
             pod: pod.map(|tenure| (&tenure.owner, tenure.since)),
             node: node.map(|tenure| (&tenure.owner, tenure.since)),
@@ -32,13 +32,13 @@ impl Book {
 
     /// Pods that had the address, oldest first.
     pub fn former_pods(&self, address: IpAddr) -> &[FormerTenure<Entry<Pod>>] {
-        self.pod_addresses.former(address)
+        self.pods.former(address)
     }
 
     /// Since when the node has its addresses.
     pub fn node_since(&self, name: &str) -> Option<Instant> {
         let mut addresses = self.node(name)?.addresses.iter();
-        addresses.find_map(|address| Some(self.node_addresses.present(*address)?.since))
+        addresses.find_map(|address| Some(self.nodes.present(*address)?.since))
     }
 
     /// The endpoints of all Services that have the address, sorted by Service.

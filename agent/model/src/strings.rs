@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 /// A pool of shared strings. What nobody else holds any more is dropped when the pool has
 /// doubled since it was last swept, so it stays within twice what the objects in use need.
 #[derive(Debug, Default)]
-pub(super) struct Strings {
+pub struct Strings {
     pool: HashSet<Arc<str>>,
     sweep_at: usize,
 }
@@ -15,14 +15,25 @@ const SMALL: usize = 1024;
 
 impl Strings {
     /// The shared copy of `text`.
-    pub(super) fn get(&mut self, text: &str) -> Arc<str> {
-        if let Some(shared) = self.pool.get(text) {
-            return Arc::clone(shared);
+    pub fn get(&mut self, text: &str) -> Arc<str> {
+        match self.pool.get(text) {
+            Some(shared) => Arc::clone(shared),
+            None => self.add(text.into()),
         }
+    }
+
+    /// Replaces `text` by the copy that others share.
+    pub fn share(&mut self, text: &mut Arc<str>) {
+        *text = match self.pool.get(text) {
+            Some(shared) => Arc::clone(shared),
+            None => self.add(Arc::clone(text)),
+        };
+    }
+
+    fn add(&mut self, text: Arc<str>) -> Arc<str> {
         self.sweep_when_doubled();
-        let shared: Arc<str> = text.into();
-        self.pool.insert(Arc::clone(&shared));
-        shared
+        self.pool.insert(Arc::clone(&text));
+        text
     }
 
     fn sweep_when_doubled(&mut self) {
@@ -45,6 +56,11 @@ mod tests {
         let first = strings.get("us-east-2a");
         assert!(Arc::ptr_eq(&first, &strings.get("us-east-2a")));
         assert!(!Arc::ptr_eq(&first, &strings.get("us-east-2b")));
+        let (mut zone, mut other): (Arc<str>, Arc<str>) = ("us-east-2a".into(), "other".into());
+        strings.share(&mut zone);
+        strings.share(&mut other);
+        assert!(Arc::ptr_eq(&first, &zone));
+        assert!(Arc::ptr_eq(&other, &strings.get("other")));
     }
 
     #[test]
