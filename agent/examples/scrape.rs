@@ -25,7 +25,7 @@ use zonemeter_model::{
     cluster::Workload,
     condition::Condition,
     snapshot::{
-        PodLabels, PodSeries, Reason, Scope, Snapshot, WorkloadLabels, WorkloadSeries, ZoneInfo,
+        PodLabels, PodSeries, Reason, Scope, Snapshot, Via, WorkloadLabels, WorkloadSeries, ZoneInfo,
     },
     traffic::{Count, Direction},
 };
@@ -149,6 +149,7 @@ fn pod_series(index: usize) -> PodSeries {
             direction: Direction::ALL[index % 2],
             scope: Scope::ALL[index % Scope::ALL.len()],
             peer_zone: "us-east-2b".into(),
+            via: Via::Untold,
         },
         count: Count {
             bytes: 7_919 * index as u64,
@@ -173,6 +174,7 @@ fn workload_series(index: usize) -> WorkloadSeries {
             peer_namespace: format!("team-{}", index % 11).into(),
             peer_workload: workload(format!("inventory-{index}")),
             peer_zone: "us-east-2b".into(),
+            via: Via::Untold,
         },
         bytes: 104_729 * index as u64,
         created: UNIX_EPOCH + Duration::from_secs(1_700_000_000 + index as u64),

@@ -41,6 +41,7 @@ use zonemeter_model::{
 use zonemeter_naming::{
     Networks,
     book::{Book, Entry, News},
+    egress::{Egress, Exit},
     explain,
     held::{Awaited, Held},
     interfaces::Interfaces,
@@ -141,6 +142,7 @@ impl Account {
                 interfaces: Interfaces::default(),
                 networks: Networks::default(),
                 networks_since: None,
+                egress: Egress::default(),
                 place_services: settings.place_services,
             },
             classes: Classes::default(),
@@ -176,9 +178,8 @@ impl Account {
         }
         self.translated_changed |= nodes_changed || services_changed;
         if nodes_changed {
-            self.at_zero.iter_mut().for_each(ShownAtZero::clear);
             self.pending.known(Awaited::Node);
-            self.forget_classes();
+            self.ends_changed();
         }
     }
 
@@ -186,7 +187,7 @@ impl Account {
     pub fn set_networks(&mut self, networks: Networks, now: Instant) {
         self.names.networks = networks;
         self.names.networks_since = Some(now);
-        self.forget_classes();
+        self.ends_changed();
     }
 
     /// Takes in that an interface came or went.
@@ -259,7 +260,8 @@ impl Account {
     /// One flow: resolve, classify, hold back or add.
     fn place(&mut self, flow: &Held, at: Moment) -> Placed {
         let Resolved { pod, peer, awaited } = self.names.resolve(flow);
-        let known = self.classes.classify(&self.names, peer);
+        let exit = self.names.exit(flow, peer);
+        let known = self.classes.classify(&self.names, peer, exit);
         let service = backends::service(&self.names, flow);
         let pending = awaited.is_some_and(|awaited| self.pending.hold(flow, awaited, at.now));
         match pod {
@@ -277,9 +279,17 @@ impl Account {
                 self.ledger.add(key, flow.count, at, labels);
             }
         }
+        let Class { scope, via, .. } = *self.classes.get(known.class);
+        let local = |pod| {
+            let pod = self
+                .classes
+                .classify(&self.names, Peer::Pod(pod), Exit::default());
+            pod.party
+        };
         Placed {
-            scope: self.classes.get(known.class).scope,
-            local: pod.map(|pod| self.classes.classify(&self.names, Peer::Pod(pod)).party),
+            scope,
+            via,
+            local: pod.map(local),
             peer: known.party,
             peer_address: flow.peer,
             service: service.cloned(),
@@ -289,10 +299,17 @@ impl Account {
 
     fn learn(&mut self, pod: &Arc<Entry<Pod>>) {
         let object = &pod.object;
-        if object.node.as_ref() == Some(&self.names.home) && !object.host_network {
+        let is_here = object.node.as_ref() == Some(&self.names.home);
+        if is_here && !object.host_network {
             self.names.interfaces.learn(pod);
         } else {
             self.names.interfaces.forget(pod);
+        }
+        if let Some(source_nat) = &object.source_nat
+            && is_here
+            && self.names.egress.learn(source_nat)
+        {
+            self.ends_changed();
         }
         for address in &object.addresses {
             self.pending.known(Awaited::Peer(*address));
@@ -333,6 +350,13 @@ impl Account {
         }
     }
 
+    /// Zones, networks or ways out have changed: what comes from now on may have other labels.
+    fn ends_changed(&mut self) {
+        self.names.look_up_egress();
+        self.at_zero.iter_mut().for_each(ShownAtZero::clear);
+        self.forget_classes();
+    }
+
     fn forget_classes(&mut self) {
         self.classes.clear();
         self.ledger.forget_routes();
@@ -360,6 +384,7 @@ fn labels(
     let Class {
         scope,
         peer_zone,
+        via,
         peer_namespace,
         peer_workload,
     } = class.clone();
@@ -370,6 +395,7 @@ fn labels(
         direction,
         scope,
         peer_zone: Arc::clone(&peer_zone),
+        via,
     };
     let of_workload = WorkloadLabels {
         namespace: Arc::clone(namespace),
@@ -380,6 +406,7 @@ fn labels(
         peer_namespace,
         peer_workload,
         peer_zone,
+        via,
     };
     (of_pod, of_workload)
 }

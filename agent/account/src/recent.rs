@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc, time::SystemTime};
 use zonemeter_model::{
     cluster::{Name, Workload},
     recent::{FoundBy, Party, Recent, RecentInterface, ResolvedFlow},
-    snapshot::Scope,
+    snapshot::{Scope, Via},
     traffic::{Count, Drain, Flow, Interface},
 };
 use zonemeter_naming::interfaces::Interfaces;
@@ -15,6 +15,8 @@ use zonemeter_naming::interfaces::Interfaces;
 pub(crate) struct Placed {
     /// What lies between its ends.
     pub(crate) scope: Scope,
+    /// By what it leaves the VPC.
+    pub(crate) via: Via,
     /// The pod, once known.
     pub(crate) local: Option<Arc<Party>>,
     /// The other end.
@@ -81,6 +83,7 @@ impl Recorder {
             service: placed.service,
             protocol: flow.protocol,
             scope: placed.scope,
+            via: placed.via,
             pending: placed.pending,
             count: flow.count,
         });

@@ -12,3 +12,4 @@ mod scopes;
 mod series;
 mod speed;
 mod waiting;
+mod ways;

@@ -6,14 +6,28 @@
 //! both directions: its own node, its zone, each other zone of the cluster, the Internet. The
 //! workload family has none: who the peers will be is not known.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
 
 use zonemeter_model::{
     cluster::Pod,
-    snapshot::{PodLabels, Scope},
+    snapshot::{PodLabels, Scope, Via},
     traffic::Direction,
 };
-use zonemeter_naming::{book::Book, interfaces::Interfaces, resolve::Names};
+use zonemeter_naming::{
+    egress::Exit,
+    interfaces::Interfaces,
+    resolve::{Names, Peer},
+    scope::{Class, by_zone},
+    special::Range,
+};
+
+/// Public addresses, for the way to such.
+const ANYWHERE_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(1, 1, 1, 1));
+const ANYWHERE_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2606, 0x4700, 0x4700, 0, 0, 0, 0, 0x1111));
 
 /// Pods whose series at 0 have been shown, by the id of their entry.
 #[derive(Debug, Default)]
@@ -29,9 +43,7 @@ impl ShownAtZero {
         };
         let living = living(&names.interfaces).collect::<Vec<_>>();
         let new = living.iter().filter(|(id, _)| !self.pods.contains(id));
-        let labels = new
-            .flat_map(|(_, pod)| of_pod(pod, own, &names.book))
-            .collect();
+        let labels = new.flat_map(|(_, pod)| of_pod(pod, own, names)).collect();
         self.pods = living.iter().map(|(id, _)| *id).collect();
         labels
     }
@@ -47,24 +59,49 @@ fn living(interfaces: &Interfaces) -> impl Iterator<Item = (u64, &Pod)> {
     pods.filter(|(_, pod)| !pod.finished)
 }
 
-fn of_pod(pod: &Pod, own: &Arc<str>, book: &Book) -> Vec<PodLabels> {
-    let mut ends = vec![
-        (Scope::IntraNode, Arc::clone(own)),
-        (Scope::IntraZone, Arc::clone(own)),
-        (Scope::Internet, Arc::default()),
-    ];
-    let others = book.zones().into_iter().filter(|zone| *zone != own);
-    ends.extend(others.map(|zone| (Scope::CrossZone, Arc::clone(zone))));
+fn of_pod(pod: &Pod, own: &Arc<str>, names: &Names) -> Vec<PodLabels> {
+    let here = |scope| (scope, Arc::clone(own), Via::Untold);
+    let mut ends = vec![here(Scope::IntraNode), here(Scope::IntraZone)];
+    ends.extend(to_internet(pod, names));
+    let zones = names.book.zones().into_iter();
+    let others = zones.filter(|zone| *zone != own);
+    ends.extend(others.map(|zone| (by_zone(names, Some(zone)), Arc::clone(zone), Via::Untold)));
     let both = ends
         .into_iter()
         .flat_map(|end| Direction::ALL.map(|direction| (direction, end.clone())));
-    both.map(|(direction, (scope, peer_zone))| PodLabels {
+    both.map(|(direction, (scope, peer_zone, via))| PodLabels {
         namespace: Arc::clone(&pod.name.namespace),
         pod: Arc::clone(&pod.name.name),
         zone: Arc::clone(own),
         direction,
         scope,
         peer_zone,
+        via,
     })
     .collect()
+}
+
+/// By each way that its addresses have; one is enough where it has none yet.
+fn to_internet(pod: &Pod, names: &Names) -> BTreeSet<(Scope, Arc<str>, Via)> {
+    let somewhere = [ANYWHERE_V4, ANYWHERE_V6];
+    let exits = pod.addresses.iter().map(|address| {
+        let to = somewhere[usize::from(address.to_canonical().is_ipv6())];
+        names.exit_from(*address, to, None)
+    });
+    let exits: Vec<Exit> = exits.collect();
+    let exits = if exits.is_empty() {
+        vec![Exit::default()]
+    } else {
+        exits
+    };
+    let classes = exits.into_iter().map(|exit| {
+        let Class {
+            scope,
+            peer_zone,
+            via,
+            ..
+        } = Class::of(names, Peer::Range(Range::Global), exit);
+        (scope, peer_zone, via)
+    });
+    classes.collect()
 }

@@ -15,6 +15,7 @@ mod list;
 mod live;
 pub mod objects;
 mod pods;
+mod source_nat;
 mod trim;
 mod watch;
 mod watched;

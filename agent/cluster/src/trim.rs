@@ -10,6 +10,7 @@ use zonemeter_model::{
 
 use super::{
     field::{Field, Part, Unread, quoted},
+    source_nat::source_nat,
     wire::{self, Metadata, Wire},
     workload::workload,
 };
@@ -101,6 +102,7 @@ impl Wire for wire::Pod {
             host_network: host.copied().unwrap_or_default(),
             finished: matches!(phase, Some("Succeeded" | "Failed")),
             workload: workload(&name.name, metadata, node, strings, unread),
+            source_nat: source_nat(&name.namespace, spec, unread).map(Into::into),
             name,
         }))
     }

@@ -62,6 +62,8 @@ structures!(
     NodeAddress,
     Pod,
     PodSpec,
+    Container,
+    Variable,
     PodStatus,
     PodIp,
     Service,
@@ -163,6 +165,23 @@ pub(super) struct Pod {
 pub(super) struct PodSpec {
     pub(super) node_name: Text,
     pub(super) host_network: Field<bool>,
+    pub(super) containers: Many<Container>,
+}
+
+/// One of `spec.containers`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Container {
+    pub(super) name: Text,
+    pub(super) env: Many<Variable>,
+}
+
+/// One of `spec.containers.env`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Variable {
+    pub(super) name: Text,
+    pub(super) value: Text,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

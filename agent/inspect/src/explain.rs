@@ -43,7 +43,11 @@ pub async fn run(args: &ExplainArgs) -> Result<()> {
 
 /// The answer first, then what it stands on; `*` marks what decides.
 fn text(explained: &Explained) -> String {
-    let mut text = format!("{}  {}\n", explained.holder.address, explained.scope);
+    let via = match &*explained.via {
+        "" => String::new(),
+        via => format!(" via {via}"),
+    };
+    let mut text = format!("{}  {}{via}\n", explained.holder.address, explained.scope);
     for (label, value) in facts(&explained.holder) {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  {label:<9} {}", visible(&value));
@@ -92,7 +96,8 @@ mod tests {
             decides,
         };
         let explained = Explained {
-            scope: "cross_zone".to_owned(),
+            scope: "internet".to_owned(),
+            via: "nat".to_owned(),
             holder: End {
                 namespace: "data".to_owned(),
                 pod: "db-0".to_owned(),
@@ -109,7 +114,7 @@ mod tests {
             ],
         };
         let expected = "\
-10.0.2.2  cross_zone
+10.0.2.2  internet via nat
   namespace data
   pod       db-0
   workload  StatefulSet db

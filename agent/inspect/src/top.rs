@@ -108,7 +108,7 @@ mod tests {
     use zonemeter_model::{
         cluster::Workload,
         recent::{Party, Recent, ResolvedFlow},
-        snapshot::Scope,
+        snapshot::{Scope, Via},
         traffic::{Count, Direction},
     };
 
@@ -143,6 +143,7 @@ mod tests {
                 service: None,
                 protocol: 6,
                 scope: Scope::CrossZone,
+                via: Via::Untold,
                 pending: false,
                 count: Count {
                     bytes: 2000,

@@ -100,14 +100,15 @@ macro_rules! catalogue {
 
 catalogue! {
     POD_BYTES = Stable Counter "zonemeter_pod_bytes_total"
-        ["namespace", "pod", "zone", "direction", "scope", "peer_zone"]
+        ["namespace", "pod", "zone", "direction", "scope", "peer_zone", "via"]
         "Layer-3 bytes on the wire from (transmit) or to (receive) a pod of this node, by what lies between it and its peer";
     POD_PACKETS = Stable Counter "zonemeter_pod_packets_total"
-        ["namespace", "pod", "zone", "direction", "scope", "peer_zone"]
+        ["namespace", "pod", "zone", "direction", "scope", "peer_zone", "via"]
         "Packets on the wire from (transmit) or to (receive) a pod of this node, by what lies between it and its peer";
     WORKLOAD_BYTES = Stable Counter "zonemeter_workload_bytes_total"
         ["namespace", "workload", "workload_kind", "zone", "direction", "scope",
-         "peer_namespace", "peer_workload", "peer_workload_kind", "peer_zone"]
+         "peer_namespace", "peer_workload", "peer_workload_kind", "peer_zone",
+         "via"]
         "Layer-3 bytes on the wire between a workload's pods on this node and a peer workload, node or network";
     INTERFACE_BYTES = Stable Counter "zonemeter_interface_bytes_total" ["direction"]
         "All layer-3 bytes seen on the interfaces of pods, counted apart from the flows";

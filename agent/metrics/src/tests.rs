@@ -16,7 +16,9 @@ use tower::ServiceExt as _;
 use zonemeter_model::{
     cluster::Workload,
     condition::Condition,
-    snapshot::{PodLabels, PodSeries, Reason, Scope, WorkloadLabels, WorkloadSeries, ZoneInfo},
+    snapshot::{
+        PodLabels, PodSeries, Reason, Scope, Via, WorkloadLabels, WorkloadSeries, ZoneInfo,
+    },
     traffic::{AttachMode, BackendMethod, Count, Direction, Missed, SkipReason},
 };
 
@@ -92,6 +94,10 @@ fn example() -> Snapshot {
             direction,
             scope,
             peer_zone: peer_zone.into(),
+            via: match scope {
+                Scope::Internet => Via::Nat,
+                _ => Via::Untold,
+            },
         },
         count,
         created,
@@ -108,7 +114,12 @@ fn example() -> Snapshot {
                 "us-east-2b",
                 count(1500, 1),
             ),
-            pod(Direction::Receive, Scope::Internet, "", count(u64::MAX, 7)),
+            pod(
+                Direction::Receive,
+                Scope::Internet,
+                "us-east-2a",
+                count(u64::MAX, 7),
+            ),
         ],
         workloads: vec![WorkloadSeries {
             labels: WorkloadLabels {
@@ -120,6 +131,7 @@ fn example() -> Snapshot {
                 peer_namespace: "".into(),
                 peer_workload: workload("Network", "on \"prem\" \\ line\nfeed"),
                 peer_zone: "us-east-2b".into(),
+                via: Via::Untold,
             },
             bytes: 1500,
             created,

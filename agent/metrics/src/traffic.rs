@@ -34,7 +34,7 @@ fn write_pods(
     }
 }
 
-fn pod_labels(labels: &PodLabels) -> [&str; 6] {
+fn pod_labels(labels: &PodLabels) -> [&str; 7] {
     [
         &labels.namespace,
         &labels.pod,
@@ -42,6 +42,7 @@ fn pod_labels(labels: &PodLabels) -> [&str; 6] {
         direction_name(labels.direction),
         labels.scope.name(),
         &labels.peer_zone,
+        labels.via.name(),
     ]
 }
 
@@ -56,7 +57,7 @@ fn write_workloads(body: &mut Exposition, snapshot: &Snapshot) {
     }
 }
 
-fn workload_labels(labels: &WorkloadLabels) -> [&str; 10] {
+fn workload_labels(labels: &WorkloadLabels) -> [&str; 11] {
     [
         &labels.namespace,
         &labels.workload.name,
@@ -68,6 +69,7 @@ fn workload_labels(labels: &WorkloadLabels) -> [&str; 10] {
         &labels.peer_workload.name,
         &labels.peer_workload.kind,
         &labels.peer_zone,
+        labels.via.name(),
     ]
 }
 

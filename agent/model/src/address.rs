@@ -79,6 +79,14 @@ pub fn inside(address: IpAddr) -> Option<Ipv4Addr> {
     }
 }
 
+/// True in 64:ff9b::/96, which a NAT64 translates.
+pub fn is_nat64(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(address) => address.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

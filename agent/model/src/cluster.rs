@@ -3,6 +3,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use ipnet::IpNet;
 pub use uid::Uid;
 
 mod uid;
@@ -132,6 +133,25 @@ pub struct Pod {
     pub finished: bool,
     /// The controller that a user would name.
     pub workload: Workload,
+    /// Of the VPC CNI's own pod: what it does on its node.
+    pub source_nat: Option<Arc<SourceNat>>,
+}
+
+/// Which IPv4 packets of pods the VPC CNI sends on from the node's primary address where they leave
+/// the VPC: environment of the container `aws-node`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceNat {
+    /// `AWS_VPC_K8S_CNI_EXTERNALSNAT` is true: none.
+    pub external: bool,
+    /// `AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS`: none to these.
+    pub excluded: Vec<IpNet>,
+}
+
+impl SourceNat {
+    /// True where packets to this address get the node's address.
+    pub fn translates(&self, to: IpAddr) -> bool {
+        !self.external && !self.excluded.iter().any(|range| range.contains(&to))
+    }
 }
 
 /// The controller behind a pod: Deployment rather than ReplicaSet, CronJob rather than Job, the

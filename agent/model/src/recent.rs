@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     cluster::{Name, Workload},
-    snapshot::Scope,
+    snapshot::{Scope, Via},
     traffic::{Count, Direction},
 };
 
@@ -80,6 +80,8 @@ pub struct ResolvedFlow {
     pub protocol: u8,
     /// What lies between the ends.
     pub scope: Scope,
+    /// By what the flow leaves the VPC, where the networks file tells.
+    pub via: Via,
     /// Held back: a name is still awaited.
     pub pending: bool,
     /// Bytes and packets of this drain.
@@ -135,6 +137,9 @@ pub struct Explanation {
     pub address: IpAddr,
     /// What a flow of a local pod with this address would be now.
     pub scope: Scope,
+    /// By what it would leave the VPC from this node's own subnet, or from the pod's where the node
+    /// keeps the pod's address.
+    pub via: Via,
     /// Who holds it now.
     pub party: Party,
     /// Everything that says something about the address, the deciding one first.

@@ -68,8 +68,10 @@ pub struct PodLabels {
     pub direction: Direction,
     /// What lies between the ends.
     pub scope: Scope,
-    /// Zone of the other end; empty where not known.
+    /// Zone of the other end, or of the NAT gateway in between; empty where not known.
     pub peer_zone: Arc<str>,
+    /// By what it leaves the VPC, where the networks file tells.
+    pub via: Via,
 }
 
 /// One series of the pod family: bytes and packets.
@@ -101,8 +103,10 @@ pub struct WorkloadLabels {
     /// The other end's workload, `name` of a network, a Node, `other` past the ceiling; empty
     /// where not known.
     pub peer_workload: Workload,
-    /// Zone of the other end; empty where not known.
+    /// Zone of the other end, or of the NAT gateway in between; empty where not known.
     pub peer_zone: Arc<str>,
+    /// By what it leaves the VPC, where the networks file tells.
+    pub via: Via,
 }
 
 /// One series of the workload family: bytes only.
@@ -125,6 +129,8 @@ pub enum Scope {
     IntraZone,
     /// Another node or a known subnet in another zone: AWS bills both ends.
     CrossZone,
+    /// An AWS region that is not this node's: AWS bills the sender.
+    CrossRegion,
     /// In the VPC, zone not known.
     Vpc,
     /// Private, outside the VPC.
@@ -143,10 +149,11 @@ pub enum Scope {
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::IntraNode,
         Self::IntraZone,
         Self::CrossZone,
+        Self::CrossRegion,
         Self::Vpc,
         Self::Peered,
         Self::AwsService,
@@ -162,6 +169,7 @@ impl Scope {
             Self::IntraNode => "intra_node",
             Self::IntraZone => "intra_zone",
             Self::CrossZone => "cross_zone",
+            Self::CrossRegion => "cross_region",
             Self::Vpc => "vpc",
             Self::Peered => "peered",
             Self::AwsService => "aws_service",
@@ -169,6 +177,57 @@ impl Scope {
             Self::LinkLocal => "link_local",
             Self::UnresolvedService => "unresolved_service",
             Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// By what traffic leaves the VPC. Known for public addresses from the route table that it obeys,
+/// and for private ones outside of the VPC from their entry in the networks file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Via {
+    /// Not told, or it does not leave the VPC.
+    #[default]
+    Untold,
+    /// A NAT gateway: AWS bills each byte that it processes, both ways.
+    Nat,
+    /// The internet gateway itself: the packets' source has a public address.
+    Igw,
+    /// A gateway endpoint, as S3 and DynamoDB have: free.
+    GatewayEndpoint,
+    /// An interface endpoint: AWS bills each byte that it processes, both ways.
+    InterfaceEndpoint,
+    /// A transit gateway.
+    Tgw,
+    /// A firewall or another appliance behind an endpoint.
+    Firewall,
+    /// An egress-only internet gateway: IPv6 out of a private subnet, without address translation.
+    EgressOnly,
+}
+
+impl Via {
+    /// All that a label may say.
+    pub const ALL: [Self; 8] = [
+        Self::Untold,
+        Self::Nat,
+        Self::Igw,
+        Self::GatewayEndpoint,
+        Self::InterfaceEndpoint,
+        Self::Tgw,
+        Self::Firewall,
+        Self::EgressOnly,
+    ];
+
+    /// The `via` label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Untold => "",
+            Self::Nat => "nat",
+            Self::Igw => "igw",
+            Self::GatewayEndpoint => "gateway_endpoint",
+            Self::InterfaceEndpoint => "interface_endpoint",
+            Self::Tgw => "tgw",
+            Self::Firewall => "firewall",
+            Self::EgressOnly => "egress_only",
         }
     }
 }

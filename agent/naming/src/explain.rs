@@ -17,13 +17,15 @@ pub fn explain(names: &Names, address: IpAddr, now: Instant) -> Explanation {
     let address = address.to_canonical();
     let meant = names.meant(address, now, now);
     let peer = names.placed(names.peer(meant, now, now));
-    let class = Class::of(names, peer);
+    let exit = names.usual_exit(address);
+    let class = Class::of(names, peer, exit);
     let witness = Witness {
         names,
         address: meant,
         now,
     };
     let mut evidence = witness.evidence(peer);
+    evidence.extend(witness.way(exit, &class));
     evidence.sort_by_key(|one| !one.decides);
     if meant != address {
         evidence.push(witness.stands_for(address));
@@ -31,6 +33,7 @@ pub fn explain(names: &Names, address: IpAddr, now: Instant) -> Explanation {
     Explanation {
         address,
         scope: class.scope,
+        via: class.via,
         party: party(peer, &class),
         evidence,
     }

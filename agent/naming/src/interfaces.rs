@@ -33,6 +33,10 @@ use zonemeter_model::{
 
 use super::{book::Entry, veth::VethHash};
 
+/// How names begin of veths of pods that have a branch interface: amazon-vpc-cni-k8s
+/// `pkg/sgpp/utils.go`, in the mode `strict`.
+const BRANCH: &str = "vlan";
+
 /// The veths of this node and the pods that may be behind them.
 #[derive(Debug, Default)]
 pub struct Interfaces {
@@ -94,6 +98,16 @@ impl Interfaces {
     pub fn pod(&self, index: u32) -> Option<&Entry<Pod>> {
         let (pod, _) = self.veths.get(&index)?.pod.as_ref()?;
         Some(pod)
+    }
+
+    /// True for the veth of a pod that has a branch interface of its own (security groups for pods):
+    /// its packets leave the node by that one.
+    pub fn is_branch(&self, index: u32) -> bool {
+        let announced = self
+            .veths
+            .get(&index)
+            .and_then(|veth| veth.announced.as_ref());
+        announced.is_some_and(|interface| interface.name.starts_with(BRANCH))
     }
 
     /// True where a route or an address may say which pod is behind the interface.

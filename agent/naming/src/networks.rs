@@ -1,12 +1,14 @@
 //! Address ranges that are no pods, from the networks file.
 
 mod file;
+mod ways;
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
 use ipnet::IpNet;
-use zonemeter_model::snapshot::Scope;
+use zonemeter_model::snapshot::{Scope, Via};
 
+pub use self::ways::Ways;
 use super::prefixes::Prefixes;
 
 /// The contents of a networks file: a longest-prefix table of named networks, and the ranges of
@@ -15,7 +17,13 @@ use super::prefixes::Prefixes;
 pub struct Networks {
     named: Prefixes<Network>,
     vpc: Prefixes<()>,
+    /// Subnets whose ways out the file tells, by position in `ways`.
+    subnets: Prefixes<SubnetId>,
+    ways: Vec<Ways>,
 }
+
+/// A subnet whose ways out the file tells.
+pub type SubnetId = u32;
 
 /// One entry of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +38,14 @@ pub struct Network {
     pub zone_id: Option<Arc<str>>,
     /// The scope of traffic to it, where the file states one.
     pub scope: Option<Scope>,
+    /// The AWS region that it is in.
+    pub region: Option<Arc<str>>,
+    /// By what its traffic leaves the VPC, whatever subnet it comes from.
+    pub via: Via,
+    /// The zone of the NAT gateway, where that is `nat`.
+    pub nat_zone: Option<Arc<str>>,
+    /// Its addresses are public: traffic to them takes the subnet's way to the internet.
+    pub is_public: bool,
 }
 
 /// Why a networks file was refused: one line, naming the file's line and the remedy.
@@ -66,6 +82,16 @@ impl Networks {
     /// The VPC range that the address is in.
     pub fn vpc_range(&self, address: IpAddr) -> Option<IpNet> {
         self.vpc.find(address).map(|(range, ())| range)
+    }
+
+    /// The subnet of the address among those whose ways out the file tells.
+    pub fn subnet(&self, address: IpAddr) -> Option<SubnetId> {
+        self.subnets.find(address).map(|(_, subnet)| *subnet)
+    }
+
+    /// The ways out of a subnet.
+    pub fn ways(&self, subnet: SubnetId) -> Option<&Ways> {
+        self.ways.get(subnet as usize)
     }
 
     /// True where the file says which addresses the VPC has.

@@ -16,6 +16,7 @@ use zonemeter_model::{
 
 use super::{
     book::{Book, Entry, Owner, Place},
+    egress::Egress,
     held::{Awaited, Held},
     interfaces::Interfaces,
     networks::{Network, Networks},
@@ -35,6 +36,8 @@ pub struct Names {
     pub networks: Networks,
     /// Since when these networks are in force; `None` where there is no file.
     pub networks_since: Option<Instant>,
+    /// Whose route tables hold for what leaves the VPC.
+    pub egress: Egress,
     /// Take a Service's zone from its endpoints where its backend is not known.
     pub place_services: bool,
 }

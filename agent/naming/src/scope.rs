@@ -5,7 +5,7 @@
 //! | peer | scope | peer zone |
 //! |---|---|---|
 //! | pod of this node, or this node itself | `intra_node` | the node's |
-//! | pod or node elsewhere, both zones known, no hybrid node | `intra_zone` or `cross_zone` | its node's |
+//! | pod or node elsewhere, both zones known, no hybrid node | `intra_zone`, `cross_zone` or, where their names tell another region, `cross_region` | its node's |
 //! | … hybrid or without a zone, in a network of the file | as that network | its node's, else the entry's |
 //! | … in a longer `vpc:` range of the file | `vpc` | its node's, where known |
 //! | … private, VPC ranges configured | `peered` | its node's, where known |
@@ -14,6 +14,7 @@
 //! | Service address, backend not known, all ready endpoints on this node | `intra_node` | the node's |
 //! | … all ready endpoints in one zone | `intra_zone` or `cross_zone` | that zone |
 //! | any other Service address whose backend is not known | `unresolved_service` | |
+//! | network of the file in another region, without a scope or `peered` or `aws_service` | `cross_region` | the entry's, where it has one |
 //! | network of the file with a scope | that scope | the entry's, where it has one |
 //! | network with a zone, own zone known | `intra_zone` or `cross_zone` | the entry's |
 //! | any other network | `vpc` | the entry's, where it has one |
@@ -24,18 +25,23 @@
 //! | loopback, unspecified, reserved, documentation | `unknown` | |
 //! | any other address | `internet` | |
 //! | not told apart: no room in the flow map | `unknown` | |
+//!
+//! Where it leaves the VPC by a NAT gateway ([`super::egress`]), that one's zone takes the place of the
+//! peer's.
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use zonemeter_model::{
     cluster::{Node, Workload},
     recent::Party,
-    snapshot::Scope,
+    snapshot::{Scope, Via},
 };
 
 use super::{
     book::Place,
+    egress::Exit,
     networks::Network,
+    region,
     resolve::{Names, Peer, PeerKey},
     special::Range,
 };
@@ -45,18 +51,21 @@ use super::{
 pub struct Class {
     /// What lies between.
     pub scope: Scope,
-    /// Zone of the peer; empty where not known.
+    /// Zone of the peer, or of the NAT gateway in between; empty where not known.
     pub peer_zone: Arc<str>,
+    /// By what it leaves the VPC.
+    pub via: Via,
     /// Namespace of the peer; empty where it has none.
     pub peer_namespace: Arc<str>,
     /// The peer's workload, or what stands for it; empty where not known.
     pub peer_workload: Workload,
 }
 
-/// Classes by peer, decided once. All pods of a node see a peer in the same class.
+/// Classes by peer and way out, decided once. All pods of a node whose packets obey the same route
+/// table see a peer in the same class.
 #[derive(Debug, Default)]
 pub struct Classes {
-    by_peer: HashMap<PeerKey, Known>,
+    by_peer: HashMap<(PeerKey, Exit), Known>,
     ids: HashMap<Class, ClassId>,
     classes: Vec<Class>,
 }
@@ -79,17 +88,71 @@ pub const OTHER: &str = "other";
 /// More peers than this are not remembered; a peer takes about 200 bytes.
 const MOST_PEERS: usize = 65_536;
 
+/// What the table above says of a peer.
+#[derive(Clone, Copy, Debug)]
+struct Decided<'a> {
+    scope: Scope,
+    zone: Option<&'a Arc<str>>,
+    /// The network of the file that it is in, where that decided.
+    network: Option<&'a Network>,
+}
+
 /// Decides the scope and the peer's zone, by the table above.
-pub fn decide<'a>(names: &'a Names, peer: Peer<'a>) -> (Scope, Option<&'a Arc<str>>) {
+fn decide<'a>(names: &'a Names, peer: Peer<'a>) -> Decided<'a> {
+    let alone = |scope| Decided {
+        scope,
+        zone: None,
+        network: None,
+    };
     match peer {
         Peer::Pod(pod) => at_node(names, pod.object.node.as_deref(), &pod.object.addresses),
         Peer::Node(node) => at_node(names, Some(&node.object.name), &[]),
-        Peer::Service(_) => (Scope::UnresolvedService, None),
-        Peer::ServiceIn(_, place) => (in_place(names, place), place.zone),
+        Peer::Service(_) => alone(Scope::UnresolvedService),
+        Peer::ServiceIn(_, place) => Decided {
+            zone: place.zone,
+            ..alone(in_place(names, place))
+        },
         Peer::Network(network) => in_network(names, network),
-        Peer::Vpc => (Scope::Vpc, None),
-        Peer::Range(range) => (in_range(range, names.networks.knows_vpc()), None),
-        Peer::Other => (Scope::Unknown, None),
+        Peer::Vpc => alone(Scope::Vpc),
+        Peer::Range(range) => alone(in_range(range, names.networks.knows_vpc())),
+        Peer::Other => alone(Scope::Unknown),
+    }
+}
+
+/// By what traffic to the peer leaves the VPC, and the zone of the NAT gateway where it is one.
+fn way<'a>(
+    names: &'a Names,
+    peer: Peer<'_>,
+    decided: &Decided<'a>,
+    exit: Exit,
+) -> (Via, Option<&'a Arc<str>>) {
+    let untold = (Via::Untold, None);
+    let leaves = matches!(
+        decided.scope,
+        Scope::Internet | Scope::AwsService | Scope::Peered | Scope::CrossRegion
+    );
+    let own = decided.network.filter(|network| network.via != Via::Untold);
+    match (
+        own,
+        exit.subnet.and_then(|subnet| names.networks.ways(subnet)),
+    ) {
+        _ if !leaves => untold,
+        (Some(network), _) => (network.via, network.nat_zone.as_ref()),
+        (None, None) => untold,
+        (None, Some(ways)) => {
+            let service = decided.network.map(|network| &*network.name);
+            let service = service.filter(|_| decided.scope == Scope::AwsService);
+            let is_public = decided.network.map_or_else(
+                || matches!(peer, Peer::Range(Range::Global)),
+                |network| network.is_public,
+            );
+            let via = match (exit.nat64, is_public) {
+                (true, _) => ways.nat64,
+                (false, true) => ways.to_public(service),
+                (false, false) => Via::Untold,
+            };
+            (via, ways.nat_zone.as_ref())
+        }
     }
 }
 
@@ -124,35 +187,44 @@ fn has_no_zone(node: Option<&Node>) -> bool {
     node.is_none_or(|node| node.hybrid || node.zone.is_none())
 }
 
-fn at_node<'a>(
-    names: &'a Names,
-    node: Option<&str>,
-    addresses: &[IpAddr],
-) -> (Scope, Option<&'a Arc<str>>) {
+fn at_node<'a>(names: &'a Names, node: Option<&str>, addresses: &[IpAddr]) -> Decided<'a> {
+    let in_zone = |scope, zone| Decided {
+        scope,
+        zone,
+        network: None,
+    };
     if node == Some(&*names.home) {
-        return (Scope::IntraNode, names.home_zone());
+        return in_zone(Scope::IntraNode, names.home_zone());
     }
     let node = node.and_then(|node| names.book.node(node));
     let zone = node.and_then(|node| node.zone.as_ref());
     if !has_no_zone(node) {
-        return (by_zone(names, zone), zone);
+        return in_zone(by_zone(names, zone), zone);
     }
     let of_node = node.map_or(&[][..], |node| &node.addresses);
     let mut places = addresses.iter().chain(of_node);
-    let (scope, lies_in) = places
+    let lies_in = places
         .find_map(|address| where_it_lies(names, *address))
         .unwrap_or_else(|| match node.is_some_and(|node| node.hybrid) {
-            true => (Scope::Peered, None),
-            false => (Scope::Vpc, None),
+            true => in_zone(Scope::Peered, None),
+            false => in_zone(Scope::Vpc, None),
         });
-    (scope, zone.or(lies_in))
+    Decided {
+        zone: zone.or(lies_in.zone),
+        ..lies_in
+    }
 }
 
-fn where_it_lies(names: &Names, address: IpAddr) -> Option<(Scope, Option<&Arc<str>>)> {
-    Some(match lies(names, address)? {
-        Lies::Network => in_network(names, names.networks.find(address)?.1),
-        Lies::Vpc => (Scope::Vpc, None),
-        Lies::Private => (Scope::Peered, None),
+fn where_it_lies(names: &Names, address: IpAddr) -> Option<Decided<'_>> {
+    let scope = match lies(names, address)? {
+        Lies::Network => return Some(in_network(names, names.networks.find(address)?.1)),
+        Lies::Vpc => Scope::Vpc,
+        Lies::Private => Scope::Peered,
+    };
+    Some(Decided {
+        scope,
+        zone: None,
+        network: None,
     })
 }
 
@@ -184,17 +256,40 @@ fn in_place(names: &Names, place: Place<'_>) -> Scope {
     }
 }
 
-fn in_network<'a>(names: &'a Names, network: &'a Network) -> (Scope, Option<&'a Arc<str>>) {
+fn in_network<'a>(names: &'a Names, network: &'a Network) -> Decided<'a> {
     let by_id = || names.book.zone_of_id(network.zone_id.as_deref()?);
     let zone = network.zone.as_ref().or_else(by_id);
-    (network.scope.unwrap_or_else(|| by_zone(names, zone)), zone)
+    Decided {
+        scope: scope_of_network(names, network, zone),
+        zone,
+        network: Some(network),
+    }
 }
 
-fn by_zone(names: &Names, peer: Option<&Arc<str>>) -> Scope {
-    match (names.home_zone(), peer) {
-        (Some(own), Some(peer)) if own == peer => Scope::IntraZone,
-        (Some(_), Some(_)) => Scope::CrossZone,
-        (None, _) | (_, None) => Scope::Vpc,
+/// A file may be read by agents of several regions: what is another region for one of them is its
+/// own for the other.
+fn scope_of_network(names: &Names, network: &Network, zone: Option<&Arc<str>>) -> Scope {
+    let home = names.home_zone().and_then(|zone| region::of_zone(zone));
+    let elsewhere = home.zip(network.region.as_deref());
+    let elsewhere = elsewhere.map(|(home, region)| home != region);
+    match (network.scope, elsewhere) {
+        (None | Some(Scope::Peered | Scope::AwsService), Some(true)) => Scope::CrossRegion,
+        (Some(Scope::CrossRegion), Some(false)) if network.is_public => Scope::AwsService,
+        (Some(Scope::CrossRegion), Some(false)) => Scope::Peered,
+        (Some(stated), _) => stated,
+        (None, _) => by_zone(names, zone),
+    }
+}
+
+/// What lies between this node and a known zone.
+pub fn by_zone(names: &Names, peer: Option<&Arc<str>>) -> Scope {
+    let (Some(own), Some(peer)) = (names.home_zone(), peer) else {
+        return Scope::Vpc;
+    };
+    match (region::of_zone(own), region::of_zone(peer)) {
+        _ if own == peer => Scope::IntraZone,
+        (Some(own), Some(peer)) if own != peer => Scope::CrossRegion,
+        _ => Scope::CrossZone,
     }
 }
 
@@ -212,13 +307,19 @@ fn in_range(range: Range, vpc_is_known: bool) -> Scope {
 }
 
 impl Class {
-    /// The class of a peer.
-    pub fn of(names: &Names, peer: Peer<'_>) -> Self {
-        let (scope, zone) = decide(names, peer);
+    /// The class of a peer, for packets that leave the VPC in this way.
+    pub fn of(names: &Names, peer: Peer<'_>, exit: Exit) -> Self {
+        let decided = decide(names, peer);
+        let (via, nat_zone) = way(names, peer, &decided, exit);
+        let zone = match via {
+            Via::Nat => nat_zone,
+            _ => decided.zone,
+        };
         let (peer_namespace, peer_workload) = labels(peer);
         Self {
-            scope,
+            scope: decided.scope,
             peer_zone: zone.cloned().unwrap_or_default(),
+            via,
             peer_namespace,
             peer_workload,
         }
@@ -282,15 +383,15 @@ pub fn party(peer: Peer<'_>, class: &Class) -> Party {
 
 impl Classes {
     /// What a peer is, decided once.
-    pub fn classify(&mut self, names: &Names, peer: Peer<'_>) -> Known {
+    pub fn classify(&mut self, names: &Names, peer: Peer<'_>, exit: Exit) -> Known {
         let Some(key) = peer.key() else {
-            return self.decide(names, peer);
+            return self.decide(names, peer, exit);
         };
-        if let Some(known) = self.by_peer.get(&key) {
+        if let Some(known) = self.by_peer.get(&(key, exit)) {
             return known.clone();
         }
-        let known = self.decide(names, peer);
-        self.by_peer.insert(key, known.clone());
+        let known = self.decide(names, peer, exit);
+        self.by_peer.insert((key, exit), known.clone());
         known
     }
 
@@ -309,8 +410,8 @@ impl Classes {
         *self = Self::default();
     }
 
-    fn decide(&mut self, names: &Names, peer: Peer<'_>) -> Known {
-        let class = Class::of(names, peer);
+    fn decide(&mut self, names: &Names, peer: Peer<'_>, exit: Exit) -> Known {
+        let class = Class::of(names, peer, exit);
         let party = Arc::new(party(peer, &class));
         let next = self.classes.len() as ClassId;
         let class = *self.ids.entry(class).or_insert_with_key(|class| {

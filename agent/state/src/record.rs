@@ -6,6 +6,7 @@
 //! changes the version in [`super::file`].
 
 use std::{
+    borrow::Cow,
     collections::HashSet,
     net::IpAddr,
     sync::Arc,
@@ -17,7 +18,9 @@ use serde::{Deserialize, Serialize};
 use zonemeter_model::{
     cluster::Workload,
     kept::{DrainId, HeldFlow, Kept},
-    snapshot::{PodLabels, PodSeries, Reason, Scope, Snapshot, WorkloadLabels, WorkloadSeries},
+    snapshot::{
+        PodLabels, PodSeries, Reason, Scope, Snapshot, Via, WorkloadLabels, WorkloadSeries,
+    },
     traffic::{BackendMethod, Count, Direction},
 };
 
@@ -51,7 +54,9 @@ struct Pod<'a> {
     pod: &'a str,
     zone: &'a str,
     direction: u8,
-    scope: &'a str,
+    /// The scope, and after a space what it leaves the VPC by, where that is told.
+    #[serde(borrow)]
+    scope: Cow<'a, str>,
     peer_zone: &'a str,
     count: Pair,
     created: Time,
@@ -65,7 +70,9 @@ struct Way<'a> {
     workload: (&'a str, &'a str),
     zone: &'a str,
     direction: u8,
-    scope: &'a str,
+    /// The scope, and after a space what it leaves the VPC by, where that is told.
+    #[serde(borrow)]
+    scope: Cow<'a, str>,
     peer_namespace: &'a str,
     #[serde(borrow)]
     peer_workload: (&'a str, &'a str),
@@ -165,7 +172,7 @@ impl<'a> Pod<'a> {
             pod: &labels.pod,
             zone: &labels.zone,
             direction: labels.direction as u8,
-            scope: labels.scope.name(),
+            scope: scope_and_via(labels.scope, labels.via),
             peer_zone: &labels.peer_zone,
             count: pair(series.count),
             created: time(series.created),
@@ -173,14 +180,16 @@ impl<'a> Pod<'a> {
     }
 
     fn read(self, texts: &mut Texts) -> Result<PodSeries> {
+        let (scope, via) = read_scope(&self.scope)?;
         Ok(PodSeries {
             labels: PodLabels {
                 namespace: texts.get(self.namespace),
                 pod: texts.get(self.pod),
                 zone: texts.get(self.zone),
                 direction: direction(self.direction)?,
-                scope: named(Scope::ALL, Scope::name, self.scope)?,
+                scope,
                 peer_zone: texts.get(self.peer_zone),
+                via,
             },
             count: count(self.count),
             created: system_time(self.created)?,
@@ -197,7 +206,7 @@ impl<'a> Way<'a> {
             workload: workload(&labels.workload),
             zone: &labels.zone,
             direction: labels.direction as u8,
-            scope: labels.scope.name(),
+            scope: scope_and_via(labels.scope, labels.via),
             peer_namespace: &labels.peer_namespace,
             peer_workload: workload(&labels.peer_workload),
             peer_zone: &labels.peer_zone,
@@ -207,16 +216,18 @@ impl<'a> Way<'a> {
     }
 
     fn read(self, texts: &mut Texts) -> Result<WorkloadSeries> {
+        let (scope, via) = read_scope(&self.scope)?;
         Ok(WorkloadSeries {
             labels: WorkloadLabels {
                 namespace: texts.get(self.namespace),
                 workload: texts.workload(self.workload),
                 zone: texts.get(self.zone),
                 direction: direction(self.direction)?,
-                scope: named(Scope::ALL, Scope::name, self.scope)?,
+                scope,
                 peer_namespace: texts.get(self.peer_namespace),
                 peer_workload: texts.workload(self.peer_workload),
                 peer_zone: texts.get(self.peer_zone),
+                via,
             },
             bytes: self.bytes,
             created: system_time(self.created)?,
@@ -312,6 +323,22 @@ fn system_time((seconds, nanoseconds): Time) -> Result<SystemTime> {
 
 fn direction(code: u8) -> Result<Direction> {
     Direction::from_code(code).with_context(|| format!("the direction {code}"))
+}
+
+/// One text, because files of before `via` have the scope alone and are read on.
+fn scope_and_via(scope: Scope, via: Via) -> Cow<'static, str> {
+    match via {
+        Via::Untold => scope.name().into(),
+        via => format!("{} {}", scope.name(), via.name()).into(),
+    }
+}
+
+fn read_scope(text: &str) -> Result<(Scope, Via)> {
+    let (scope, via) = text.split_once(' ').unwrap_or((text, ""));
+    Ok((
+        named(Scope::ALL, Scope::name, scope)?,
+        named(Via::ALL, Via::name, via)?,
+    ))
 }
 
 fn named<T: Copy, const N: usize>(

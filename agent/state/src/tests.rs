@@ -11,7 +11,9 @@ use proptest::{collection::btree_map, prelude::*};
 use zonemeter_model::{
     cluster::Workload,
     kept::{DrainId, HeldFlow, Kept},
-    snapshot::{PodLabels, PodSeries, Reason, Scope, Snapshot, WorkloadLabels, WorkloadSeries},
+    snapshot::{
+        PodLabels, PodSeries, Reason, Scope, Snapshot, Via, WorkloadLabels, WorkloadSeries,
+    },
     traffic::{BackendMethod, Count, Direction},
 };
 
@@ -33,6 +35,7 @@ fn pod(number: usize, total: Count) -> PodSeries {
             direction: Direction::Receive,
             scope: Scope::CrossZone,
             peer_zone: "us-east-2b".into(),
+            via: Via::Untold,
         },
         count: total,
         created: UNIX_EPOCH + Duration::new(1_700_000_000, 250_000_001),
@@ -54,6 +57,7 @@ fn workload(number: usize, bytes: u64) -> WorkloadSeries {
             peer_namespace: "pay".into(),
             peer_workload: named(&format!("ledger-{number:05}")),
             peer_zone: "".into(),
+            via: Via::Nat,
         },
         bytes,
         created: UNIX_EPOCH + Duration::from_millis(1),

@@ -318,6 +318,7 @@ fn pod(pod: core::Pod) -> Object {
         host_network: spec.host_network == Some(true),
         finished: ["Succeeded", "Failed"].contains(&status.phase.unwrap_or_default().as_str()),
         workload,
+        source_nat: None,
     })
 }
 

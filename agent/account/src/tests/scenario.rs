@@ -244,6 +244,7 @@ pub(super) fn pod(name: &str, on: &str, address: &str) -> Pod {
             kind: "Deployment".into(),
             name: name.into(),
         },
+        source_nat: None,
     }
 }
 

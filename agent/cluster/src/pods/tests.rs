@@ -22,6 +22,7 @@ fn pod(text: &str, node: &str, version: u64) -> PodEvent {
             kind: "Pod".into(),
             name: text.into(),
         },
+        source_nat: None,
     };
     PodEvent::Applied(pod, version)
 }

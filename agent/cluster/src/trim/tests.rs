@@ -93,6 +93,7 @@ fn pod_keeps_every_address_of_both_families() {
                 kind: "Pod".into(),
                 name: "web".into()
             },
+            source_nat: None,
         }))
     );
 }
@@ -300,4 +301,49 @@ fn slice_without_endpoints_is_null_in_json() {
 fn names_behind_a_service_are_no_addresses() {
     let named = json!([{"addresses": ["a.example.com"]}]);
     assert_eq!(endpoints("FQDN", named).endpoints, []);
+}
+
+/// As EKS's add-on writes it; of any other pod nothing is read.
+#[test]
+fn the_cni_says_what_it_does_with_source_addresses() {
+    let spec = |value: &str| {
+        json!({"nodeName": "n1", "hostNetwork": true, "containers": [
+            {"name": "other", "env": 7},
+            {"name": "aws-node", "env": [
+                {"name": "ADDITIONAL_ENI_TAGS", "value": "{}"},
+                {"name": "MY_NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+                {"name": "AWS_VPC_K8S_CNI_EXTERNALSNAT", "value": value},
+                {"name": "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "value": "10.8.0.0/16, 9.1.2.3/8,x"},
+            ]},
+        ]})
+    };
+    let source_nat = |namespace: &str, spec: Value| {
+        let metadata = json!({"name": "aws-node-x", "namespace": namespace, "uid": "u1"});
+        match with_unread::<wire::Pod>(&json!({"metadata": metadata, "spec": spec})) {
+            (Ok(Object::Pod(pod)), unread) => (pod.source_nat, unread),
+            other => panic!("{other:?}"),
+        }
+    };
+    let ranges = ["10.8.0.0/16", "9.0.0.0/8"].map(|range| range.parse().unwrap());
+    for (value, external) in [
+        ("true", true),
+        ("1", true),
+        ("false", false),
+        ("yes", false),
+    ] {
+        let (found, unread) = source_nat("kube-system", spec(value));
+        let found = found.unwrap();
+        assert_eq!(
+            (found.external, &*found.excluded),
+            (external, &ranges[..]),
+            "{value}"
+        );
+        let line = "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS: \"x\" is not a range";
+        assert_eq!(unread, [line]);
+    }
+    assert_eq!(source_nat("shop", spec("true")), (None, vec![]));
+    assert_eq!(
+        source_nat("kube-system", json!({"containers": 7})),
+        (None, vec![])
+    );
 }

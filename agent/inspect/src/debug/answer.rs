@@ -36,6 +36,8 @@ pub struct Flow {
     pub protocol: String,
     /// As the metrics have it.
     pub scope: String,
+    /// By what it leaves the VPC, as the metrics have it; empty where not told.
+    pub via: String,
     /// Held back: a name is still awaited.
     pub pending: bool,
     /// From the pod.
@@ -183,6 +185,8 @@ pub struct Interface {
 pub struct Explained {
     /// What a flow of a local pod with this address would be now.
     pub scope: String,
+    /// By what it would leave the VPC; empty where not told.
+    pub via: String,
     /// Who holds the address now; its port is 0.
     pub holder: End,
     /// The deciding source first.

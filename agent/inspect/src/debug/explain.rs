@@ -60,11 +60,13 @@ fn answer(explanation: Explanation) -> Explained {
     let Explanation {
         address,
         scope,
+        via,
         party,
         evidence,
     } = explanation;
     Explained {
         scope: scope.name().to_owned(),
+        via: via.name().to_owned(),
         holder: end(&party, address, 0),
         evidence: evidence.into_iter().map(row).collect(),
     }

@@ -181,6 +181,7 @@ fn row(flow: &ResolvedFlow, counts: [Count; 2], recent: &Recent) -> Flow {
         }),
         protocol: protocol_name(flow.protocol),
         scope: flow.scope.name().to_owned(),
+        via: flow.via.name().to_owned(),
         pending: flow.pending,
         transmit,
         receive,

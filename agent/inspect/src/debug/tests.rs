@@ -60,6 +60,7 @@ async fn a_conversation_has_both_directions_in_one_row() {
             "service": "data/db",
             "protocol": "tcp",
             "scope": "cross_zone",
+            "via": "",
             "pending": false,
             "transmit": { "bytes": 400, "packets": 4, "bytes_per_second": 100.0 },
             "receive": { "bytes": 6000, "packets": 60, "bytes_per_second": 1500.0 },
@@ -107,8 +108,8 @@ async fn a_bad_parameter_is_named_with_what_is_accepted() {
         ),
         (
             "/api/flows?scope=far",
-            "scope=far: accepted is one of intra_node, intra_zone, cross_zone, vpc, peered, \
-             aws_service, internet, link_local, unresolved_service, unknown",
+            "scope=far: accepted is one of intra_node, intra_zone, cross_zone, \
+             cross_region, vpc, peered, aws_service, internet, link_local, unresolved_service, unknown",
         ),
         (
             "/api/flows?pods=x",

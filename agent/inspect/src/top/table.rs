@@ -137,6 +137,7 @@ mod tests {
             service: service.to_owned(),
             protocol: "tcp".to_owned(),
             scope: scope.to_owned(),
+            via: String::new(),
             pending: false,
             transmit: traffic(transmit),
             receive: traffic(receive),

@@ -8,14 +8,16 @@ use std::{
 use zonemeter_model::{
     cluster::{Name, Node, Pod, Service},
     recent::{Evidence, Source},
+    snapshot::Via,
     text::visible,
 };
 
 use super::super::{
     book::{Entry, FormerTenure, Place},
+    egress::Exit,
     networks::Network,
     resolve::{Names, Peer},
-    scope::{Lies, is_told_by_address, lies},
+    scope::{Class, Lies, is_told_by_address, lies},
     special::Range,
 };
 
@@ -155,18 +157,36 @@ impl Witness<'_> {
             zone,
             zone_id,
             scope,
+            region,
             ..
         } = network;
         let place = zone.as_ref().or(zone_id.as_ref());
         let place = place.map(|zone| format!(", zone {zone}"));
+        let region = region.as_ref().map(|region| format!(", region {region}"));
         let scope = scope.map(|scope| format!(", scope {}", scope.name()));
         let says = format!(
-            "{range} {name}{}{}",
+            "{range} {name}{}{}{}",
             place.unwrap_or_default(),
+            region.unwrap_or_default(),
             scope.unwrap_or_default()
         );
         let since = self.names.networks_since;
         Some(self.say(Source::NetworksFile, says, since, decides))
+    }
+
+    /// The subnet whose route table tells by what traffic of this node's pods goes there.
+    pub(super) fn way(&self, exit: Exit, class: &Class) -> Option<Evidence> {
+        let ways = self.names.networks.ways(exit.subnet?)?;
+        let via = Some(class.via).filter(|via| *via != Via::Untold)?;
+        let zone = Some(&*class.peer_zone).filter(|zone| via == Via::Nat && !zone.is_empty());
+        let zone = zone.map_or(String::new(), |zone| format!(" in {zone}"));
+        let says = format!(
+            "subnet {}: packets of this node's pods go there by {}{zone}",
+            ways.name,
+            via.name()
+        );
+        let since = self.names.networks_since;
+        Some(self.say(Source::NetworksFile, says, since, true))
     }
 
     fn vpc(&self, decides: bool) -> Option<Evidence> {

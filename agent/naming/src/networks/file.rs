@@ -1,6 +1,11 @@
 //! The networks file's YAML, checked entry by entry.
 
-use std::collections::HashMap;
+mod ways;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
@@ -12,9 +17,11 @@ use zonemeter_model::{
 };
 
 use super::{Network, Networks, NetworksError};
+use crate::{region, special::Range};
 
 /// Scopes that the file may state. The others are the agent's own to decide.
-const SCOPES: [Scope; 6] = [
+const SCOPES: [Scope; 7] = [
+    Scope::CrossRegion,
     Scope::Vpc,
     Scope::Peered,
     Scope::AwsService,
@@ -54,6 +61,18 @@ struct Item {
     zone_id: Written<String>,
     #[serde(default, deserialize_with = "written")]
     scope: Written<String>,
+    #[serde(default, deserialize_with = "written")]
+    region: Written<String>,
+    #[serde(default, deserialize_with = "written")]
+    via: Written<String>,
+    #[serde(default, deserialize_with = "written")]
+    internet: Written<String>,
+    #[serde(default, deserialize_with = "written")]
+    nat64: Written<String>,
+    #[serde(default, deserialize_with = "written")]
+    nat_zone: Written<String>,
+    #[serde(default, deserialize_with = "written")]
+    aws_services: Written<BTreeMap<String, Spanned<Option<String>>>>,
 }
 
 fn written<'de, T, D>(deserializer: D) -> std::result::Result<Written<T>, D::Error>
@@ -85,7 +104,15 @@ pub(super) fn parse(text: &str) -> Result<Networks> {
         let cidr = filled("cidr", &item.value.cidr)?;
         let cidr = cidr.ok_or_else(|| missing(item, "cidr", "10.8.0.0/16"))?;
         let cidr = network("cidr", cidr, &mut lines)?;
-        networks.named.insert(cidr, named(position, item)?);
+        let named = named(position, item, cidr)?;
+        let ways = ways::of_subnet(item, &named.name, cidr)?;
+        ways::check_nat_zone(&item.value, cidr, ways.as_ref(), named.via)?;
+        if let Some(ways) = ways {
+            let subnet = number(networks.ways.len(), item)?;
+            networks.subnets.insert(cidr, subnet);
+            networks.ways.push(ways);
+        }
+        networks.named.insert(cidr, named);
     }
     Ok(networks)
 }
@@ -142,19 +169,28 @@ fn network(what: &str, (at, text): Text<'_>, lines: &mut HashMap<IpNet, u64>) ->
     }
 }
 
-fn named(position: usize, item: &Spanned<Item>) -> Result<Network> {
+fn number(position: usize, item: &Spanned<Item>) -> Result<u32> {
+    u32::try_from(position).map_err(|_| refusal(item, "one network too many".to_owned()))
+}
+
+fn named(position: usize, item: &Spanned<Item>, cidr: IpNet) -> Result<Network> {
     let fields = &item.value;
     let name = filled("name", &fields.name)?.ok_or_else(|| missing(item, "name", "on-prem"))?;
     let text = |(_, text): Text<'_>| text.into();
     Ok(Network {
-        id: u32::try_from(position)
-            .map_err(|_| refusal(item, "one network too many".to_owned()))?,
+        id: number(position, item)?,
         name: text(name),
         zone: filled("zone", &fields.zone)?.map(text),
         zone_id: filled("zoneId", &fields.zone_id)?.map(text),
         scope: filled("scope", &fields.scope)?
             .map(stated_scope)
             .transpose()?,
+        region: filled("region", &fields.region)?
+            .map(stated_region)
+            .transpose()?,
+        via: ways::of_network(fields)?,
+        nat_zone: ways::nat_zone(fields)?,
+        is_public: Range::of(cidr.addr()) == Range::Global,
     })
 }
 
@@ -180,6 +216,15 @@ fn stated_scope((at, text): Text<'_>) -> Result<Scope> {
         let problem = format!("scope {text:?} is not known here: write one of {accepted}");
         refusal(at, problem)
     })
+}
+
+fn stated_region((at, text): Text<'_>) -> Result<Arc<str>> {
+    if region::is_region(text) {
+        return Ok(text.into());
+    }
+    let example = region::of_zone(text).unwrap_or("us-west-2");
+    let problem = format!("region {text:?} is no region of AWS: write it like {example}");
+    Err(refusal(at, problem))
 }
 
 /// What a person probably meant: a whole address for a plain one, octets filled up for a short

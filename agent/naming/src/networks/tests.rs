@@ -1,6 +1,7 @@
 use std::net::IpAddr;
 
 use super::*;
+use zonemeter_model::snapshot::Via;
 
 fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -92,9 +93,138 @@ fn a_bad_entry_is_refused_with_its_line_and_a_remedy() {
     );
     assert_eq!(
         entry("cidr: 10.0.0.0/8, name: a, scope: cross_zone"),
-        "networks file line 3: scope \"cross_zone\" is not known here: write one of vpc, peered, \
-         aws_service, internet, link_local, unknown"
+        "networks file line 3: scope \"cross_zone\" is not known here: write one of cross_region, \
+         vpc, peered, aws_service, internet, link_local, unknown"
     );
+}
+
+#[test]
+fn entries_keep_region_and_ways() {
+    let text = "\
+networks:
+  - { cidr: 10.0.0.0/24, zone: a, name: private, internet: nat, natZone: b, awsServices: { s3: gateway_endpoint, dynamodb: none } }
+  - { cidr: '2600:1f18::/64', zone: a, name: private, internet: egress_only }
+  - { cidr: 10.0.1.0/24, zone: a, name: isolated, internet: none }
+  - { cidr: 10.9.0.0/16, scope: cross_region, region: us-west-2, name: dr, via: tgw }
+  - { cidr: 10.0.0.128/25, zone: a, name: databases }
+";
+    let networks = parse(text).unwrap();
+    let ways = |text| {
+        let subnet = networks.subnet(address(text))?;
+        networks.ways(subnet)
+    };
+    // A network inside that tells no ways does not hide the subnet's.
+    let private = ways("10.0.0.200").unwrap();
+    assert_eq!(&*private.name, "private");
+    assert_eq!(private.nat_zone.as_deref(), Some("b"));
+    assert_eq!(private.to_public(None), Via::Nat);
+    assert_eq!(private.to_public(Some("s3")), Via::GatewayEndpoint);
+    assert_eq!(private.to_public(Some("dynamodb")), Via::Untold);
+    assert_eq!(private.to_public(Some("sqs")), Via::Nat);
+    let v6 = ways("2600:1f18::1").unwrap();
+    assert_eq!((v6.to_public(None), v6.nat64), (Via::EgressOnly, Via::Nat));
+    assert_eq!(ways("10.0.1.1").unwrap().to_public(None), Via::Untold);
+    assert_eq!(ways("10.9.0.1"), None);
+    let (_, far) = networks.find(address("10.9.0.1")).unwrap();
+    assert_eq!(
+        (far.region.as_deref(), far.via),
+        (Some("us-west-2"), Via::Tgw)
+    );
+}
+
+#[test]
+fn ways_and_regions_that_cannot_be_are_refused() {
+    let entry = |cidr: &str, rest: &str| {
+        refused(&format!(
+            "networks:\n\n  - {{ cidr: '{cidr}', name: a, {rest} }}\n"
+        ))
+    };
+    for (cidr, rest, problem) in [
+        (
+            "10.0.0.0/24",
+            "internet: natgw",
+            "internet \"natgw\" is not known here: write one of nat, igw, egress_only, tgw, \
+             firewall, none",
+        ),
+        (
+            "10.0.0.0/24",
+            "internet: gateway_endpoint",
+            "internet \"gateway_endpoint\" is not known here: write one of nat, igw, \
+             egress_only, tgw, firewall, none",
+        ),
+        (
+            "10.0.0.0/24",
+            "internet: egress_only",
+            "internet \"egress_only\" is for IPv6: write nat, igw, tgw, firewall, none",
+        ),
+        (
+            "10.0.0.0/24",
+            "internet:",
+            "internet is empty: give it a value or leave it out",
+        ),
+        (
+            "10.0.0.0/24",
+            "awsServices: { s3: vpce }",
+            "s3 \"vpce\" is not known here: write one of gateway_endpoint, interface_endpoint, \
+             nat, igw, egress_only, tgw, firewall, none",
+        ),
+        (
+            "10.0.0.0/24",
+            "awsServices: { s3: }",
+            "s3 \"\" is not known here: write one of gateway_endpoint, interface_endpoint, nat, \
+             igw, egress_only, tgw, firewall, none",
+        ),
+        (
+            "10.0.0.0/24",
+            "awsServices: {}",
+            "awsServices is empty: give it a value or leave it out",
+        ),
+        (
+            "10.0.0.0/24",
+            "internet: igw, natZone: b",
+            "natZone is the zone of a NAT gateway, and nothing here goes by one: add internet: \
+             nat or remove natZone",
+        ),
+        (
+            "10.0.0.0/24",
+            "natZone: b",
+            "natZone is the zone of a NAT gateway, and nothing here goes by one: add internet: \
+             nat or remove natZone",
+        ),
+        (
+            "10.0.0.0/24",
+            "internet: nat, scope: peered",
+            "scope is for networks outside; internet, nat64 and awsServices are for subnets of \
+             the VPC: remove one",
+        ),
+        (
+            "10.0.0.0/24",
+            "via: nat",
+            "via is for networks outside: add a scope, one of cross_region, peered, aws_service, \
+             internet",
+        ),
+        (
+            "10.0.0.0/24",
+            "scope: peered, via: none",
+            "via \"none\" is not known here: write one of nat, igw, gateway_endpoint, \
+             interface_endpoint, tgw, firewall, egress_only",
+        ),
+        (
+            "10.0.0.0/24",
+            "region: us-east-2a",
+            "region \"us-east-2a\" is no region of AWS: write it like us-east-2",
+        ),
+        (
+            "10.0.0.0/24",
+            "region: Ohio",
+            "region \"Ohio\" is no region of AWS: write it like us-west-2",
+        ),
+    ] {
+        assert_eq!(
+            entry(cidr, rest),
+            format!("networks file line 3: {problem}")
+        );
+    }
 }
 
 #[test]

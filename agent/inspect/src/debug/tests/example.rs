@@ -6,7 +6,7 @@ use serde_json::json;
 use zonemeter_model::{
     cluster::{Name, Workload},
     recent::{Evidence, FoundBy, Party, RecentInterface, ResolvedFlow, Source},
-    snapshot::{PodLabels, PodSeries, Scope, WorkloadLabels, WorkloadSeries},
+    snapshot::{PodLabels, PodSeries, Scope, Via, WorkloadLabels, WorkloadSeries},
     traffic::{Count, Direction},
 };
 
@@ -53,6 +53,7 @@ fn recent() -> Recent {
         }),
         protocol: 6,
         scope,
+        via: Via::Untold,
         pending: false,
         count: count(bytes),
     };
@@ -102,6 +103,7 @@ fn snapshot() -> Snapshot {
             direction,
             scope,
             peer_zone: peer_zone.into(),
+            via: Via::Untold,
         },
         count: count(bytes),
         created: UNIX_EPOCH,
@@ -116,6 +118,7 @@ fn snapshot() -> Snapshot {
             peer_namespace: "data".into(),
             peer_workload: party("", "", "StatefulSet", peer, "").workload.clone(),
             peer_zone: "us-east-2b".into(),
+            via: Via::Untold,
         },
         bytes,
         created: UNIX_EPOCH,
@@ -161,6 +164,7 @@ fn explanation(address: IpAddr) -> Explanation {
     Explanation {
         address,
         scope: Scope::IntraNode,
+        via: Via::Untold,
         party: (*party("shop", "client-0", "Deployment", "client", "us-east-2a")).clone(),
         evidence: vec![
             Evidence {

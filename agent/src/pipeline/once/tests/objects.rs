@@ -30,6 +30,7 @@ pub(super) fn introduce(account: &mut Account) {
                 kind: "Pod".into(),
                 name: "cart".into(),
             },
+            source_nat: None,
         })),
         now,
     );

@@ -1,0 +1,138 @@
+//! Whose route table the packets of a flow obey where they leave the VPC, and by what that leads.
+//!
+//! AWS routes a packet by the subnet of the interface by which it leaves the node. The VPC CNI sends it
+//! out by the interface that its source address belongs to, and translates the source of some:
+//!
+//! | packets | obey the table of |
+//! |---|---|
+//! | IPv4, translated to the node's primary address (the default) | the node's subnet |
+//! | IPv4, not translated: `AWS_VPC_K8S_CNI_EXTERNALSNAT=true`, a destination in `AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS`, a pod with a branch interface of its own (`vlan…`) | the subnet of the pod's address |
+//! | IPv6 | the subnet of the pod's address |
+//! | from addresses of the CNI's egress plugin, which are the same on every node | the node's subnet |
+//!
+//! Sources: amazon-vpc-cni-k8s `pkg/networkutils/network.go` (the SNAT chain and its `! -o vlan+`),
+//! `cmd/egress-cni-plugin` (169.254.172.0/22, fd00::ac:00/118), README (the two variables).
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use ipnet::Ipv6Net;
+
+use super::{
+    networks::{Networks, SubnetId},
+    held::Held,
+    resolve::{Names, Peer},
+    special::Range,
+};
+use zonemeter_model::{
+    address,
+    cluster::{Pod, SourceNat},
+};
+
+/// What a node knows of its ways out.
+#[derive(Debug, Default)]
+pub struct Egress {
+    source_nat: SourceNat,
+    /// The node's own subnets, of IPv4 and of IPv6.
+    home: [Option<SubnetId>; 2],
+}
+
+/// How a flow leaves the VPC, if it does: decides its class together with the peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Exit {
+    /// The subnet whose route table holds; `None` where the file does not tell of it.
+    pub subnet: Option<SubnetId>,
+    /// The packets go to an address of 64:ff9b::/96.
+    pub nat64: bool,
+}
+
+/// Where the CNI's plugin takes IPv6 addresses from, for pods of IPv4 clusters.
+const PLUGIN_V6: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0xac, 0), 118);
+
+impl Egress {
+    /// Takes in what the CNI of this node says; false where it said so before.
+    pub fn learn(&mut self, source_nat: &SourceNat) -> bool {
+        let is_new = self.source_nat != *source_nat;
+        self.source_nat.clone_from(source_nat);
+        is_new
+    }
+
+    /// Looks the node's own addresses up: these or the networks have changed.
+    pub fn look_up(&mut self, own: &[IpAddr], networks: &Networks) {
+        self.home = [IpAddr::is_ipv4, IpAddr::is_ipv6].map(|of_family| {
+            let mut own = own.iter().filter(|address| of_family(address));
+            own.find_map(|address| networks.subnet(*address))
+        });
+    }
+
+    /// The subnet whose table packets from `local` to `to` obey; both canonical.
+    fn subnet(
+        &self,
+        networks: &Networks,
+        local: IpAddr,
+        to: IpAddr,
+        has_own_interface: bool,
+    ) -> Option<SubnetId> {
+        let keeps_source = match (local, to) {
+            (IpAddr::V4(local), _) if local.is_link_local() => false,
+            (IpAddr::V6(local), _) => !PLUGIN_V6.contains(&local),
+            (IpAddr::V4(_), _) => has_own_interface || !self.source_nat.translates(to),
+        };
+        match keeps_source {
+            true => networks.subnet(local),
+            false => self.home[usize::from(local.is_ipv6())],
+        }
+    }
+}
+
+impl Names {
+    /// How a flow with this peer leaves the VPC.
+    pub fn exit(&self, flow: &Held, peer: Peer<'_>) -> Exit {
+        match peer {
+            Peer::Network(_) | Peer::Range(Range::Global | Range::Private) => {
+                self.exit_from(flow.local, flow.peer, Some(flow.interface))
+            }
+            Peer::Pod(_)
+            | Peer::Node(_)
+            | Peer::Service(_)
+            | Peer::ServiceIn(..)
+            | Peer::Vpc
+            | Peer::Range(_)
+            | Peer::Other => Exit::default(),
+        }
+    }
+
+    /// How packets from a pod's address leave the VPC for `to`.
+    pub fn exit_from(&self, local: IpAddr, to: IpAddr, interface: Option<u32>) -> Exit {
+        let (local, to) = (local.to_canonical(), to.to_canonical());
+        let is_branch = interface.is_some_and(|index| self.interfaces.is_branch(index));
+        Exit {
+            subnet: self.egress.subnet(&self.networks, local, to, is_branch),
+            nat64: address::is_nat64(to),
+        }
+    }
+
+    /// How packets of this node's pods leave the VPC for `to`: of the first pod by name that has an
+    /// address of the family, for all have theirs from the node's zone.
+    pub fn usual_exit(&self, to: IpAddr) -> Exit {
+        let pods = self.interfaces.pods().map(|pod| &pod.object);
+        let of_family = |address: &&IpAddr| address.is_ipv6() == to.is_ipv6();
+        let address = |pod: &Pod| pod.addresses.iter().copied().find(|one| of_family(&one));
+        let first = pods
+            .filter(|pod| address(pod).is_some())
+            .min_by_key(|pod| &pod.name);
+        match first.and_then(address) {
+            Some(local) => self.exit_from(local, to, None),
+            None => Exit {
+                subnet: self.egress.home[usize::from(to.is_ipv6())],
+                nat64: address::is_nat64(to),
+            },
+        }
+    }
+
+    /// The node's addresses or the networks have changed.
+    pub fn look_up_egress(&mut self) {
+        let node = self.book.node(&self.home);
+        let own = node.map_or(&[][..], |node| &node.addresses);
+        self.egress.look_up(own, &self.networks);
+    }
+}
