@@ -6,6 +6,7 @@
 //! | subnet of zone *z* | 192.168.(32 *z*).0/19 | fd5a:6f6e:0:*z*::/64 |
 //! | subnet's router | first address | fe80::a on every uplink |
 //! | node *n* of the zone | x.y+4.(10 + *n*) | …::(0x10 + *n*) |
+//! | NAT gateway of the zone | x.y+6.4 | – |
 //! | its second ENI | x.y+5.(10 + *n*) | – (as on EKS, IPv6 uses the primary ENI only) |
 //! | its pods | three /24 | one /80 |
 //! | its pods on the second ENI | one /24 | – |
@@ -129,6 +130,11 @@ impl Zone {
     /// The subnet's router.
     pub fn router_v4(self) -> Ipv4Addr {
         self.v4(0, 1)
+    }
+
+    /// The address of the subnet's NAT gateway.
+    pub(crate) fn nat_gateway_v4(self) -> Ipv4Addr {
+        self.v4(6, 4)
     }
 
     fn index(self) -> usize {

@@ -1,5 +1,6 @@
 //! A standing lab.
 
+mod nat;
 mod pods;
 mod raise;
 
@@ -14,6 +15,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+
+pub use self::nat::NatGateway;
 
 use crate::{
     address::{self, Family},

@@ -56,7 +56,7 @@ pub use address::{Family, Space, Zone};
 pub use agent::{Agent, AgentPlan, DEBUG_PORT, HttpAnswer, METRICS_PORT, agent_binary};
 pub use cluster_api::ClusterApi;
 pub use interface::{InterfaceCount, backlog_drops};
-pub use lab::Lab;
+pub use lab::{Lab, NatGateway};
 pub use memory_group::MemoryGroup;
 pub use metrics::{Metrics, Sample};
 pub use namespace::Namespace;

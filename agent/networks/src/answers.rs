@@ -43,8 +43,35 @@ pub(super) const VPCS: Kind = Kind {
     command: "aws ec2 describe-vpcs",
 };
 
-/// The first id that a resource has tells its kind: an interface is in a subnet, a subnet in a VPC.
-const KINDS: [&Kind; 3] = [&INTERFACES, &SUBNETS, &VPCS];
+pub(super) const ROUTE_TABLES: Kind = Kind {
+    list: "RouteTables",
+    id: "RouteTableId",
+    flag: "--route-tables",
+    command: "aws ec2 describe-route-tables",
+};
+pub(super) const NAT_GATEWAYS: Kind = Kind {
+    list: "NatGateways",
+    id: "NatGatewayId",
+    flag: "--nat-gateways",
+    command: "aws ec2 describe-nat-gateways",
+};
+pub(super) const ENDPOINTS: Kind = Kind {
+    list: "VpcEndpoints",
+    id: "VpcEndpointId",
+    flag: "--vpc-endpoints",
+    command: "aws ec2 describe-vpc-endpoints",
+};
+
+/// The first id that a resource has tells its kind: a NAT gateway and an interface are in a subnet,
+/// and all are in a VPC.
+const KINDS: [&Kind; 6] = [
+    &NAT_GATEWAYS,
+    &ENDPOINTS,
+    &ROUTE_TABLES,
+    &INTERFACES,
+    &SUBNETS,
+    &VPCS,
+];
 
 /// A resource and where it stands in the file.
 #[derive(Clone, Debug)]

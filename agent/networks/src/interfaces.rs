@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::{
     answers::{INTERFACES, Placed},
     input::{Input, Tag, name_tag},
+    routes::Routes,
     table::{Entry, Source, Table},
 };
 
@@ -118,6 +119,7 @@ impl Interfaces {
         &self,
         table: &mut Table,
         zone_ids: &BTreeMap<&str, &str>,
+        routes: &Routes,
         is_meant: impl Fn(&str) -> bool,
     ) -> Result<usize> {
         let Some(input) = &self.input else {
@@ -136,7 +138,12 @@ impl Interfaces {
             }
             for (field, range) in interface.ranges() {
                 let place = format!("{place}.{field}");
-                table.add(input.network(&place, range)?, interface.entry(zone_ids))?;
+                let mut entry = interface.entry(zone_ids);
+                if let Some(service) = routes.service_of_interface(&interface.network_interface_id)
+                {
+                    entry = entry.of_service(service);
+                }
+                table.add(input.network(&place, range)?, entry)?;
             }
         }
         Ok(left_out)
@@ -182,6 +189,9 @@ impl Interface {
             zone: self.availability_zone.clone(),
             zone_id: self.availability_zone_id.clone().or_else(looked_up),
             scope: None,
+            region: None,
+            via: None,
+            ways: None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What AWS prints, turned into files that nobody types: address ranges into a networks file, price
 //! lists into a rules file ([`prices`]). Texts in, a text out.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
@@ -12,12 +12,14 @@ mod input;
 mod interfaces;
 mod ip_ranges;
 pub mod prices;
+mod routes;
 mod subnets;
 mod table;
 mod vpc;
 mod yaml;
 
 use input::Input;
+use routes::Wanted;
 use table::Table;
 
 /// Flags of `zonemeter networks`. `-` in place of a file is the standard input.
@@ -35,6 +37,19 @@ pub struct NetworksArgs {
     /// The VPC's own ranges: what `aws ec2 describe-vpcs` prints
     #[arg(long, value_name = "FILE")]
     pub vpcs: Option<PathBuf>,
+
+    /// By what each subnet's traffic leaves the VPC: what `aws ec2 describe-route-tables` prints;
+    /// needs --subnets
+    #[arg(long, value_name = "FILE", requires = "subnets")]
+    pub route_tables: Option<PathBuf>,
+
+    /// The zones of NAT gateways: what `aws ec2 describe-nat-gateways` prints
+    #[arg(long, value_name = "FILE")]
+    pub nat_gateways: Option<PathBuf>,
+
+    /// The services that endpoints are for: what `aws ec2 describe-vpc-endpoints` prints
+    #[arg(long, value_name = "FILE")]
+    pub vpc_endpoints: Option<PathBuf>,
 
     /// The VPC of the cluster; needed where the files tell of several
     #[arg(long, value_name = "VPC-ID")]
@@ -63,6 +78,9 @@ struct Inputs {
     subnets: Option<Input>,
     interfaces: Option<Input>,
     vpcs: Option<Input>,
+    route_tables: Option<Input>,
+    nat_gateways: Option<Input>,
+    vpc_endpoints: Option<Input>,
     ip_ranges: Option<Input>,
 }
 
@@ -92,51 +110,64 @@ fn convert(inputs: &Inputs, args: &NetworksArgs) -> Result<yaml::File> {
     let vpcs = vpc::parse(inputs.vpcs.as_ref())?;
     let subnets = subnets::parse(inputs.subnets.as_ref())?;
     let interfaces = interfaces::parse(inputs.interfaces.as_ref())?;
-    let mentioned = vpcs
-        .ids()
-        .chain(subnets.vpc_ids())
-        .chain(interfaces.vpc_ids());
+    let routes = routes::parse(
+        inputs.route_tables.as_ref(),
+        inputs.nat_gateways.as_ref(),
+        inputs.vpc_endpoints.as_ref(),
+    )?;
+    let [of_tables, of_gateways, of_endpoints] = routes.vpc_ids();
+    let lists = [
+        (&inputs.vpcs, vpcs.ids().collect()),
+        (&inputs.subnets, subnets.vpc_ids().collect()),
+        (&inputs.interfaces, interfaces.vpc_ids().collect()),
+        (&inputs.route_tables, of_tables),
+        (&inputs.nat_gateways, of_gateways),
+        (&inputs.vpc_endpoints, of_endpoints),
+    ];
+    let mentioned = lists.iter().flat_map(|(_, ids)| ids).copied();
     let vpc = vpc::choose(mentioned, args.vpc.as_deref())?;
     let is_meant = |id: &str| vpc.as_deref() == Some(id);
 
     let mut table = Table::default();
     let mut file = yaml::File {
         vpc: vpcs.ranges(is_meant)?,
+        notes: empty_lists(&lists, vpc.as_deref()),
         ..yaml::File::default()
     };
-    let counts = [
-        (
-            inputs.vpcs.as_ref(),
-            vpcs.ids().filter(|id| is_meant(id)).count(),
-        ),
-        (
-            inputs.subnets.as_ref(),
-            subnets.vpc_ids().filter(|id| is_meant(id)).count(),
-        ),
-        (
-            inputs.interfaces.as_ref(),
-            interfaces.vpc_ids().filter(|id| is_meant(id)).count(),
-        ),
-    ];
-    for (input, _) in counts.iter().filter(|(_, count)| *count == 0) {
-        file.notes
-            .extend(input.map(|input| nothing_in(input, vpc.as_deref())));
-    }
-    subnets.add_to(&mut table, is_meant)?;
-    file.left_out = interfaces.add_to(&mut table, &subnets.zone_ids(), is_meant)?;
+    let services: Vec<String> = args
+        .services
+        .iter()
+        .map(|name| name.to_lowercase())
+        .collect();
+    let (zones, mut notes) = (subnets.zones(), BTreeSet::new());
+    let wanted = Wanted {
+        services: &services,
+        zones: &zones,
+    };
+    subnets.add_to(&mut table, is_meant, |subnet, is_v6| {
+        routes.ways(subnet, is_v6, wanted, &mut notes)
+    })?;
+    file.notes.extend(notes);
+    let zone_ids = subnets.zone_ids();
+    file.left_out = interfaces.add_to(&mut table, &zone_ids, &routes, is_meant)?;
     if let Some(input) = &inputs.ip_ranges {
         let region = args.region.as_deref();
         let region = region.context("--ip-ranges needs --region, like --region us-east-2")?;
-        file.services = Some(ip_ranges::add_to(
-            &mut table,
-            input,
-            region,
-            &args.services,
-        )?);
+        let edition = ip_ranges::add_to(&mut table, input, region, &args.services)?;
+        file.services = Some(edition);
     }
     file.id = vpc;
     file.entries = aggregate::aggregate(table.into_entries());
     Ok(file)
+}
+
+/// A line for each list that has nothing of the VPC.
+fn empty_lists(lists: &[(&Option<Input>, Vec<&str>)], vpc: Option<&str>) -> Vec<String> {
+    let empty = lists
+        .iter()
+        .filter(|(_, ids)| !ids.iter().any(|id| vpc == Some(id)));
+    let notes = empty.filter_map(|(input, _)| Some(nothing_in(input.as_ref()?, vpc)));
+    notes.collect()
 }
 
 /// An empty list is an answer, and more often a wrong filter or region.
@@ -153,6 +184,9 @@ fn read(args: &NetworksArgs) -> Result<Inputs> {
         ("--subnets", &args.subnets),
         ("--interfaces", &args.interfaces),
         ("--vpcs", &args.vpcs),
+        ("--route-tables", &args.route_tables),
+        ("--nat-gateways", &args.nat_gateways),
+        ("--vpc-endpoints", &args.vpc_endpoints),
         ("--ip-ranges", &args.ip_ranges),
     ];
     let from_stdin =
@@ -165,15 +199,20 @@ fn read(args: &NetworksArgs) -> Result<Inputs> {
         flags.iter().any(|(_, path)| path.is_some()),
         "nothing to read: give at least one of --subnets, --interfaces, --vpcs, --ip-ranges"
     );
-    let [subnets, interfaces, vpcs, ip_ranges] = flags.map(|(flag, path)| {
+    let read = |(flag, path): (&str, &Option<PathBuf>)| {
         let read = path.as_deref().map(|path| input::read(flag, path));
         read.transpose()
-    });
+    };
+    let [subnets, interfaces, vpcs, rest @ ..] = flags;
+    let [route_tables, nat_gateways, vpc_endpoints, ip_ranges] = rest;
     Ok(Inputs {
-        subnets: subnets?,
-        interfaces: interfaces?,
-        vpcs: vpcs?,
-        ip_ranges: ip_ranges?,
+        subnets: read(subnets)?,
+        interfaces: read(interfaces)?,
+        vpcs: read(vpcs)?,
+        route_tables: read(route_tables)?,
+        nat_gateways: read(nat_gateways)?,
+        vpc_endpoints: read(vpc_endpoints)?,
+        ip_ranges: read(ip_ranges)?,
     })
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{
     answers::{Placed, SUBNETS},
     input::{Input, State, Tag, name_tag},
-    table::{Entry, Source, Table},
+    table::{Entry, Source, Table, Ways},
 };
 
 /// Subnets as AWS lists them.
@@ -68,8 +68,20 @@ impl Subnets {
         pairs.filter_map(|subnet| subnet.of.zone_pair()).collect()
     }
 
-    /// Adds every range of every subnet of the VPC.
-    pub(super) fn add_to(&self, table: &mut Table, is_meant: impl Fn(&str) -> bool) -> Result<()> {
+    /// Zones by subnet.
+    pub(super) fn zones(&self) -> BTreeMap<&str, &str> {
+        let all = self.list.iter().map(|subnet| &subnet.of);
+        all.map(|subnet| (&*subnet.subnet_id, &*subnet.availability_zone))
+            .collect()
+    }
+
+    /// Adds every range of every subnet of the VPC, with its ways out. What these lack is noted.
+    pub(super) fn add_to(
+        &self,
+        table: &mut Table,
+        is_meant: impl Fn(&str) -> bool,
+        mut ways: impl FnMut((&str, &str), bool) -> Result<Option<Ways>>,
+    ) -> Result<()> {
         let Some(input) = &self.input else {
             return Ok(());
         };
@@ -80,7 +92,10 @@ impl Subnets {
         {
             for (field, range) in subnet.of.ranges() {
                 let range = input.network(&format!("{}.{field}", subnet.place), range)?;
-                table.add(range, subnet.of.entry())?;
+                let of = (&*subnet.of.subnet_id, &*subnet.of.vpc_id);
+                let mut entry = subnet.of.entry();
+                entry.ways = ways(of, range.addr().is_ipv6())?;
+                table.add(range, entry)?;
             }
         }
         Ok(())
@@ -119,6 +134,9 @@ impl Subnet {
             zone: Some(self.availability_zone.clone()),
             zone_id: self.availability_zone_id.clone(),
             scope: None,
+            region: None,
+            via: None,
+            ways: None,
         }
     }
 }

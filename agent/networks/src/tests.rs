@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use zonemeter_account::{Account, Settings};
 use zonemeter_model::{
     cluster::{Change, Node, Object},
-    recent::{Evidence, Source as Found},
+    recent::{Evidence, Explanation, Source as Found},
     snapshot::Scope,
 };
 use zonemeter_naming::Networks;
@@ -15,6 +15,7 @@ use super::*;
 use crate::table::{Entries, Entry, Source};
 
 mod refusals;
+mod routes;
 mod spellings;
 
 const SUBNETS: &str = include_str!("tests/subnets.json");
@@ -35,6 +36,7 @@ fn all() -> Inputs {
         interfaces: input("interfaces", INTERFACES),
         vpcs: input("vpcs", VPCS),
         ip_ranges: input("ip-ranges", IP_RANGES),
+        ..none()
     }
 }
 
@@ -48,6 +50,9 @@ fn none() -> Inputs {
         subnets: None,
         interfaces: None,
         vpcs: None,
+        route_tables: None,
+        nat_gateways: None,
+        vpc_endpoints: None,
         ip_ranges: None,
     }
 }
@@ -166,8 +171,8 @@ fn the_agent_classifies_by_it() {
         ("3.5.131.255", Scope::AwsService, "", "s3"),
         ("52.94.4.1", Scope::AwsService, "", "dynamodb"),
         ("2600:1fa0:6000::1", Scope::AwsService, "", "s3"),
-        // S3 elsewhere, a service that was not asked for, a load balancer's public side.
-        ("52.218.128.1", Scope::Internet, "", ""),
+        ("52.218.128.1", Scope::CrossRegion, "", "s3.us-west-2"),
+        // A service that was not asked for, a load balancer's public side.
         ("120.52.22.97", Scope::Internet, "", ""),
         ("3.130.1.2", Scope::Internet, "", ""),
     ] {
@@ -214,7 +219,7 @@ fn each_input_does_alone() {
             ..none()
         })
         .len(),
-        4
+        5
     );
     let empty = Inputs {
         subnets: input("subnets", r#"{"Subnets": []}"#),
@@ -270,6 +275,9 @@ proptest! {
             zone: None,
             zone_id: None,
             scope: None,
+            region: None,
+            via: None,
+            ways: None,
         };
         let entries: Entries = ranges
             .into_iter()

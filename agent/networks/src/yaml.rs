@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use ipnet::IpNet;
-use zonemeter_model::address;
+use zonemeter_model::{address, snapshot::Via};
 
 use super::{
     ip_ranges::Edition,
-    table::{Entries, Entry, Source},
+    table::{Entries, Entry, Source, Ways},
 };
 
 /// Everything that the file says.
@@ -72,7 +72,7 @@ fn headings(file: &File) -> [(Source, String); 3] {
     let services = file.services.as_ref().map_or_else(String::new, |edition| {
         let (names, region) = (edition.services.join(", "), &edition.region);
         format!(
-            "{names} in {region}, from ip-ranges.json of {}",
+            "{names} in {region} and, with their regions, elsewhere, from ip-ranges.json of {}",
             edition.created
         )
     });
@@ -88,16 +88,42 @@ fn line((range, entry): (&IpNet, &Entry)) -> String {
         ("zone", entry.zone.as_deref()),
         ("zoneId", entry.zone_id.as_deref()),
         ("scope", entry.scope),
+        ("region", entry.region.as_deref()),
         ("name", Some(&*entry.name)),
+        ("via", entry.via.map(way)),
     ];
     let mut text = format!("  - {{ cidr: {}", scalar(&range.to_string()));
-    for (field, value) in fields {
+    let ways = entry.ways.iter().flat_map(fields_of_ways);
+    for (field, value) in fields.into_iter().chain(ways) {
         if let Some(value) = value {
             // Writing to a String cannot fail.
             let _ = write!(text, ", {field}: {}", scalar(value));
         }
     }
+    let services = entry.ways.iter().flat_map(|ways| &ways.services);
+    let services: Vec<String> = services
+        .map(|(service, via)| format!("{}: {}", scalar(service), way(*via)))
+        .collect();
+    if !services.is_empty() {
+        // Writing to a String cannot fail.
+        let _ = write!(text, ", awsServices: {{ {} }}", services.join(", "));
+    }
     text + " }\n"
+}
+
+fn fields_of_ways(ways: &Ways) -> [(&'static str, Option<&str>); 3] {
+    [
+        ("internet", ways.internet.map(way)),
+        ("nat64", ways.nat64.map(way)),
+        ("natZone", ways.nat_zone.as_deref()),
+    ]
+}
+
+fn way(via: Via) -> &'static str {
+    match via {
+        Via::Untold => "none",
+        via => via.name(),
+    }
 }
 
 /// On one line, whatever the inputs hold.
