@@ -25,7 +25,8 @@ use zonemeter_model::{
     cluster::Workload,
     condition::Condition,
     snapshot::{
-        PodLabels, PodSeries, Reason, Scope, Snapshot, Via, WorkloadLabels, WorkloadSeries, ZoneInfo,
+        PodLabels, PodSeries, Reason, Scope, Snapshot, Via, WorkloadLabels, WorkloadSeries,
+        ZoneInfo,
     },
     traffic::{Count, Direction},
 };

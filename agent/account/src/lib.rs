@@ -20,6 +20,7 @@ mod backends;
 mod conditions;
 mod drains;
 mod kept;
+mod labels;
 mod ledger;
 mod pending;
 mod recent;
@@ -35,8 +36,8 @@ use zonemeter_model::{
     cluster::{Change, Kind, Name, Pod},
     kept::DrainId,
     recent::{Explanation, Recent},
-    snapshot::{PodLabels, Reason, Snapshot, WorkloadLabels, ZoneInfo},
-    traffic::{Direction, Drain, InterfaceChange, Translated},
+    snapshot::{Reason, Snapshot, ZoneInfo},
+    traffic::{Drain, InterfaceChange, Translated},
 };
 use zonemeter_naming::{
     Networks,
@@ -53,6 +54,7 @@ use self::{
     backends::Backends,
     conditions::Uncounted,
     drains::Drains,
+    labels::labels,
     ledger::{Ledger, Live, Moment},
     pending::{Patience, Pending},
     recent::{Placed, Recorder},
@@ -370,45 +372,6 @@ impl Account {
             zone_id: node.zone_id.clone().unwrap_or_default(),
         })
     }
-}
-
-/// The label sets that a flow is added to.
-fn labels(
-    names: &Names,
-    pod: &Pod,
-    direction: Direction,
-    class: &Class,
-) -> (PodLabels, WorkloadLabels) {
-    let zone = names.home_zone().cloned().unwrap_or_default();
-    let Name { namespace, name } = &pod.name;
-    let Class {
-        scope,
-        peer_zone,
-        via,
-        peer_namespace,
-        peer_workload,
-    } = class.clone();
-    let of_pod = PodLabels {
-        namespace: Arc::clone(namespace),
-        pod: Arc::clone(name),
-        zone: Arc::clone(&zone),
-        direction,
-        scope,
-        peer_zone: Arc::clone(&peer_zone),
-        via,
-    };
-    let of_workload = WorkloadLabels {
-        namespace: Arc::clone(namespace),
-        workload: pod.workload.clone(),
-        zone,
-        direction,
-        scope,
-        peer_namespace,
-        peer_workload,
-        peer_zone,
-        via,
-    };
-    (of_pod, of_workload)
 }
 
 #[cfg(test)]

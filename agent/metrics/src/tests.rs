@@ -94,9 +94,10 @@ fn example() -> Snapshot {
             direction,
             scope,
             peer_zone: peer_zone.into(),
-            via: match scope {
-                Scope::Internet => Via::Nat,
-                _ => Via::Untold,
+            via: if scope == Scope::Internet {
+                Via::Nat
+            } else {
+                Via::Untold
             },
         },
         count,

@@ -13,19 +13,24 @@
 //! Sources: amazon-vpc-cni-k8s `pkg/networkutils/network.go` (the SNAT chain and its `! -o vlan+`),
 //! `cmd/egress-cni-plugin` (169.254.172.0/22, fd00::ac:00/118), README (the two variables).
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
 
 use ipnet::Ipv6Net;
-
-use super::{
-    networks::{Networks, SubnetId},
-    held::Held,
-    resolve::{Names, Peer},
-    special::Range,
-};
 use zonemeter_model::{
     address,
     cluster::{Pod, SourceNat},
+    snapshot::{Scope, Via},
+};
+
+use super::{
+    held::Held,
+    networks::{Networks, SubnetId},
+    resolve::{Names, Peer},
+    scope::Decided,
+    special::Range,
 };
 
 /// What a node knows of its ways out.
@@ -134,5 +139,42 @@ impl Names {
         let node = self.book.node(&self.home);
         let own = node.map_or(&[][..], |node| &node.addresses);
         self.egress.look_up(own, &self.networks);
+    }
+}
+
+/// By what traffic to the peer leaves the VPC, and the zone of the NAT gateway where it is one.
+pub(crate) fn way<'a>(
+    names: &'a Names,
+    peer: Peer<'_>,
+    decided: &Decided<'a>,
+    exit: Exit,
+) -> (Via, Option<&'a Arc<str>>) {
+    let untold = (Via::Untold, None);
+    let leaves = matches!(
+        decided.scope,
+        Scope::Internet | Scope::AwsService | Scope::Peered | Scope::CrossRegion
+    );
+    let own = decided.network.filter(|network| network.via != Via::Untold);
+    match (
+        own,
+        exit.subnet.and_then(|subnet| names.networks.ways(subnet)),
+    ) {
+        _ if !leaves => untold,
+        (Some(network), _) => (network.via, network.nat_zone.as_ref()),
+        (None, None) => untold,
+        (None, Some(ways)) => {
+            let service = decided.network.map(|network| &*network.name);
+            let service = service.filter(|_| decided.scope == Scope::AwsService);
+            let is_public = decided.network.map_or_else(
+                || matches!(peer, Peer::Range(Range::Global)),
+                |network| network.is_public,
+            );
+            let via = match (exit.nat64, is_public) {
+                (true, _) => ways.nat64,
+                (false, true) => ways.to_public(service),
+                (false, false) => Via::Untold,
+            };
+            (via, ways.nat_zone.as_ref())
+        }
     }
 }

@@ -39,7 +39,7 @@ use zonemeter_model::{
 
 use super::{
     book::Place,
-    egress::Exit,
+    egress::{Exit, way},
     networks::Network,
     region,
     resolve::{Names, Peer, PeerKey},
@@ -90,11 +90,11 @@ const MOST_PEERS: usize = 65_536;
 
 /// What the table above says of a peer.
 #[derive(Clone, Copy, Debug)]
-struct Decided<'a> {
-    scope: Scope,
-    zone: Option<&'a Arc<str>>,
+pub(crate) struct Decided<'a> {
+    pub(crate) scope: Scope,
+    pub(crate) zone: Option<&'a Arc<str>>,
     /// The network of the file that it is in, where that decided.
-    network: Option<&'a Network>,
+    pub(crate) network: Option<&'a Network>,
 }
 
 /// Decides the scope and the peer's zone, by the table above.
@@ -116,43 +116,6 @@ fn decide<'a>(names: &'a Names, peer: Peer<'a>) -> Decided<'a> {
         Peer::Vpc => alone(Scope::Vpc),
         Peer::Range(range) => alone(in_range(range, names.networks.knows_vpc())),
         Peer::Other => alone(Scope::Unknown),
-    }
-}
-
-/// By what traffic to the peer leaves the VPC, and the zone of the NAT gateway where it is one.
-fn way<'a>(
-    names: &'a Names,
-    peer: Peer<'_>,
-    decided: &Decided<'a>,
-    exit: Exit,
-) -> (Via, Option<&'a Arc<str>>) {
-    let untold = (Via::Untold, None);
-    let leaves = matches!(
-        decided.scope,
-        Scope::Internet | Scope::AwsService | Scope::Peered | Scope::CrossRegion
-    );
-    let own = decided.network.filter(|network| network.via != Via::Untold);
-    match (
-        own,
-        exit.subnet.and_then(|subnet| names.networks.ways(subnet)),
-    ) {
-        _ if !leaves => untold,
-        (Some(network), _) => (network.via, network.nat_zone.as_ref()),
-        (None, None) => untold,
-        (None, Some(ways)) => {
-            let service = decided.network.map(|network| &*network.name);
-            let service = service.filter(|_| decided.scope == Scope::AwsService);
-            let is_public = decided.network.map_or_else(
-                || matches!(peer, Peer::Range(Range::Global)),
-                |network| network.is_public,
-            );
-            let via = match (exit.nat64, is_public) {
-                (true, _) => ways.nat64,
-                (false, true) => ways.to_public(service),
-                (false, false) => Via::Untold,
-            };
-            (via, ways.nat_zone.as_ref())
-        }
     }
 }
 
@@ -311,9 +274,10 @@ impl Class {
     pub fn of(names: &Names, peer: Peer<'_>, exit: Exit) -> Self {
         let decided = decide(names, peer);
         let (via, nat_zone) = way(names, peer, &decided, exit);
-        let zone = match via {
-            Via::Nat => nat_zone,
-            _ => decided.zone,
+        let zone = if via == Via::Nat {
+            nat_zone
+        } else {
+            decided.zone
         };
         let (peer_namespace, peer_workload) = labels(peer);
         Self {

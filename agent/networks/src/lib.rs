@@ -24,6 +24,7 @@ use table::Table;
 
 /// Flags of `zonemeter networks`. `-` in place of a file is the standard input.
 #[derive(Clone, Debug, Default, Args)]
+#[group(skip)]
 pub struct NetworksArgs {
     /// Zones by subnet: what `aws ec2 describe-subnets` prints
     #[arg(long, value_name = "FILE")]

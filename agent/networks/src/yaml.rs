@@ -120,9 +120,10 @@ fn fields_of_ways(ways: &Ways) -> [(&'static str, Option<&str>); 3] {
 }
 
 fn way(via: Via) -> &'static str {
-    match via {
-        Via::Untold => "none",
-        via => via.name(),
+    if via == Via::Untold {
+        "none"
+    } else {
+        via.name()
     }
 }
 

@@ -327,10 +327,10 @@ fn direction(code: u8) -> Result<Direction> {
 
 /// One text, because files of before `via` have the scope alone and are read on.
 fn scope_and_via(scope: Scope, via: Via) -> Cow<'static, str> {
-    match via {
-        Via::Untold => scope.name().into(),
-        via => format!("{} {}", scope.name(), via.name()).into(),
+    if via == Via::Untold {
+        return scope.name().into();
     }
+    format!("{} {}", scope.name(), via.name()).into()
 }
 
 fn read_scope(text: &str) -> Result<(Scope, Via)> {

@@ -51,7 +51,8 @@ fn ways(routes: Value) -> (Vec<String>, Vec<String>) {
     let ways = lines.map(|line| {
         let (_, ways) = line.split_once("subnet-1").unwrap();
         ways.trim_start_matches(", ")
-            .trim_end_matches(" }")
+            .strip_suffix(" }")
+            .unwrap()
             .to_owned()
     });
     (ways.collect(), file.notes)

@@ -166,8 +166,9 @@ fn way_of(field: &str, (at, text): Text<'_>, accepted: &[Via]) -> Result<Via> {
 }
 
 fn shown(via: Via) -> &'static str {
-    match via {
-        Via::Untold => "none",
-        via => via.name(),
+    if via == Via::Untold {
+        "none"
+    } else {
+        via.name()
     }
 }
