@@ -205,8 +205,12 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
         "cluster feed",
         feeds::cluster(feed, health, cluster, metrics.clone()),
     );
-    let networks_feed =
-        feeds::networks(config.networks_file, networks_in, networks, metrics.clone());
+    let networks_feed = feeds::networks(
+        (config.networks_file, config.networks_max_age),
+        networks_in,
+        networks,
+        metrics.clone(),
+    );
     tasks.spawn_endless("networks file", networks_feed);
     let attaching = readiness.pulse("attaching", ATTACH_DEADLINE);
     let (attach_stop, attach_metrics) = (stop.clone(), metrics.clone());

@@ -81,6 +81,11 @@ pub struct AgentArgs {
     #[arg(long, env = "ZONEMETER_NETWORKS_FILE", value_name = "PATH")]
     pub networks_file: Option<PathBuf>,
 
+    /// How old the networks file may be, by its own asOf, before the agent says so
+    #[arg(long, env = "ZONEMETER_NETWORKS_MAX_AGE", value_name = "DURATION",
+          default_value = "1day", value_parser = age)]
+    pub networks_max_age: Duration,
+
     /// Host-side interfaces to count on, repeatable [default: pod veths of the AWS VPC CNI]
     #[arg(
         long = "interface",
@@ -257,6 +262,12 @@ fn interval(text: &str) -> Result<Duration, String> {
         }
         _ => Err(accepted.to_owned()),
     }
+}
+
+fn age(text: &str) -> Result<Duration, String> {
+    let age = humantime::parse_duration(text).ok();
+    age.filter(|age| *age >= Duration::from_secs(60))
+        .ok_or_else(|| "a duration of a minute or more, like 1day".to_owned())
 }
 
 fn size(text: &str) -> Result<Size, String> {

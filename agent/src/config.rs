@@ -50,6 +50,8 @@ pub struct Config {
     pub cluster: Source,
     /// `--networks-file`
     pub networks_file: Option<PathBuf>,
+    /// `--networks-max-age`
+    pub networks_max_age: Duration,
     /// Interfaces to count on.
     pub names: Names,
     /// `--listen`
@@ -88,6 +90,7 @@ impl Config {
             cluster: cluster_source(args.cluster_file, args.kubeconfig, &node_name)?,
             node_name,
             networks_file: args.networks_file,
+            networks_max_age: args.networks_max_age,
             names: names(args.interfaces)?,
             listen: args.listen,
             debug_listen: Address::Tcp(args.debug_listen),

@@ -22,6 +22,8 @@ use crate::readiness::Guard;
 
 /// How often what is missing is shown anew.
 const REFRESH: Duration = Duration::from_secs(1);
+/// How often the age of the networks file is looked at.
+const AGEING: Duration = Duration::from_secs(60);
 /// All ranges that AWS publishes are 3 MB.
 const NETWORKS_BYTES: u64 = 64 << 20;
 /// What an agent does not know that was given no such file.
@@ -71,9 +73,10 @@ fn show(health: &Health, guard: &Guard, metrics: &SelfMetrics) -> bool {
     !missing.is_empty()
 }
 
-/// Follows the networks file; a bad one leaves the last good one in force.
+/// Follows the networks file; a bad one leaves the last good one in force, and one that says that it
+/// was written longer ago than `max_age` stays in force and is said to be old.
 pub async fn networks(
-    path: Option<PathBuf>,
+    (path, max_age): (Option<PathBuf>, Duration),
     networks: watch::Sender<Arc<Networks>>,
     guard: Guard,
     metrics: SelfMetrics,
@@ -84,8 +87,19 @@ pub async fn networks(
     };
     let mut file = Reread::new(&path, NETWORKS_BYTES);
     let apart = Apart::default();
+    let mut ageing = tokio::time::interval(AGEING);
     loop {
-        let read = match file.changed().await {
+        let changed = tokio::select! {
+            changed = file.changed() => changed,
+            _ = ageing.tick() => {
+                let as_of = networks.borrow().as_of();
+                if let Some(old) = as_of.and_then(|as_of| too_old(as_of, max_age)) {
+                    guard.report(old);
+                }
+                continue;
+            }
+        };
+        let read = match changed {
             Ok(opened) => match apart.run(READ_WITHIN, move || parse(opened)).await {
                 Ok(parsed) => parsed,
                 Err(stuck) => {
@@ -98,12 +112,30 @@ pub async fn networks(
         match read.with_context(|| format!("networks file {}", path.display())) {
             Ok(read) => {
                 tracing::info!(path = %path.display(), networks = read.len(), "networks file");
+                let old = read.as_of().and_then(|as_of| too_old(as_of, max_age));
                 networks.send_replace(Arc::new(read));
-                guard.met();
+                guard.report(old.unwrap_or(Status::Holds));
             }
             Err(error) => refuse(&path, &error, &guard, &metrics),
         }
     }
+}
+
+/// What to say of a file that was written so long ago.
+fn too_old(as_of: SystemTime, max_age: Duration) -> Option<Status> {
+    // A clock that is behind the writer's makes a file young.
+    let age = SystemTime::now().duration_since(as_of).unwrap_or_default();
+    let line = || {
+        let (as_of, max_age) = (
+            humantime::format_rfc3339_seconds(as_of),
+            humantime::format_duration(max_age),
+        );
+        format!(
+            "the networks file is of {as_of}, longer ago than --networks-max-age {max_age}: its \
+             subnets, routes and endpoints may be others by now; does the job that writes it still run?"
+        )
+    };
+    (age > max_age).then(|| Status::InPart(line()))
 }
 
 /// Reads a networks file as the agent does when it starts.
@@ -195,7 +227,7 @@ mod tests {
         let metrics = SelfMetrics::default();
         let (readiness, [guard]) = Readiness::new([Condition::NetworksFile]);
         let sender = watch::Sender::new(Arc::default());
-        let running = networks(None, sender, guard, metrics.clone());
+        let running = networks((None, Duration::MAX), sender, guard, metrics.clone());
         let ended = tokio::time::timeout(Duration::from_secs(1), running).await;
         assert!(ended.is_err(), "it goes on");
         let text = get(&metrics, &readiness, "/readyz").await;
@@ -207,6 +239,48 @@ mod tests {
         let text = get(&metrics, &readiness, "/metrics").await;
         let gauge = "zonemeter_condition{condition=\"networks_file\"} 0\n";
         assert!(text.contains(gauge), "{text}");
+    }
+
+    /// In force, and said to be old; the next one is not.
+    #[tokio::test]
+    async fn a_file_of_long_ago_is_shown_with_its_age() {
+        let metrics = SelfMetrics::default();
+        let (readiness, [guard]) = Readiness::new([Condition::NetworksFile]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("networks.yaml");
+        let write = |as_of: SystemTime| {
+            let as_of = humantime::format_rfc3339_seconds(as_of);
+            std::fs::write(&path, format!("vpc: [10.0.0.0/16]\nasOf: {as_of}\n")).unwrap();
+        };
+        let (sender, mut receiver) = watch::channel(Arc::default());
+        let day = Duration::from_secs(86_400);
+        write(SystemTime::now() - 2 * day);
+        let follow = networks((Some(path.clone()), day), sender, guard, metrics.clone());
+        let following = tokio::spawn(follow);
+        receiver.changed().await.unwrap();
+        assert_eq!(receiver.borrow_and_update().len(), 1);
+        let patience = Duration::from_secs(20);
+        let shown = async |wanted: &str| {
+            while !get(&metrics, &readiness, "/readyz").await.contains(wanted) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let old = "longer ago than --networks-max-age 1day";
+        tokio::time::timeout(patience, shown(old)).await.unwrap();
+        let text = get(&metrics, &readiness, "/readyz").await;
+        assert!(
+            text.starts_with("ready\nnetworks_file: the networks file is of 2"),
+            "{text}"
+        );
+        write(SystemTime::now());
+        receiver.changed().await.unwrap();
+        let ready = async || {
+            while get(&metrics, &readiness, "/readyz").await != "ready\n" {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(patience, ready()).await.unwrap();
+        following.abort();
     }
 
     /// One part fails, one works, and then both do.

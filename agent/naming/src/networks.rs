@@ -3,7 +3,7 @@
 mod file;
 mod ways;
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc, time::SystemTime};
 
 use ipnet::IpNet;
 use zonemeter_model::snapshot::{Scope, Via};
@@ -20,6 +20,7 @@ pub struct Networks {
     /// Subnets whose ways out the file tells, by position in `ways`.
     subnets: Prefixes<SubnetId>,
     ways: Vec<Ways>,
+    as_of: Option<SystemTime>,
 }
 
 /// A subnet whose ways out the file tells.
@@ -72,6 +73,11 @@ impl Networks {
     /// True where the file says nothing.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// When it was written, where it says so.
+    pub fn as_of(&self) -> Option<SystemTime> {
+        self.as_of
     }
 
     /// The named network of the address: the longest prefix wins.

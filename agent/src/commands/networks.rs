@@ -1,6 +1,8 @@
 //! `zonemeter networks`: turns what AWS says of a VPC into a networks file, so that nobody types
 //! address ranges.
 
+use std::time::SystemTime;
+
 use anyhow::Result;
 use clap::Args;
 use zonemeter_cluster::objects::{self, ObjectName};
@@ -18,6 +20,10 @@ pub struct NetworksArgs {
     #[command(flatten)]
     pub inputs: zonemeter_networks::NetworksArgs,
 
+    /// Write into the file when this ran (asOf), so that agents say when it has become old
+    #[arg(long)]
+    pub as_of_now: bool,
+
     /// Write into the key networks.yaml of this ConfigMap, with the account of the pod that this
     /// runs in, in place of the standard output
     #[arg(long, value_name = "NAMESPACE/NAME")]
@@ -32,9 +38,13 @@ const KEY: &str = "networks.yaml";
 /// # Errors
 /// As [`zonemeter_networks::write`]; the API refuses the ConfigMap.
 pub fn run(args: &NetworksArgs) -> Result<()> {
-    let Written { text, notes } = zonemeter_networks::write(&args.inputs)?;
+    let Written { mut text, notes } = zonemeter_networks::write(&args.inputs)?;
     for note in &notes {
         complaint::say(note);
+    }
+    if args.as_of_now {
+        let now = humantime::format_rfc3339_seconds(SystemTime::now());
+        text += &format!("asOf: {now}\n");
     }
     if let Some(map) = &args.config_map {
         return client::run(async {

@@ -5,6 +5,7 @@ mod ways;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
+    time::SystemTime,
 };
 
 use ipnet::IpNet;
@@ -38,6 +39,8 @@ type Written<T> = Option<Spanned<Option<T>>>;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a mapping with vpc and networks")]
 struct File {
+    #[serde(rename = "asOf", default, deserialize_with = "written")]
+    as_of: Written<String>,
     #[serde(default, deserialize_with = "written")]
     vpc: Written<Vec<Spanned<String>>>,
     #[serde(default, deserialize_with = "written")]
@@ -94,6 +97,7 @@ pub(super) fn parse(text: &str) -> Result<Networks> {
     }
     let file: File = serde_saphyr::from_str(text).map_err(|error| not_yaml(&error))?;
     let mut networks = Networks::default();
+    networks.as_of = filled("asOf", &file.as_of)?.map(time).transpose()?;
     let mut lines = HashMap::new();
     for range in list("vpc", &file.vpc)? {
         let range = network("vpc range", (range, &range.value), &mut lines)?;
@@ -214,6 +218,13 @@ fn stated_scope((at, text): Text<'_>) -> Result<Scope> {
     stated.ok_or_else(|| {
         let accepted = SCOPES.map(Scope::name).join(", ");
         let problem = format!("scope {text:?} is not known here: write one of {accepted}");
+        refusal(at, problem)
+    })
+}
+
+fn time((at, text): Text<'_>) -> Result<SystemTime> {
+    humantime::parse_rfc3339(text).map_err(|_| {
+        let problem = format!("asOf {text:?} is no time: write it like 2026-11-29T10:17:00Z");
         refusal(at, problem)
     })
 }

@@ -1,7 +1,8 @@
 use std::net::IpAddr;
 
-use super::*;
 use zonemeter_model::snapshot::Via;
+
+use super::*;
 
 fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -291,6 +292,18 @@ fn unknown_fields_and_broken_yaml_are_refused_in_one_line() {
         assert!(message.contains(what), "{message}");
         assert_eq!(message.lines().count(), 1, "{message}");
     }
+}
+
+#[test]
+fn a_file_may_say_when_it_was_written() {
+    let at = |text: &str| parse(text).unwrap().as_of();
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_795_947_420);
+    assert_eq!(at("networks: []\nasOf: 2026-11-29T10:17:00Z\n"), Some(time));
+    assert_eq!(at("networks: []\n"), None);
+    assert_eq!(
+        refused("networks: []\nasOf: yesterday\n"),
+        "networks file line 2: asOf \"yesterday\" is no time: write it like 2026-11-29T10:17:00Z"
+    );
 }
 
 /// Half a file must not empty the table: a writer may be in the middle of it.
