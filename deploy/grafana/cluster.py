@@ -10,8 +10,10 @@ WORKLOAD = f"zonemeter_workload_bytes_total{{{HERE}"
 DOLLARS = f"namespace:zonemeter_transfer_dollars_per_hour:rate5m{{{HERE}"
 NAMESPACES = f"namespace:zonemeter_transfer_dollars:increase5m{{{HERE}"
 AMOUNTS = f"namespace_workload:zonemeter_transfer_dollars:increase5m{{{HERE}"
+SAVINGS = f"namespace_workload:zonemeter_gateway_endpoint_savings_dollars:increase5m{{{HERE}"
 PAIRS = f"workload_pair:zonemeter_transfer_dollars:increase5m{{{HERE}"
 OUTSIDE = 'scope=~"internet|aws_service|peered|cross_region"'
+BY_NAT = 'scope="aws_service", via="nat", peer_workload_kind="Network", peer_workload=~"s3|dynamodb"'
 HOURS_A_MONTH = 730
 RATIO = f"namespace:zonemeter_cross_zone:ratio_rate5m{{{HERE}}}"
 # AWS bills by UTC months.
@@ -257,6 +259,7 @@ def egress():
         "peer_zone": "zone",
     }
     labels = ", ".join(destination)
+    workloads = "namespace, workload, workload_kind, peer_workload"
     most = f"topk(20, sum by ({labels}) (increase({WORKLOAD}, {OUTSIDE}}}[$__range])))"
     return [
         panels.lines(
@@ -281,6 +284,31 @@ def egress():
             ],
             "Bps",
             "By scope, by NAT gateway, endpoint or the like where the networks file says so, and by the file's name of the destination.",
+        ),
+        panels.rows(
+            "AWS services through NAT, by workload: a gateway endpoint would save",
+            [
+                (
+                    "would save",
+                    "currencyUSD",
+                    f"topk(20, sum by ({workloads}) (sum_over_time({SAVINGS}}}[$__range:5m])))",
+                ),
+                (
+                    "bytes",
+                    "decbytes",
+                    f"sum by ({workloads}) (increase({WORKLOAD}, {BY_NAT}}}[$__range]))",
+                ),
+            ],
+            {
+                "namespace": "namespace",
+                "workload": "workload",
+                "workload_kind": "kind",
+                "peer_workload": "service",
+            },
+            "S3 and DynamoDB of the region by NAT gateways in the time range: processing both ways, and crossing zones to the gateway. A gateway endpoint is free and takes a route. Nothing is shown where the networks file does not tell by what traffic leaves the VPC.",
+            span=24,
+            height=9,
+            links={"workload": panels.of_row()},
         ),
         panels.rows(
             "Destinations out of the VPC",

@@ -19,9 +19,13 @@ const CHART: &str = "deploy/helm/zonemeter";
 /// `kubectl apply --dry-run=server`, and without Pod Security labels in the way.
 const NAMESPACE: &str = "kube-system";
 /// What is the chart's copy of what.
-const COPIES: [(&str, &str); 5] = [
+const COPIES: [(&str, &str); 6] = [
     ("prometheus/zonemeter.rules.yaml", "zonemeter.rules.yaml"),
     ("prometheus/zonemeter.prices.yaml", "zonemeter.prices.yaml"),
+    (
+        "prometheus/zonemeter.opencost.yaml",
+        "zonemeter.opencost.yaml",
+    ),
     (
         "grafana/dashboards/zonemeter-agents.json",
         "dashboards/zonemeter-agents.json",

@@ -13,14 +13,23 @@ use crate::{
     progress, prometheus, python, repository, setup,
 };
 
-const RULES: [&str; 2] = ["zonemeter.prices.yaml", "zonemeter.rules.yaml"];
-const RULE_TESTS: [&str; 5] = [
+const RULES: [&str; 3] = [
+    "zonemeter.prices.yaml",
+    "zonemeter.rules.yaml",
+    "zonemeter.opencost.yaml",
+];
+const RULE_TESTS: [&str; 7] = [
     "zonemeter.rules.test.yaml",
     "zonemeter.dollars.test.yaml",
     "zonemeter.prices.test.yaml",
+    "zonemeter.nat.test.yaml",
+    "zonemeter.opencost.test.yaml",
     "zonemeter.month.test.yaml",
     "zonemeter.surge.test.yaml",
 ];
+/// An excerpt of AWS's price list, and regions that it has prices of.
+const PRICE_LIST: &str = "agent/networks/src/prices/tests/price-list.json";
+const REGIONS: [&str; 3] = ["us-east-2", "us-gov-west-1", "cn-north-1"];
 /// Enough that every metric has several series.
 const SERIES: &str = "200";
 
@@ -35,10 +44,17 @@ pub(crate) fn check() -> Result<()> {
     let promtool = prometheus::ensure()?.join("promtool");
     let python = python::ensure()?;
     let scrapes = progress::step("scraping the agent in both formats", Scrapes::take)?;
+    let prices = progress::step("writing prices of three regions", written_prices)?;
     let in_folder = || Cmd::new(&promtool).current_dir(prometheus::rules_folder());
     let rules = in_folder().args(["check", "rules", "--lint=all", "--lint-fatal"]);
     let results = [
         checked("promtool check rules", rules.args(RULES)),
+        checked(
+            "promtool check rules of `zonemeter prices`",
+            Cmd::new(&promtool)
+                .args(["check", "rules", "--lint=all", "--lint-fatal"])
+                .args(prices),
+        ),
         checked(
             "promtool test rules",
             in_folder().args(["test", "rules"]).args(RULE_TESTS),
@@ -59,6 +75,32 @@ pub(crate) fn check() -> Result<()> {
         return Ok(());
     }
     bail!("rules: not clean: {}", failed.join(", "))
+}
+
+/// What `zonemeter prices` writes for each region, as files.
+fn written_prices() -> Result<Vec<PathBuf>> {
+    let folder = repository::root().join("target/rules");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let of_region = |region: &str| {
+        let printed = exec::output(
+            Cmd::cargo()
+                .args([
+                    "run",
+                    "--quiet",
+                    "--locked",
+                    "--package",
+                    "zonemeter-agent",
+                    "--",
+                ])
+                .args(["prices", "--price-list"])
+                .arg(repository::root().join(PRICE_LIST))
+                .args(["--region", region]),
+        )?;
+        let file = folder.join(format!("prices.{region}.yaml"));
+        fs::write(&file, printed).with_context(|| format!("cannot write {}", file.display()))?;
+        Ok(file)
+    };
+    REGIONS.into_iter().map(of_region).collect()
 }
 
 fn checked(what: &'static str, command: Cmd) -> Result<(), &'static str> {

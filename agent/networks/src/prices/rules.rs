@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use super::rates::{Charge, Rates};
 
-/// A row: scope, direction, via, and the charges that add up.
+/// A row: scope, direction, via, and the charges that add up. What crossing zones to a NAT gateway
+/// costs is not among them: the rules add it where the gateway stands in another zone than the pod.
 type Row = (&'static str, &'static str, &'static str, &'static [Charge]);
 
-const ROWS: [Row; 14] = [
+const ROWS: [Row; 19] = [
     ("cross_zone", "transmit", "", &[Charge::Zones]),
     ("cross_zone", "receive", "", &[Charge::Zones]),
     ("internet", "transmit", "", &[Charge::Out]),
@@ -22,6 +23,7 @@ const ROWS: [Row; 14] = [
     ),
     ("aws_service", "transmit", "nat", &[Charge::Nat]),
     ("aws_service", "receive", "nat", &[Charge::Nat]),
+    ("aws_service", "transmit", "tgw", &[Charge::TransitGateway]),
     (
         "aws_service",
         "transmit",
@@ -38,9 +40,18 @@ const ROWS: [Row; 14] = [
     (
         "cross_region",
         "transmit",
+        "nat",
+        &[Charge::Regions, Charge::Nat],
+    ),
+    ("cross_region", "receive", "nat", &[Charge::Nat]),
+    (
+        "cross_region",
+        "transmit",
         "tgw",
         &[Charge::Regions, Charge::TransitGateway],
     ),
+    ("peered", "transmit", "nat", &[Charge::Nat]),
+    ("peered", "receive", "nat", &[Charge::Nat]),
     ("peered", "transmit", "tgw", &[Charge::TransitGateway]),
 ];
 

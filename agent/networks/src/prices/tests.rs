@@ -63,10 +63,15 @@ fn each_row_costs_what_the_list_says() {
         ("internet transmit tgw", 0.11),
         ("aws_service transmit nat", 0.045),
         ("aws_service receive nat", 0.045),
+        ("aws_service transmit tgw", 0.02),
         ("aws_service transmit interface_endpoint", 0.01),
         ("aws_service receive interface_endpoint", 0.01),
         ("cross_region transmit ", 0.02),
+        ("cross_region transmit nat", 0.065),
+        ("cross_region receive nat", 0.045),
         ("cross_region transmit tgw", 0.04),
+        ("peered transmit nat", 0.045),
+        ("peered receive nat", 0.045),
         ("peered transmit tgw", 0.02),
     ]);
     for text in [offer(&ohio()), answer(&ohio())] {
@@ -91,7 +96,7 @@ fn the_file_is_a_rules_file() {
     let rules: Value = serde_saphyr::from_str(&text).unwrap();
     assert_eq!(rules["groups"][0]["name"], "zonemeter.prices.us-east-2");
     let all = rules["groups"][0]["rules"].as_array().unwrap();
-    assert_eq!(all.len(), 13);
+    assert_eq!(all.len(), 18);
     for rule in all {
         assert_eq!(rule["record"], "zonemeter:price:dollars_per_gigabyte");
         assert!(
@@ -170,6 +175,27 @@ fn govcloud_and_china_have_their_own() {
     let (text, _) = written(&offer(&china), "cn-north-1").unwrap();
     assert_eq!(rows(&text)[2], ("internet transmit ".to_owned(), 0.933));
     assert!(text.contains("# All amounts are in CNY"), "{text}");
+}
+
+/// The excerpt that `cargo xtask rules` gives to promtool, in three partitions.
+#[test]
+fn every_region_of_a_list_has_its_rows() {
+    const LIST: &str = include_str!("tests/price-list.json");
+    for (region, zones, out, out_by_nat, currency) in [
+        ("us-east-2", 0.01, 0.09, 0.135, "USD"),
+        ("us-gov-west-1", 0.01, 0.155, 0.209, "USD"),
+        ("cn-north-1", 0.067, 0.933, 1.303, "CNY"),
+    ] {
+        let (text, notes) = written(LIST, region).unwrap();
+        let all = rows(&text);
+        let price = |row: &str| all.iter().find(|(name, _)| name == row).unwrap().1;
+        assert_eq!(all.len(), 18, "{region}");
+        assert_eq!(price("cross_zone transmit "), zones);
+        assert_eq!(price("internet transmit "), out);
+        assert_eq!(price("internet transmit nat"), out_by_nat);
+        assert_eq!(text.contains("in CNY"), currency == "CNY", "{text}");
+        assert_eq!(notes.len(), 1, "{notes:?}");
+    }
 }
 
 #[test]
