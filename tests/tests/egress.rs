@@ -73,10 +73,7 @@ impl Cluster {
 
     /// Payload in both directions between the pod and an address that nobody else talks to.
     fn exchange(&self, pod: &Pod, address: IpAddr) {
-        let server = match address.to_string().starts_with("64:ff9b::") {
-            true => self.nat.namespace(),
-            false => self.lab.internet(),
-        };
+        let server = self.lab.internet();
         let inside = pod.namespace();
         traffic::tcp_transfer(inside, server, address, 0, 1_000_000).unwrap();
         let http = traffic::http_server(server, 0, Duration::from_secs(30)).unwrap();
@@ -257,7 +254,7 @@ fn ipv6_goes_by_its_own_gateway_and_nat64_by_the_nat_gateway() {
         cluster.directly(&pod, pod.address(), host, ["internet", "egress_only"]);
         for (host, scope) in [(10 + index, "internet"), (32 + index, "aws_service")] {
             let behind: IpAddr = format!("64:ff9b::35.92.124.{host}").parse().unwrap();
-            cluster.nat.answers_for(behind).unwrap();
+            cluster.lab.nat64_host(behind).unwrap();
             cluster.by_nat(&pod, pod.address(), behind, scope);
         }
     }

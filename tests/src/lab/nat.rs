@@ -1,7 +1,10 @@
 //! NAT gateways: namespaces beside the VPC's router that packets of some subnets pass on their way
 //! out, as route tables say.
 
-use std::{net::IpAddr, process::Command};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    process::Command,
+};
 
 use anyhow::Result;
 
@@ -11,11 +14,13 @@ use crate::{
     namespace::Namespace,
     tool,
     truth::{self, Truth, Watched},
-    wiring::{forwarding_sysctls, mac},
+    wiring::{forwarding_sysctls, mac, vpc::INTERNET_LINK},
 };
 
 /// Where NAT64 puts IPv4 addresses (RFC 6052).
 const NAT64: &str = "64:ff9b::/96";
+/// The router's table for what hosts behind NAT64 answer.
+const BACK: usize = 110;
 /// The link-local address of a NAT gateway.
 const LINK_LOCAL: &str = "fe80::c";
 
@@ -23,8 +28,6 @@ const LINK_LOCAL: &str = "fe80::c";
 #[derive(Debug)]
 pub struct NatGateway {
     namespace: Namespace,
-    /// Its own address, under which its clients go out.
-    address: IpAddr,
 }
 
 impl NatGateway {
@@ -33,27 +36,17 @@ impl NatGateway {
     pub fn truth(&self) -> Result<Truth> {
         truth::read(&self.namespace)
     }
-
-    /// Its network namespace.
-    pub fn namespace(&self) -> &Namespace {
-        &self.namespace
-    }
-
-    /// The address under which its clients go out.
-    pub fn address(&self) -> IpAddr {
-        self.address
-    }
-
-    /// Gives it an address of 64:ff9b::/96 for its own: the kernel has no NAT64, so it answers in
-    /// place of the IPv4 host behind it. What its clients send and get is the same.
-    pub fn answers_for(&self, address: IpAddr) -> Result<()> {
-        self.namespace
-            .ip(&[format!("-6 addr add {address}/128 dev lo nodad")])
-    }
 }
 
 impl Lab {
-    /// Adds a NAT gateway to a zone, and the route to it for 64:ff9b::/96. Nothing else goes there
+    /// Gives the internet a host at an address of 64:ff9b::/96. The kernel has no NAT64, so the NAT
+    /// gateway passes on what comes for it as it is, both ways: its clients send and get the same.
+    pub fn nat64_host(&self, address: IpAddr) -> Result<()> {
+        self.internet
+            .ip(&[format!("-6 addr add {address}/128 dev eth0 nodad")])
+    }
+
+    /// Adds a NAT gateway to a zone, and the routes to it for 64:ff9b::/96. Nothing else goes there
     /// before [`Lab::route_by`] says so. One to a zone.
     pub fn add_nat_gateway(&self, zone: Zone) -> Result<NatGateway> {
         let number = zone as usize;
@@ -93,24 +86,22 @@ impl Lab {
             ),
             format!("addr add {ROUTER_LINK_LOCAL}/64 dev {link} nodad"),
             format!("-6 route add {NAT64} via {LINK_LOCAL} dev {link}"),
+            format!(
+                "-6 route add {NAT64} dev {INTERNET_LINK} table {}",
+                table(zone)
+            ),
+            format!(
+                "-6 rule add iif {link} to {NAT64} lookup {} pref 20",
+                table(zone)
+            ),
+            format!("-6 route add default via {LINK_LOCAL} dev {link} table {BACK}"),
+            format!("-6 rule add iif {INTERNET_LINK} from {NAT64} lookup {BACK} pref 21"),
         ])?;
-        let rules = format!(
-            "{}table ip nat {{ chain out {{ type nat hook postrouting priority 100; \
-             oifname \"eth0\" ip saddr != {address} snat to {address}; }} }}\n",
-            truth::script(&Watched {
-                links: "\"eth0\"",
-                mtu: self.mtu,
-                delivered: true,
-                flows: false,
-            })
-        );
+        let rules = rules(address, self.mtu);
         tool::feed(namespace.command("nft").args(["-f", "-"]), &rules)?;
         namespace.wait_for_links()?;
         self.router.wait_for_links()?;
-        Ok(NatGateway {
-            namespace,
-            address: address.into(),
-        })
+        Ok(NatGateway { namespace })
     }
 
     /// A row of a subnet's route table: what comes from `subnet` for `destination` goes to the NAT
@@ -134,4 +125,18 @@ impl Lab {
 /// The router's table whose default route leads to the NAT gateway of a zone.
 fn table(zone: Zone) -> usize {
     100 + zone as usize
+}
+
+/// Counts what passes, and translates what goes out.
+fn rules(address: Ipv4Addr, mtu: u32) -> String {
+    let truth = truth::script(&Watched {
+        links: "\"eth0\"",
+        mtu,
+        delivered: true,
+        flows: false,
+    });
+    format!(
+        "{truth}table ip nat {{\nchain out {{\ntype nat hook postrouting priority 100\n\
+         oifname \"eth0\" ip saddr != {address} snat to {address}\n}}\n}}\n"
+    )
 }

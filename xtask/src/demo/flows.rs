@@ -7,10 +7,11 @@ use zonemeter_lab::{Metrics, Sample};
 const METRIC: &str = "zonemeter_workload_bytes_total";
 
 /// The contract's scopes, in the order in which they are shown.
-pub(super) const SCOPES: [&str; 10] = [
+pub(super) const SCOPES: [&str; 11] = [
     "intra_node",
     "intra_zone",
     "cross_zone",
+    "cross_region",
     "internet",
     "vpc",
     "peered",

@@ -1,8 +1,7 @@
 //! What plays: the nodes, the pods and what they send each other.
 
 use std::{
-    fs::File,
-    io::Write,
+    fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
@@ -10,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use zonemeter_lab::{
-    Count, Lab, Namespace, Owner, Plan, Pod, PodPlan, Record, ServicePlan, Transport, Way,
+    Count, Lab, Namespace, Owner, Plan, Pod, PodPlan, Record, ServicePlan, Transport, Way, Zone,
 };
 
 use super::part::Part;
@@ -30,7 +29,8 @@ const DOWNLOAD_BYTES: u64 = 20_000_000;
 const DOWNLOAD_RATE: &str = "4M";
 
 /// A client that loops over a Service with two servers in two zones, two iperf3 pods on one node,
-/// a pod that downloads from the internet, and one that reads from what stands for S3.
+/// a pod that downloads from the internet, and two that read from what stands for S3: one by a NAT
+/// gateway in another zone, one by a gateway endpoint.
 pub(super) fn plan(name: &str) -> Plan {
     let deployed = |name: &str, hash: &str, node: &str| {
         PodPlan::new("default", &format!("{name}-{hash}"), node)
@@ -44,16 +44,28 @@ pub(super) fn plan(name: &str) -> Plan {
         .pod(PodPlan::new("iperf3", "server", "b1"))
         .pod(deployed("updater", "5b4d-tq9wl", "a2"))
         .pod(deployed("reports", "7c9f-m2k8d", "b1"))
+        .pod(deployed("archive", "6d9c-p4w7z", "a1"))
 }
 
-/// Lets the networks file say which host of the internet is S3's.
+/// Zone B has no way out but a NAT gateway in zone A; zone A has an internet gateway, and a gateway
+/// endpoint for S3. The networks file says so, and which host of the internet is S3's.
 pub(super) fn name_networks(lab: &Lab) -> Result<()> {
-    let line = format!(
-        "  - {{ cidr: {}/32, scope: aws_service, name: s3 }}\n",
-        s3(lab)
-    );
-    let mut file = File::options().append(true).open(lab.networks_file())?;
-    file.write_all(line.as_bytes()).context("the networks file")
+    let (by_nat, s3) = (Zone::B.subnet_v4(), format!("{}/32", s3(lab)));
+    lab.add_nat_gateway(Zone::A)?;
+    lab.route_by(Zone::A, &by_nat, &s3, 10)?;
+    let mut text = fs::read_to_string(lab.networks_file()).context("the networks file")?;
+    for (zone, ways) in [
+        (
+            Zone::A,
+            "internet: igw, awsServices: { s3: gateway_endpoint }",
+        ),
+        (Zone::B, "internet: nat, natZone: us-east-2a"),
+    ] {
+        let cidr = format!("{{ cidr: \"{}\",", zone.subnet_v4());
+        text = text.replace(&cidr, &format!("{cidr} {ways},"));
+    }
+    text += &format!("  - {{ cidr: {s3}, scope: aws_service, name: s3 }}\n");
+    fs::write(lab.networks_file(), text).context("the networks file")
 }
 
 fn s3(lab: &Lab) -> IpAddr {
@@ -91,6 +103,7 @@ impl Traffic {
         traffic.add(client(&pod("client-dep-6c8f-x2v7p")?))?;
         traffic.add(download(&pod("updater-5b4d-tq9wl")?, lab.internet_host(0)))?;
         traffic.add(download(&pod("reports-7c9f-m2k8d")?, s3(lab)))?;
+        traffic.add(download(&pod("archive-6d9c-p4w7z")?, s3(lab)))?;
         let (sender, receiver) = (lab.pod("iperf3/client")?, lab.pod("iperf3/server")?);
         traffic.add(iperf_server(&receiver))?;
         traffic.add(iperf_client(&sender, receiver.address()))?;

@@ -9,8 +9,10 @@ use super::{flows::Row, units};
 /// Dollars for each gigabyte and end: the list price of commercial US regions, as
 /// `deploy/prometheus/zonemeter.prices.yaml` has it.
 const DOLLARS_PER_GIGABYTE: f64 = 0.01;
-/// The date of that price.
-const AS_OF: &str = "2025-09";
+/// What a NAT gateway processes, each way, as the same list has it for S3.
+const DOLLARS_PER_GIGABYTE_BY_NAT: f64 = 0.045;
+/// The date of these prices.
+const AS_OF: &str = "2026-05";
 const BYTES_PER_GIGABYTE: f64 = 1e9;
 /// 365 days in 12 months.
 const HOURS_PER_MONTH: f64 = 730.0;
@@ -19,8 +21,8 @@ const BETWEEN_ZONES: [&str; 3] = ["intra_node", "intra_zone", "cross_zone"];
 
 /// What was charged for crossing zones in a known time.
 pub(super) struct Verdict {
-    /// Sent and received across zones, each at its own pod: AWS charges both ends.
-    bytes: u64,
+    /// In that time.
+    bytes: Charged,
     window: Duration,
     /// The last table's lines.
     rows: Vec<Row>,
@@ -28,9 +30,14 @@ pub(super) struct Verdict {
 
 impl Verdict {
     /// `before` and `after` are sums of [`charged`], `window` apart.
-    pub(super) fn new(before: u64, after: u64, window: Duration, rows: Vec<Row>) -> Self {
+    pub(super) fn new(before: Charged, after: Charged, window: Duration, rows: Vec<Row>) -> Self {
+        let grown = |after: u64, before: u64| after.saturating_sub(before);
         Self {
-            bytes: after.saturating_sub(before),
+            bytes: Charged {
+                zones: grown(after.zones, before.zones),
+                nat: grown(after.nat, before.nat),
+                endpoint: grown(after.endpoint, before.endpoint),
+            },
             window,
             rows,
         }
@@ -39,15 +46,15 @@ impl Verdict {
     /// Lines for people.
     pub(super) fn render(&self) -> Vec<String> {
         let seconds = format!("{:.1} s", self.window.as_secs_f64());
-        if self.bytes == 0 || self.window.is_zero() {
+        if self.bytes.zones == 0 || self.window.is_zero() {
             return vec![String::new(), format!("across zones: nothing in {seconds}")];
         }
         let mut lines = vec![
             String::new(),
             format!(
                 "across zones, both ends: {} in {seconds}; at this rate ${:.2} a month",
-                units::bytes(self.bytes),
-                self.dollars_per_month()
+                units::bytes(self.bytes.zones),
+                self.per_month(self.bytes.zones, DOLLARS_PER_GIGABYTE)
             ),
             format!(
                 "  (${DOLLARS_PER_GIGABYTE} for each GB at each end, list price of {AS_OF}, \
@@ -55,12 +62,25 @@ impl Verdict {
             ),
         ];
         lines.extend(self.busiest());
+        if self.bytes.nat > 0 {
+            let price = DOLLARS_PER_GIGABYTE_BY_NAT + DOLLARS_PER_GIGABYTE;
+            lines.push(format!(
+                "S3 by a NAT gateway in another zone: {}; a gateway endpoint would save ${:.2} a month",
+                units::bytes(self.bytes.nat),
+                self.per_month(self.bytes.nat, price)
+            ));
+            lines.push(format!(
+                "  (${DOLLARS_PER_GIGABYTE_BY_NAT} for each GB, ${DOLLARS_PER_GIGABYTE} for crossing \
+                 zones; {} went by one, free)",
+                units::bytes(self.bytes.endpoint)
+            ));
+        }
         lines
     }
 
-    fn dollars_per_month(&self) -> f64 {
+    fn per_month(&self, bytes: u64, dollars_per_gigabyte: f64) -> f64 {
         let hours = self.window.as_secs_f64() / 3600.0;
-        self.bytes as f64 / BYTES_PER_GIGABYTE * DOLLARS_PER_GIGABYTE * HOURS_PER_MONTH / hours
+        bytes as f64 / BYTES_PER_GIGABYTE * dollars_per_gigabyte * HOURS_PER_MONTH / hours
     }
 
     /// How much of the busiest conversation across zones crosses them.
@@ -88,11 +108,29 @@ impl Verdict {
     }
 }
 
-/// Bytes across zones of both directions, over all agents.
-pub(super) fn charged(scrapes: &[Metrics]) -> u64 {
-    let of_agent =
-        |metrics: &Metrics| metrics.sum("zonemeter_pod_bytes_total", &[("scope", "cross_zone")]);
-    scrapes.iter().map(of_agent).sum()
+/// Bytes of both directions, each at its own pod, over all agents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Charged {
+    /// Across zones: AWS charges both ends.
+    zones: u64,
+    /// From and to AWS services by a NAT gateway, which stands in another zone than the scene's pods.
+    nat: u64,
+    /// The same by a gateway endpoint.
+    endpoint: u64,
+}
+
+/// As the agents show it now.
+pub(super) fn charged(scrapes: &[Metrics]) -> Charged {
+    let sum = |labels: &[(&str, &str)]| {
+        let of_agent = |metrics: &Metrics| metrics.sum("zonemeter_pod_bytes_total", labels);
+        scrapes.iter().map(of_agent).sum()
+    };
+    let by = |via| sum(&[("scope", "aws_service"), ("via", via)]);
+    Charged {
+        zones: sum(&[("scope", "cross_zone")]),
+        nat: by("nat"),
+        endpoint: by("gateway_endpoint"),
+    }
 }
 
 #[cfg(test)]
@@ -121,22 +159,52 @@ mod tests {
     /// at $0.01 $9.09.
     #[test]
     fn a_month_is_730_hours_at_the_rate_of_the_window() {
-        let before = 1_000;
-        let verdict = Verdict::new(before, before + 3_460_000, Duration::from_secs(10), rows());
+        let zones = |zones| Charged {
+            zones,
+            ..Charged::default()
+        };
+        let (before, after) = (zones(1_000), zones(3_461_000));
+        let verdict = Verdict::new(before, after, Duration::from_secs(10), rows());
         assert_eq!(
             verdict.render(),
             [
                 "",
                 "across zones, both ends: 3.5 MB in 10.0 s; at this rate $9.09 a month",
-                "  ($0.01 for each GB at each end, list price of 2025-09, 730 hours)",
+                "  ($0.01 for each GB at each end, list price of 2026-05, 730 hours)",
                 "  d/s > d/c: 75 % of 4.0 MB crosses zones",
+            ]
+        );
+    }
+
+    /// 10 MB in 10 s are 3.6 GB an hour, at $0.055 and 730 hours $144.54.
+    #[test]
+    fn what_a_gateway_endpoint_would_save_is_processing_and_crossing() {
+        let after = Charged {
+            zones: 1,
+            nat: 10_000_000,
+            endpoint: 20_000_000,
+        };
+        let verdict = Verdict::new(
+            Charged::default(),
+            after,
+            Duration::from_secs(10),
+            Vec::new(),
+        );
+        let lines = verdict.render();
+        assert_eq!(
+            lines[lines.len() - 2..],
+            [
+                "S3 by a NAT gateway in another zone: 10.0 MB; a gateway endpoint would save \
+                 $144.54 a month",
+                "  ($0.045 for each GB, $0.01 for crossing zones; 20.0 MB went by one, free)",
             ]
         );
     }
 
     #[test]
     fn nothing_across_zones_is_said_without_dollars() {
-        let verdict = Verdict::new(7, 7, Duration::from_secs(2), Vec::new());
+        let none = Charged::default();
+        let verdict = Verdict::new(none, none, Duration::from_secs(2), Vec::new());
         assert_eq!(verdict.render(), ["", "across zones: nothing in 2.0 s"]);
     }
 
@@ -146,7 +214,7 @@ mod tests {
              zonemeter_pod_bytes_total{scope=\"cross_zone\",direction=\"receive\"} 4\n\
              zonemeter_pod_bytes_total{scope=\"intra_zone\",direction=\"receive\"} 50\n";
         let metrics = || Metrics::parse(text).unwrap();
-        assert_eq!(charged(&[metrics(), metrics()]), 14);
+        assert_eq!(charged(&[metrics(), metrics()]).zones, 14);
     }
 
     /// The price list is the place where the price and its date are kept.
@@ -158,9 +226,17 @@ mod tests {
         let labels: Vec<&str> = text.lines().filter(of_scope).collect();
         assert_eq!(labels.len(), 2, "one price for each direction");
         assert!(labels.iter().all(|line| line.contains(AS_OF)), "{labels:?}");
-        let price = format!("expr: vector({DOLLARS_PER_GIGABYTE})");
         let lines: Vec<&str> = text.lines().collect();
-        let priced = lines.windows(2).filter(|pair| of_scope(&pair[1]));
-        assert!(priced.clone().all(|pair| pair[0].contains(&price)));
+        let all_cost = |labels: &str, dollars: f64| {
+            let price = format!("expr: vector({dollars})");
+            let mut priced = lines.windows(2).filter(|pair| pair[1].contains(labels));
+            priced.clone().count() == 1 && priced.all(|pair| pair[0].contains(&price))
+        };
+        for direction in ["transmit", "receive"] {
+            let zones = format!("scope: cross_zone, direction: {direction}");
+            assert!(all_cost(&zones, DOLLARS_PER_GIGABYTE));
+            let nat = format!("scope: aws_service, direction: {direction}, via: nat");
+            assert!(all_cost(&nat, DOLLARS_PER_GIGABYTE_BY_NAT));
+        }
     }
 }
