@@ -3,6 +3,7 @@
 
 use std::{fmt, fs};
 
+use procfs::process::{self, LimitValue};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
@@ -21,30 +22,29 @@ pub(super) struct Process;
 
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let stat = read("/proc/self/stat");
-        let status = read("/proc/self/status");
-        let limits = read("/proc/self/limits");
-        counter(
-            &mut encoder,
-            &PROCESS_CPU,
-            stat.as_deref().and_then(cpu_seconds),
-        )?;
-        let started = stat.as_deref().and_then(ticks_from_boot_to_start);
-        let boot = read("/proc/stat").as_deref().and_then(boot_time);
+        let open = open_files();
+        let process = process::Process::myself().ok();
+        let stat = process.as_ref().and_then(|process| process.stat().ok());
+        let status = process.as_ref().and_then(|process| process.status().ok());
+        let limits = process.as_ref().and_then(|process| process.limits().ok());
+        let cpu = stat.as_ref().map(|stat| seconds(stat.utime + stat.stime));
+        counter(&mut encoder, &PROCESS_CPU, cpu)?;
+        let bytes = |kibibytes: Option<u64>| kibibytes.map(|number| (number * 1024) as f64);
+        let resident = status.as_ref().and_then(|status| bytes(status.vmrss));
+        let virtual_size = status.as_ref().and_then(|status| bytes(status.vmsize));
+        let most_open = limits.and_then(|limits| match limits.max_open_files.soft_limit {
+            LimitValue::Value(most) => Some(most as f64),
+            LimitValue::Unlimited => None,
+        });
+        let boot = procfs::boot_time_secs().ok();
         let start = boot
-            .zip(started)
-            .map(|(boot, ticks)| boot + ticks / TICKS_PER_SECOND);
+            .zip(stat)
+            .map(|(boot, stat)| boot as f64 + seconds(stat.starttime));
         for (metric, value) in [
-            (
-                &PROCESS_RESIDENT,
-                status.as_deref().and_then(|text| bytes_of(text, "VmRSS:")),
-            ),
-            (
-                &PROCESS_VIRTUAL,
-                status.as_deref().and_then(|text| bytes_of(text, "VmSize:")),
-            ),
-            (&PROCESS_OPEN_FDS, open_files()),
-            (&PROCESS_MAX_FDS, limits.as_deref().and_then(most_files)),
+            (&PROCESS_RESIDENT, resident),
+            (&PROCESS_VIRTUAL, virtual_size),
+            (&PROCESS_OPEN_FDS, open),
+            (&PROCESS_MAX_FDS, most_open),
             (&PROCESS_START, start),
         ] {
             gauge(&mut encoder, metric, value)?;
@@ -53,55 +53,14 @@ impl Collector for Process {
     }
 }
 
-/// USER_HZ: the unit of times in /proc/pid/stat, 100 on every machine that Kubernetes runs on
-/// (proc_pid_stat(5), time(7)).
-const TICKS_PER_SECOND: f64 = 100.0;
-
-fn read(path: &str) -> Option<String> {
-    fs::read_to_string(path).ok()
-}
-
-/// The field of /proc/pid/stat with this number in proc_pid_stat(5), from 3 on. The second field
-/// is the program's name in brackets and may hold blanks and brackets itself.
-fn stat_field(stat: &str, number: usize) -> Option<f64> {
-    let (_, after_name) = stat.rsplit_once(')')?;
-    after_name.split_whitespace().nth(number - 3)?.parse().ok()
-}
-
-/// User (14) and system (15) time of all threads.
-fn cpu_seconds(stat: &str) -> Option<f64> {
-    Some((stat_field(stat, 14)? + stat_field(stat, 15)?) / TICKS_PER_SECOND)
-}
-
-fn ticks_from_boot_to_start(stat: &str) -> Option<f64> {
-    stat_field(stat, 22)
-}
-
-/// When the machine booted, as Unix time in seconds, from /proc/stat.
-fn boot_time(stat: &str) -> Option<f64> {
-    let line = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
-    line.trim().parse().ok()
-}
-
-/// A value of /proc/pid/status, which has them in kibibytes.
-fn bytes_of(status: &str, name: &str) -> Option<f64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-    let kibibytes: f64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kibibytes * 1024.0)
+fn seconds(ticks: u64) -> f64 {
+    ticks as f64 / procfs::ticks_per_second() as f64
 }
 
 /// The directory itself is open while it is read and is not counted.
 fn open_files() -> Option<f64> {
     let open = fs::read_dir("/proc/self/fd").ok()?.count();
     Some(open.saturating_sub(1) as f64)
-}
-
-/// The soft limit in /proc/pid/limits.
-fn most_files(limits: &str) -> Option<f64> {
-    let line = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"))?;
-    line.split_whitespace().next()?.parse().ok()
 }
 
 fn counter(
@@ -139,47 +98,39 @@ fn describe(
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::{encoding::text, registry::Registry};
+
     use super::*;
 
-    /// A name with a blank and a bracket, as proc_pid_stat(5) warns of.
-    const STAT: &str = "7 (zone) meter) S 1 7 7 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 4 0 12345 \
-                        99999744 512 18446744073709551615";
-
-    #[test]
-    fn fields_are_found_behind_an_awkward_name() {
-        assert_eq!(cpu_seconds(STAT), Some(3.0));
-        assert_eq!(ticks_from_boot_to_start(STAT), Some(12345.0));
-    }
-
-    #[test]
-    fn files_of_proc_are_read() {
-        assert_eq!(
-            boot_time("cpu 1 2\nbtime 1700000000\n"),
-            Some(1_700_000_000.0)
-        );
-        assert_eq!(
-            bytes_of("VmSize:\t    2048 kB\nVmRSS:\t    512 kB\n", "VmRSS:"),
-            Some(524_288.0)
-        );
-        let limits = "Max processes   1  2  processes\nMax open files            1024                 524288               files\n";
-        assert_eq!(most_files(limits), Some(1024.0));
-        assert_eq!(
-            most_files("Max open files   unlimited   unlimited   files"),
-            None
-        );
-    }
-
+    /// Against what the kernel says in other places.
     #[test]
     fn this_process_has_all_of_them() {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Process));
+        let mut written = String::new();
+        text::encode(&mut written, &registry).unwrap();
+        let value = |name: &str| -> f64 {
+            let line = written.lines().find_map(|line| line.strip_prefix(name));
+            let number = line.and_then(|rest| rest.strip_prefix(' '));
+            number.expect(name).parse().unwrap()
+        };
+        assert!(value("process_cpu_seconds_total") >= 0.0);
+        let statm = fs::read_to_string("/proc/self/statm").unwrap();
+        let pages: f64 = statm.split(' ').next().unwrap().parse().unwrap();
+        let size = value("process_virtual_memory_bytes");
         assert!(
-            read("/proc/self/stat")
-                .as_deref()
-                .and_then(cpu_seconds)
-                .is_some()
+            (size / 4096.0 - pages).abs() < 0.5 * pages,
+            "{size} {statm}"
         );
-        let status = read("/proc/self/status").unwrap();
-        let [resident, size] = ["VmRSS:", "VmSize:"].map(|name| bytes_of(&status, name).unwrap());
-        assert!(0.0 < resident && resident <= size);
-        assert!(open_files().unwrap() >= 3.0);
+        let resident = value("process_resident_memory_bytes");
+        assert!(0.0 < resident && resident <= size, "{resident}");
+        let [open, most] = ["process_open_fds", "process_max_fds"].map(value);
+        assert!((3.0..=most).contains(&open), "{open} of {most}");
+        let age = std::time::SystemTime::UNIX_EPOCH
+            .elapsed()
+            .unwrap()
+            .as_secs_f64()
+            - value("process_start_time_seconds");
+        assert!((-1.0..600.0).contains(&age), "began {age} s ago");
     }
 }

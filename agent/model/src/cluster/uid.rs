@@ -2,8 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-/// Digits of each group of a UUID's text, between hyphens (RFC 9562 §4).
-const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
+use uuid::Uuid;
 
 /// A uid as Kubernetes gave it: by convention a UUID in lower case, by contract any string.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -11,16 +10,15 @@ pub struct Uid(Form);
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Form {
-    /// A UUID takes 16 bytes in place of 36 and an allocation. Big-endian; as a number it would
-    /// have to begin at a multiple of 16.
-    Uuid([u8; 16]),
+    /// A UUID takes 16 bytes in place of 36 and an allocation.
+    Uuid(Uuid),
     Other(Arc<str>),
 }
 
 impl From<&str> for Uid {
     fn from(text: &str) -> Self {
         Self(match uuid(text) {
-            Some(uuid) => Form::Uuid(uuid.to_be_bytes()),
+            Some(uuid) => Form::Uuid(uuid),
             None => Form::Other(text.into()),
         })
     }
@@ -33,37 +31,17 @@ impl From<String> for Uid {
 }
 
 /// `None` for everything that would not be written in the same way again.
-fn uuid(text: &str) -> Option<u128> {
-    let mut groups = text.split('-');
-    let mut uuid = 0_u128;
-    for digits in GROUPS {
-        let group = groups.next().filter(|group| group.len() == digits)?;
-        for digit in group.bytes() {
-            let value = match digit {
-                b'0'..=b'9' => digit - b'0',
-                b'a'..=b'f' => digit - b'a' + 10,
-                _ => return None,
-            };
-            uuid = uuid << 4 | u128::from(value);
-        }
-    }
-    groups.next().is_none().then_some(uuid)
+fn uuid(text: &str) -> Option<Uuid> {
+    let uuid = Uuid::try_parse(text).ok()?;
+    let again = uuid.hyphenated();
+    (again.encode_lower(&mut Uuid::encode_buffer()) == text).then_some(uuid)
 }
 
 impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Form::Other(text) => f.write_str(text),
-            Form::Uuid(uuid) => {
-                let text = format!("{:032x}", u128::from_be_bytes(*uuid));
-                let mut rest = text.as_str();
-                for (index, digits) in GROUPS.into_iter().enumerate() {
-                    let (group, after) = rest.split_at(digits);
-                    write!(f, "{}{group}", if index == 0 { "" } else { "-" })?;
-                    rest = after;
-                }
-                Ok(())
-            }
+            Form::Uuid(uuid) => uuid.hyphenated().fmt(f),
         }
     }
 }
