@@ -52,7 +52,7 @@ impl Lab {
         let number = zone as usize;
         let link = format!("nat-{number}");
         let name = self.name.namespace(&link);
-        raise::make_namespaces(&[name.clone()])?;
+        raise::make_namespaces(std::slice::from_ref(&name))?;
         let namespace = Namespace::open(&name)?;
         let router = self.router.name();
         let cable = format!(

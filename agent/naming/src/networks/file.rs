@@ -96,8 +96,10 @@ pub(super) fn parse(text: &str) -> Result<Networks> {
         });
     }
     let file: File = serde_saphyr::from_str(text).map_err(|error| not_yaml(&error))?;
-    let mut networks = Networks::default();
-    networks.as_of = filled("asOf", &file.as_of)?.map(time).transpose()?;
+    let mut networks = Networks {
+        as_of: filled("asOf", &file.as_of)?.map(time).transpose()?,
+        ..Networks::default()
+    };
     let mut lines = HashMap::new();
     for range in list("vpc", &file.vpc)? {
         let range = network("vpc range", (range, &range.value), &mut lines)?;
