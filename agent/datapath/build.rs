@@ -79,8 +79,8 @@ fn installed() -> Result<(PathBuf, PathBuf), String> {
     }
 }
 
-fn compile(workspace: &Path, out: &Path, linker: &Path, sysroot: &Path) -> Result<(), String> {
-    let target = out.join("bpf");
+/// What compiles the programs, into the folder `target`.
+fn compiler(workspace: &Path, target: &Path, linker: &Path, sysroot: &Path) -> Command {
     let mut cargo = Command::new("rustup");
     cargo
         .current_dir(workspace)
@@ -104,7 +104,7 @@ fn compile(workspace: &Path, out: &Path, linker: &Path, sysroot: &Path) -> Resul
             "-Zbuild-std=core",
             "--target-dir",
         ])
-        .arg(&target)
+        .arg(target)
         .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", linker)
         // The kernel side needs unstable features on the stable compiler.
         .env("RUSTC_BOOTSTRAP", "1")
@@ -134,7 +134,12 @@ fn compile(workspace: &Path, out: &Path, linker: &Path, sysroot: &Path) -> Resul
     ] {
         cargo.env_remove(outer);
     }
-    let output = cargo
+    cargo
+}
+
+fn compile(workspace: &Path, out: &Path, linker: &Path, sysroot: &Path) -> Result<(), String> {
+    let target = out.join("bpf");
+    let output = compiler(workspace, &target, linker, sysroot)
         .output()
         .map_err(|error| format!("{PACKAGE}: {error}"))?;
     if !output.status.success() {
