@@ -153,6 +153,7 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
         max_series: config.max_series,
         detail: config.detail,
         place_services: config.place_services,
+        source_nat: config.source_nat,
         ..Settings::new(Arc::clone(&config.node_name))
     });
 

@@ -86,6 +86,11 @@ pub struct AgentArgs {
           default_value = "1day", value_parser = age)]
     pub networks_max_age: Duration,
 
+    /// With whose address IPv4 packets of pods leave the VPC, for the label via; auto: as the pod
+    /// aws-node of this node says, and with the node's where there is none
+    #[arg(long, env = "ZONEMETER_SOURCE_NAT", value_enum, default_value = "auto")]
+    pub source_nat: SourceNat,
+
     /// Host-side interfaces to count on, repeatable [default: pod veths of the AWS VPC CNI]
     #[arg(
         long = "interface",
@@ -220,6 +225,17 @@ pub enum Attach {
     Tcx,
     /// Filters of the clsact qdisc.
     Tc,
+}
+
+/// `--source-nat`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SourceNat {
+    /// As the VPC CNI's own pod says.
+    Auto,
+    /// With the node's.
+    Node,
+    /// With their own.
+    Pod,
 }
 
 /// `--detail`

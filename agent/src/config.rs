@@ -16,10 +16,10 @@ use zonemeter_datapath::{
     memory::{Machine, Plan},
     translate::Methods,
 };
-use zonemeter_model::traffic::AttachMode;
+use zonemeter_model::{cluster, traffic::AttachMode};
 
 use crate::{
-    args::{self, AgentArgs, Attach, FlowPorts, NameBackendsBy, in_force},
+    args::{self, AgentArgs, Attach, FlowPorts, NameBackendsBy, SourceNat, in_force},
     cni::Chain,
     listen::Address,
 };
@@ -50,6 +50,8 @@ pub struct Config {
     pub cluster: Source,
     /// `--networks-file`
     pub networks_file: Option<PathBuf>,
+    /// `--source-nat`; `None`: as the CNI says.
+    pub source_nat: Option<cluster::SourceNat>,
     /// `--networks-max-age`
     pub networks_max_age: Duration,
     /// Interfaces to count on.
@@ -91,6 +93,7 @@ impl Config {
             node_name,
             networks_file: args.networks_file,
             networks_max_age: args.networks_max_age,
+            source_nat: source_nat(args.source_nat),
             names: names(args.interfaces)?,
             listen: args.listen,
             debug_listen: Address::Tcp(args.debug_listen),
@@ -130,6 +133,18 @@ pub(crate) fn node_name(flag: Option<&str>) -> Result<Arc<str>> {
         .filter(|name| !name.is_empty())
         .map(Arc::from)
         .context("--node-name: not given and $NODE_NAME is empty: give the name of the Node object")
+}
+
+fn source_nat(flag: SourceNat) -> Option<cluster::SourceNat> {
+    let fixed = |external| cluster::SourceNat {
+        external,
+        excluded: Vec::new(),
+    };
+    match flag {
+        SourceNat::Auto => None,
+        SourceNat::Node => Some(fixed(false)),
+        SourceNat::Pod => Some(fixed(true)),
+    }
 }
 
 fn detail(flag: args::Detail) -> Detail {

@@ -33,7 +33,7 @@ use std::{
 };
 
 use zonemeter_model::{
-    cluster::{Change, Kind, Name, Pod},
+    cluster::{Change, Kind, Name, Pod, SourceNat},
     kept::DrainId,
     recent::{Explanation, Recent},
     snapshot::{Reason, Snapshot, ZoneInfo},
@@ -85,6 +85,8 @@ pub struct Settings {
     pub peer_patience: Duration,
     /// Take a Service's zone from its endpoints where its backend is not known.
     pub place_services: bool,
+    /// Which packets leave with the node's address, whatever the CNI says; `None`: as it says.
+    pub source_nat: Option<SourceNat>,
     /// How long a series of a gone pod is shown after its last byte.
     pub retire_after: Duration,
     /// Shows the series of this node's pods at 0 before their first byte.
@@ -104,6 +106,7 @@ impl Settings {
             pod_patience: Duration::from_secs(60),
             peer_patience: Duration::from_secs(10),
             place_services: true,
+            source_nat: None,
             retire_after: Duration::from_secs(300),
             show_at_zero: true,
         }
@@ -144,7 +147,7 @@ impl Account {
                 interfaces: Interfaces::default(),
                 networks: Networks::default(),
                 networks_since: None,
-                egress: Egress::default(),
+                egress: Egress::new(settings.source_nat),
                 place_services: settings.place_services,
             },
             classes: Classes::default(),

@@ -37,6 +37,8 @@ use super::{
 #[derive(Debug, Default)]
 pub struct Egress {
     source_nat: SourceNat,
+    /// Whatever the CNI says.
+    is_fixed: bool,
     /// The node's own subnets, of IPv4 and of IPv6.
     home: [Option<SubnetId>; 2],
 }
@@ -54,10 +56,21 @@ pub struct Exit {
 const PLUGIN_V6: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0xac, 0), 118);
 
 impl Egress {
-    /// Takes in what the CNI of this node says; false where it said so before.
+    /// With what holds whatever the CNI says; `None`: as it says, and as by default until then.
+    pub fn new(fixed: Option<SourceNat>) -> Self {
+        Self {
+            is_fixed: fixed.is_some(),
+            source_nat: fixed.unwrap_or_default(),
+            home: [None; 2],
+        }
+    }
+
+    /// Takes in what the CNI of this node says; false where it changes nothing.
     pub fn learn(&mut self, source_nat: &SourceNat) -> bool {
-        let is_new = self.source_nat != *source_nat;
-        self.source_nat.clone_from(source_nat);
+        let is_new = !self.is_fixed && self.source_nat != *source_nat;
+        if is_new {
+            self.source_nat.clone_from(source_nat);
+        }
         is_new
     }
 

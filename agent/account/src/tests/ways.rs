@@ -187,6 +187,26 @@ fn another_pod_that_calls_itself_the_cni_elsewhere_says_nothing_here() {
     );
 }
 
+/// Where a flag says it, the CNI's pod is not believed.
+#[test]
+fn a_fixed_source_holds_whatever_the_cni_says() {
+    for (external, via) in [(true, Via::Tgw), (false, Via::Nat)] {
+        let mut settings = settings();
+        let excluded = Vec::new();
+        settings.source_nat = Some(SourceNat { external, excluded });
+        let mut scenario = Scenario::blank(settings);
+        scenario.apply(node("node-1", "10.0.0.5", Some("a")));
+        scenario.networks(NETWORKS);
+        scenario.apply(Object::Pod(pod("web", "node-1", POD)));
+        scenario.attach(7, "veth");
+        let excluded = vec!["0.0.0.0/0".parse().unwrap()];
+        let external = !external;
+        cni(&mut scenario, SourceNat { external, excluded });
+        let labels = labels_of(&mut scenario, sent(7, POD, "8.8.8.8", 1));
+        assert_eq!(labels.1, via);
+    }
+}
+
 /// What a series has shown stays there; a new route holds for what comes from now on.
 #[test]
 fn a_new_file_changes_new_increments_only() {
