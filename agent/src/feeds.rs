@@ -88,10 +88,11 @@ pub async fn networks(
     let mut file = Reread::new(&path, NETWORKS_BYTES);
     let apart = Apart::default();
     let mut ageing = tokio::time::interval(AGEING);
+    let mut is_refused = false;
     loop {
         let changed = tokio::select! {
             changed = file.changed() => changed,
-            _ = ageing.tick() => {
+            _ = ageing.tick(), if !is_refused => {
                 let as_of = networks.borrow().as_of();
                 if let Some(old) = as_of.and_then(|as_of| too_old(as_of, max_age)) {
                     guard.report(old);
@@ -109,6 +110,7 @@ pub async fn networks(
             },
             Err(error) => Err(error.into()),
         };
+        is_refused = read.is_err();
         match read.with_context(|| format!("networks file {}", path.display())) {
             Ok(read) => {
                 tracing::info!(path = %path.display(), networks = read.len(), "networks file");
@@ -241,6 +243,47 @@ mod tests {
         assert!(text.contains(gauge), "{text}");
     }
 
+    const PATIENCE: Duration = Duration::from_secs(20);
+    const OLD: &str = "longer ago than --networks-max-age 1day";
+
+    /// Waits until it says so in the list of conditions.
+    async fn shows(metrics: &SelfMetrics, readiness: &Readiness, wanted: &str) {
+        let shown = async || {
+            while !get(metrics, readiness, "/readyz").await.contains(wanted) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, shown()).await.unwrap();
+    }
+
+    /// What is wrong with the file stays shown while the last good one becomes older.
+    #[tokio::test]
+    async fn a_refused_file_is_not_covered_by_the_age_of_the_last_good_one() {
+        let metrics = SelfMetrics::default();
+        let (readiness, [guard]) = Readiness::new([Condition::NetworksFile]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("networks.yaml");
+        let day = Duration::from_secs(86_400);
+        let good = "vpc: [10.0.0.0/16]\nasOf: 2026-01-01T00:00:00Z\n";
+        std::fs::write(&path, good).unwrap();
+        let sender = watch::Sender::new(Arc::default());
+        let follow = networks((Some(path.clone()), day), sender, guard, metrics.clone());
+        let following = tokio::spawn(follow);
+        shows(&metrics, &readiness, OLD).await;
+        std::fs::write(&path, "vpc: [10.0.0.1/16]\n").unwrap();
+        let refusal = "has host bits set";
+        shows(&metrics, &readiness, refusal).await;
+        tokio::time::pause();
+        tokio::time::advance(2 * AGEING).await;
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::resume();
+        let text = get(&metrics, &readiness, "/readyz").await;
+        assert!(text.contains(refusal) && !text.contains(OLD), "{text}");
+        following.abort();
+    }
+
     /// In force, and said to be old; the next one is not.
     #[tokio::test]
     async fn a_file_of_long_ago_is_shown_with_its_age() {
@@ -259,14 +302,7 @@ mod tests {
         let following = tokio::spawn(follow);
         receiver.changed().await.unwrap();
         assert_eq!(receiver.borrow_and_update().len(), 1);
-        let patience = Duration::from_secs(20);
-        let shown = async |wanted: &str| {
-            while !get(&metrics, &readiness, "/readyz").await.contains(wanted) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        let old = "longer ago than --networks-max-age 1day";
-        tokio::time::timeout(patience, shown(old)).await.unwrap();
+        shows(&metrics, &readiness, OLD).await;
         let text = get(&metrics, &readiness, "/readyz").await;
         assert!(
             text.starts_with("ready\nnetworks_file: the networks file is of 2"),
@@ -279,7 +315,7 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(patience, ready()).await.unwrap();
+        tokio::time::timeout(PATIENCE, ready()).await.unwrap();
         following.abort();
     }
 
