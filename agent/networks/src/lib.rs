@@ -115,6 +115,7 @@ fn convert(inputs: &Inputs, args: &NetworksArgs) -> Result<yaml::File> {
         inputs.route_tables.as_ref(),
         inputs.nat_gateways.as_ref(),
         inputs.vpc_endpoints.as_ref(),
+        inputs.interfaces.is_some(),
     )?;
     let [of_tables, of_gateways, of_endpoints] = routes.vpc_ids();
     let lists = [

@@ -47,15 +47,22 @@ pub(super) struct Wanted<'a> {
 /// Reads the lists that were given.
 ///
 /// # Errors
-/// NAT gateways without the routes that lead to them, beside what is wrong with a list.
+/// NAT gateways without the routes that lead to them, endpoints without routes and interfaces, beside what is wrong with a list.
 pub(super) fn parse(
     tables: Option<&Input>,
     nat_gateways: Option<&Input>,
     endpoints: Option<&Input>,
+    has_interfaces: bool,
 ) -> Result<Routes> {
     if let (None, Some(input)) = (tables, nat_gateways) {
         bail!(
             "{}: says nothing without --route-tables: add what leads there",
+            input.name
+        );
+    }
+    if let (None, Some(input), false) = (tables, endpoints, has_interfaces) {
+        bail!(
+            "{}: says nothing without --route-tables or --interfaces: add what leads there",
             input.name
         );
     }
@@ -73,6 +80,21 @@ fn resources<T: serde::de::DeserializeOwned>(
     kind: &answers::Kind,
 ) -> Result<Vec<Placed<T>>> {
     input.map_or(Ok(Vec::new()), |input| input.resources(kind))
+}
+
+/// A line for the addresses that another route than the default one holds for, if there are any.
+fn exceptions(table: &RouteTable, all: &str, usual: &Target, is_v6: bool) -> Option<String> {
+    let found = table.exceptions(usual, is_v6);
+    let (first, via) = found.first()?;
+    let more = match found.len() - 1 {
+        0 => String::new(),
+        more => format!(", and {more} more like it,"),
+    };
+    let (id, way) = (&table.route_table_id, via.name());
+    Some(format!(
+        "{id}: {first}{more} goes by {way} and not where {all} leads: give these addresses an entry \
+         with via"
+    ))
 }
 
 impl Routes {
@@ -117,11 +139,12 @@ impl Routes {
             ));
             return Ok(None);
         };
-        let (internet, nat64) = match is_v6 {
+        let (all, nat64) = match is_v6 {
             true => ("::/0", Some("64:ff9b::/96")),
             false => ("0.0.0.0/0", None),
         };
-        let internet = self.target(table, internet, notes);
+        let internet = self.target(table, all, notes);
+        notes.extend(exceptions(&table.of, all, &internet, is_v6));
         let nat64 = nat64.and_then(|range| table.of.target(range));
         let nat = [Some(&internet), nat64.as_ref()];
         let nat = nat.into_iter().flatten().find_map(Target::nat_gateway);
@@ -187,7 +210,10 @@ impl Routes {
                 .find(|one| one.of.vpc_endpoint_id == id);
             let Some(endpoint) = found.map(|one| &one.of) else {
                 let remedy = match self.given {
-                    [_, true] => "is not in --vpc-endpoints: are the files of the same time?",
+                    [_, true] => {
+                        "is not in --vpc-endpoints: are the files of the same time, and of the \
+                         account that owns the VPC?"
+                    }
                     [_, false] => "is of a service that only --vpc-endpoints tells: add it",
                 };
                 bail!("{input}: {}: {id}, for {list}, {remedy}", table.place);
@@ -212,10 +238,11 @@ impl Routes {
         let lacks = match (found.map(|one| &one.of), self.given) {
             (None, [false, _]) => "add --nat-gateways",
             (None, [true, _]) => "--nat-gateways does not list it",
-            // A regional one has no zone of its own.
-            (Some(gateway), _) => match zones.get(&**gateway.subnet_id.as_ref()?) {
-                Some(zone) => return Some((*zone).to_owned()),
-                None => "--subnets does not list its subnet",
+            (Some(gateway), _) if gateway.is_regional() => return None,
+            (Some(gateway), _) => match gateway.subnet_id.as_deref().map(|id| zones.get(id)) {
+                Some(Some(zone)) => return Some((*zone).to_owned()),
+                Some(None) => "--subnets does not list its subnet",
+                None => "--nat-gateways has no SubnetId of it",
             },
         };
         notes.insert(format!("{id}: its zone is not known: {lacks}"));

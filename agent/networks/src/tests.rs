@@ -14,6 +14,7 @@ use zonemeter_naming::Networks;
 use super::*;
 use crate::table::{Entries, Entry, Source};
 
+mod endpoints;
 mod refusals;
 mod routes;
 mod spellings;

@@ -1,9 +1,17 @@
 //! `aws ec2 describe-route-tables`: where routes lead, and whose they are.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::Deserialize;
 
 use super::super::input::State;
 use zonemeter_model::snapshot::Via;
+
+/// Shared address space.
+const SHARED: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(100, 64, 0, 0), 10);
+/// It has a field of its own.
+const NAT64: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
 
 /// A route table.
 #[derive(Debug, Deserialize)]
@@ -27,8 +35,8 @@ struct Association {
 }
 
 /// A destination, and one of many kinds of targets, each with a key of its own.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 struct Route {
     destination_cidr_block: Option<String>,
     destination_ipv6_cidr_block: Option<String>,
@@ -87,13 +95,34 @@ impl RouteTable {
         self.associations.iter().any(|one| one.main && one.holds())
     }
 
-    /// Where packets to the whole of this range are sent.
+    /// Where packets to the whole of this range are sent: by a route to it, or by two to its halves
+    /// that lead to the same.
     pub(super) fn target(&self, range: &str) -> Option<Target> {
-        let route = self.route(range)?;
-        Some(match route.is_blackhole() {
-            true => Target::Nowhere,
-            false => route.target(),
-        })
+        let halves = || {
+            let range: IpNet = range.parse().ok()?;
+            let halves = range.subnets(range.prefix_len() + 1).ok()?;
+            let mut targets = halves.map(|half| self.route(&half.to_string()));
+            let (first, second) = (targets.next()??.leads(), targets.next()??.leads());
+            (first == second).then_some(first)
+        };
+        self.route(range).map(Route::leads).or_else(halves)
+    }
+
+    /// Public ranges of the family, and prefix lists but those of gateway endpoints, whose route leads
+    /// elsewhere than the default one, which leads to `usual`: each with its way.
+    pub(super) fn exceptions(&self, usual: &Target, is_v6: bool) -> Vec<(&str, Via)> {
+        let found = self.routes.iter().filter_map(|route| {
+            let destination = match &route.destination_prefix_list_id {
+                Some(list) => (!is_v6 && !route.is_to_endpoint()).then_some(&**list)?,
+                None => route.public_range(is_v6)?,
+            };
+            match route.leads() {
+                target if target == *usual => None,
+                Target::Way(via, _) => Some((destination, via)),
+                Target::Other(_) | Target::Nowhere => None,
+            }
+        });
+        found.collect()
     }
 
     /// True where the route to this range leads to what is no longer there.
@@ -107,7 +136,7 @@ impl RouteTable {
         routes.filter_map(|route| {
             let list = route.destination_prefix_list_id.as_deref()?;
             let gateway = route.gateway_id.as_deref()?;
-            gateway.starts_with("vpce-").then_some((list, gateway))
+            route.is_to_endpoint().then_some((list, gateway))
         })
     }
 
@@ -133,6 +162,33 @@ impl Association {
 impl Route {
     fn is_blackhole(&self) -> bool {
         self.state == "blackhole"
+    }
+
+    fn leads(&self) -> Target {
+        match self.is_blackhole() {
+            true => Target::Nowhere,
+            false => self.target(),
+        }
+    }
+
+    fn is_to_endpoint(&self) -> bool {
+        let gateway = self.gateway_id.as_deref();
+        gateway.is_some_and(|gateway| gateway.starts_with("vpce-"))
+    }
+
+    /// The range, where it is of the family and outside of what is private (RFC 1918, RFC 6598, RFC
+    /// 4193).
+    fn public_range(&self, is_v6: bool) -> Option<&str> {
+        let range = match is_v6 {
+            true => self.destination_ipv6_cidr_block.as_deref()?,
+            false => self.destination_cidr_block.as_deref()?,
+        };
+        let network: IpNet = range.parse().ok()?;
+        let is_private = match network.addr() {
+            IpAddr::V4(address) => address.is_private() || SHARED.contains(&address),
+            IpAddr::V6(address) => address.is_unique_local() || NAT64.contains(&address),
+        };
+        (!is_private).then_some(range)
     }
 
     fn target(&self) -> Target {

@@ -126,10 +126,39 @@ fn every_target_has_its_word_or_is_named() {
             "internet: none, awsServices: { s3: none }",
             None,
         ),
-        // A customer's prefix list is no service's.
+        // A prefix list without an endpoint: whose addresses it has is not in the answer.
         (
             json!([route("pl-1", "TransitGatewayId", "tgw-1")]),
             "internet: none, awsServices: { s3: none }",
+            Some(
+                "rtb-1: pl-1 goes by tgw and not where 0.0.0.0/0 leads: give these addresses an \
+                 entry with via",
+            ),
+        ),
+        // Some addresses of the internet elsewhere than the others; private ones may go anywhere.
+        (
+            json!([
+                route("0.0.0.0/0", "GatewayId", "igw-1"),
+                route("52.219.0.0/16", "TransitGatewayId", "tgw-1"),
+                route("3.5.128.0/22", "GatewayId", "vpce-1"),
+                route("8.8.8.0/24", "GatewayId", "igw-1"),
+                route("10.8.0.0/16", "TransitGatewayId", "tgw-1"),
+                route("100.64.0.0/16", "TransitGatewayId", "tgw-1"),
+                route("192.168.0.0/16", "GatewayId", "local"),
+            ]),
+            "internet: igw, awsServices: { s3: igw }",
+            Some(
+                "rtb-1: 52.219.0.0/16, and 1 more like it, goes by tgw and not where 0.0.0.0/0 \
+                 leads: give these addresses an entry with via",
+            ),
+        ),
+        // All of the internet in two routes.
+        (
+            json!([
+                route("0.0.0.0/1", "TransitGatewayId", "tgw-1"),
+                route("128.0.0.0/1", "TransitGatewayId", "tgw-1"),
+            ]),
+            "internet: tgw, awsServices: { s3: tgw }",
             None,
         ),
     ] {
@@ -180,6 +209,11 @@ fn what_the_lists_lack_is_said() {
     let file = with("nat-gateways", "subnet-0a0a0a0a0a0a0a0a0", "subnet-9").unwrap();
     let note = "nat-0c0c0c0c0c0c0c0c0: its zone is not known: --subnets does not list its subnet";
     assert_eq!(file.notes, [note]);
+    let zonal = "\"AvailabilityMode\": \"zonal\"";
+    let in_subnet = "\"SubnetId\": \"subnet-0a0a0a0a0a0a0a0a0\"";
+    let file = with("nat-gateways", in_subnet, zonal).unwrap();
+    let note = "nat-0c0c0c0c0c0c0c0c0: its zone is not known: --nat-gateways has no SubnetId of it";
+    assert_eq!(file.notes, [note]);
     let regional = "\"AvailabilityMode\": \"regional\"";
     let file = with(
         "nat-gateways",
@@ -224,7 +258,15 @@ fn what_cannot_be_read_is_refused_by_name() {
             "vpce-05353535353535353",
             "vpce-0",
             "--route-tables route-tables.json: RouteTables[0]: vpce-05353535353535353, for \
-             pl-7ba54012, is not in --vpc-endpoints: are the files of the same time?",
+             pl-7ba54012, is not in --vpc-endpoints: are the files of the same time, and of the \
+             account that owns the VPC?",
+        ),
+        (
+            "route-tables",
+            "\"State\": \"active\"",
+            "\"Origin2\": \"\"",
+            "--route-tables route-tables.json: RouteTables[0] (rtb-01010101010101010): State is \
+             missing: give what `aws ec2 describe-route-tables` prints, in full",
         ),
         (
             "route-tables",
@@ -257,23 +299,33 @@ fn what_cannot_be_read_is_refused_by_name() {
         let error = with(flag, from, to).err().unwrap();
         assert!(error.contains(problem), "{problem:?} is not in {error:?}");
     }
-    let alone = Inputs {
-        vpc_endpoints: None,
-        ..routed()
-    };
-    let error = convert(&alone, &args()).unwrap_err().to_string();
-    let remedy = "vpce-05353535353535353, for pl-7ba54012, is of a service that only \
-                  --vpc-endpoints tells: add it";
-    assert!(error.ends_with(remedy), "{error}");
-    let alone = Inputs {
-        nat_gateways: input("nat-gateways", NAT_GATEWAYS),
-        ..none()
-    };
-    let error = convert(&alone, &args()).unwrap_err().to_string();
-    assert!(
-        error.contains("says nothing without --route-tables"),
-        "{error}"
-    );
+    for (alone, remedy) in [
+        (
+            Inputs {
+                vpc_endpoints: None,
+                ..routed()
+            },
+            "vpce-05353535353535353, for pl-7ba54012, is of a service that only --vpc-endpoints \
+             tells: add it",
+        ),
+        (
+            Inputs {
+                nat_gateways: input("nat-gateways", NAT_GATEWAYS),
+                ..none()
+            },
+            "says nothing without --route-tables: add what leads there",
+        ),
+        (
+            Inputs {
+                vpc_endpoints: input("vpc-endpoints", ENDPOINTS),
+                ..none()
+            },
+            "says nothing without --route-tables or --interfaces: add what leads there",
+        ),
+    ] {
+        let error = convert(&alone, &args()).unwrap_err().to_string();
+        assert!(error.ends_with(remedy), "{error}");
+    }
     // Lists of the wrong kind, told by their ids.
     let swapped = Inputs {
         subnets: input("subnets", NAT_GATEWAYS),
@@ -317,42 +369,4 @@ fn of_several_vpcs_only_the_wanted_one_counts() {
     let vpc = Some("vpc-0123456789abcdef0".to_owned());
     let text = convert(&inputs, &NetworksArgs { vpc, ..args() }).unwrap();
     assert_eq!(text, ROUTED);
-}
-
-/// An interface endpoint of a service of AWS is billed as such; of anybody else's service it is not
-/// known what crosses zones there, and it keeps its name.
-#[test]
-fn interfaces_of_endpoints_have_the_service_that_they_are_for() {
-    let of = |endpoints: &str| {
-        let inputs = Inputs {
-            interfaces: input("interfaces", INTERFACES),
-            vpc_endpoints: input("vpc-endpoints", endpoints),
-            ..none()
-        };
-        let account = account(&convert(&inputs, &args()).unwrap());
-        let explained = account.explain("192.168.8.20".parse().unwrap(), Instant::now());
-        let Explanation {
-            scope, via, party, ..
-        } = explained;
-        (
-            scope,
-            via.name(),
-            party.workload.name.to_string(),
-            party.zone.to_string(),
-        )
-    };
-    let zone = || "us-east-2a".to_owned();
-    let expected = (
-        Scope::AwsService,
-        "interface_endpoint",
-        "vpce/ecr.api".to_owned(),
-        zone(),
-    );
-    assert_eq!(of(ENDPOINTS), expected);
-    let others = ENDPOINTS.replace(
-        "com.amazonaws.us-east-2.ecr.api",
-        "com.amazonaws.vpce.us-east-2.vpce-svc-0123456789abcdef0",
-    );
-    let named = "vpce/vpce-0e0e0e0e0e0e0e0e0".to_owned();
-    assert_eq!(of(&others), (Scope::IntraZone, "", named, zone()));
 }

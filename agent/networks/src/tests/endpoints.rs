@@ -1,0 +1,43 @@
+//! Interfaces of endpoints, and the services that they are for.
+
+use super::*;
+
+const ENDPOINTS: &str = include_str!("vpc-endpoints.json");
+
+/// An interface endpoint of a service of AWS is billed as such; of anybody else's service it is not
+/// known what crosses zones there, and it keeps its name.
+#[test]
+fn interfaces_of_endpoints_have_the_service_that_they_are_for() {
+    let of = |endpoints: &str| {
+        let inputs = Inputs {
+            interfaces: input("interfaces", INTERFACES),
+            vpc_endpoints: input("vpc-endpoints", endpoints),
+            ..none()
+        };
+        let account = account(&convert(&inputs, &args()).unwrap());
+        let explained = account.explain("192.168.8.20".parse().unwrap(), Instant::now());
+        let Explanation {
+            scope, via, party, ..
+        } = explained;
+        (
+            scope,
+            via.name(),
+            party.workload.name.to_string(),
+            party.zone.to_string(),
+        )
+    };
+    let zone = || "us-east-2a".to_owned();
+    let expected = (
+        Scope::AwsService,
+        "interface_endpoint",
+        "vpce/ecr.api".to_owned(),
+        zone(),
+    );
+    assert_eq!(of(ENDPOINTS), expected);
+    let others = ENDPOINTS.replace(
+        "com.amazonaws.us-east-2.ecr.api",
+        "com.amazonaws.vpce.us-east-2.vpce-svc-0123456789abcdef0",
+    );
+    let named = "vpce/vpce-0e0e0e0e0e0e0e0e0".to_owned();
+    assert_eq!(of(&others), (Scope::IntraZone, "", named, zone()));
+}
