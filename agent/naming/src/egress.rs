@@ -50,6 +50,8 @@ pub struct Exit {
     pub subnet: Option<SubnetId>,
     /// The packets go to an address of 64:ff9b::/96.
     pub nat64: bool,
+    /// They go to a public address, whatever else the network of the file has around it.
+    pub is_public: bool,
 }
 
 /// Where the CNI's plugin takes IPv6 addresses from, for pods of IPv4 clusters.
@@ -102,20 +104,22 @@ impl Egress {
     }
 }
 
+impl Exit {
+    fn to(to: IpAddr, subnet: Option<SubnetId>) -> Self {
+        Self {
+            subnet,
+            nat64: address::is_nat64(to),
+            is_public: Range::of(to) == Range::Global,
+        }
+    }
+}
+
 impl Names {
     /// How a flow with this peer leaves the VPC.
     pub fn exit(&self, flow: &Held, peer: Peer<'_>) -> Exit {
-        match peer {
-            Peer::Network(_) | Peer::Range(Range::Global | Range::Private) => {
-                self.exit_from(flow.local, flow.peer, Some(flow.interface))
-            }
-            Peer::Pod(_)
-            | Peer::Node(_)
-            | Peer::Service(_)
-            | Peer::ServiceIn(..)
-            | Peer::Vpc
-            | Peer::Range(_)
-            | Peer::Other => Exit::default(),
+        match may_leave(peer) {
+            true => self.exit_from(flow.local, flow.peer, Some(flow.interface)),
+            false => Exit::default(),
         }
     }
 
@@ -123,15 +127,15 @@ impl Names {
     pub fn exit_from(&self, local: IpAddr, to: IpAddr, interface: Option<u32>) -> Exit {
         let (local, to) = (local.to_canonical(), to.to_canonical());
         let is_branch = interface.is_some_and(|index| self.interfaces.is_branch(index));
-        Exit {
-            subnet: self.egress.subnet(&self.networks, local, to, is_branch),
-            nat64: address::is_nat64(to),
-        }
+        Exit::to(to, self.egress.subnet(&self.networks, local, to, is_branch))
     }
 
-    /// How packets of this node's pods leave the VPC for `to`: of the first pod by name that has an
-    /// address of the family, for all have theirs from the node's zone.
-    pub fn usual_exit(&self, to: IpAddr) -> Exit {
+    /// How packets of this node's pods leave the VPC for this peer at `to`: of the first pod by name
+    /// that has an address of the family, for all have theirs from the node's zone.
+    pub fn usual_exit(&self, to: IpAddr, peer: Peer<'_>) -> Exit {
+        if !may_leave(peer) {
+            return Exit::default();
+        }
         let pods = self.interfaces.pods().map(|pod| &pod.object);
         let of_family = |address: &&IpAddr| address.is_ipv6() == to.is_ipv6();
         let address = |pod: &Pod| pod.addresses.iter().copied().find(|one| of_family(&one));
@@ -140,10 +144,7 @@ impl Names {
             .min_by_key(|pod| &pod.name);
         match first.and_then(address) {
             Some(local) => self.exit_from(local, to, None),
-            None => Exit {
-                subnet: self.egress.home[usize::from(to.is_ipv6())],
-                nat64: address::is_nat64(to),
-            },
+            None => Exit::to(to, self.egress.home[usize::from(to.is_ipv6())]),
         }
     }
 
@@ -155,10 +156,24 @@ impl Names {
     }
 }
 
+/// False for what the route table has no say in: pods and nodes are in the VPC, or a network of the
+/// file tells how they are reached.
+fn may_leave(peer: Peer<'_>) -> bool {
+    match peer {
+        Peer::Network(_) | Peer::Range(Range::Global | Range::Private) => true,
+        Peer::Pod(_)
+        | Peer::Node(_)
+        | Peer::Service(_)
+        | Peer::ServiceIn(..)
+        | Peer::Vpc
+        | Peer::Range(_)
+        | Peer::Other => false,
+    }
+}
+
 /// By what traffic to the peer leaves the VPC, and the zone of the NAT gateway where it is one.
 pub(crate) fn way<'a>(
     names: &'a Names,
-    peer: Peer<'_>,
     decided: &Decided<'a>,
     exit: Exit,
 ) -> (Via, Option<&'a Arc<str>>) {
@@ -178,14 +193,11 @@ pub(crate) fn way<'a>(
         (None, Some(ways)) => {
             let service = decided.network.map(|network| &*network.name);
             let service = service.filter(|_| decided.scope == Scope::AwsService);
-            let is_public = decided.network.map_or_else(
-                || matches!(peer, Peer::Range(Range::Global)),
-                |network| network.is_public,
-            );
-            let via = match (exit.nat64, is_public) {
+            let via = match (exit.nat64, exit.is_public) {
                 (true, _) => ways.nat64,
-                (false, true) => ways.to_public(service),
-                (false, false) => Via::Untold,
+                // A route of its own leads to a peered network, whose IPv6 addresses are public.
+                (false, true) if decided.scope != Scope::Peered => ways.to_public(service),
+                (false, _) => Via::Untold,
             };
             (via, ways.nat_zone.as_ref())
         }

@@ -17,7 +17,7 @@ pub fn explain(names: &Names, address: IpAddr, now: Instant) -> Explanation {
     let address = address.to_canonical();
     let meant = names.meant(address, now, now);
     let peer = names.placed(names.peer(meant, now, now));
-    let exit = names.usual_exit(address);
+    let exit = names.usual_exit(address, peer);
     let class = Class::of(names, peer, exit);
     let witness = Witness {
         names,

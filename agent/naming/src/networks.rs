@@ -45,7 +45,8 @@ pub struct Network {
     pub via: Via,
     /// The zone of the NAT gateway, where that is `nat`.
     pub nat_zone: Option<Arc<str>>,
-    /// Its addresses are public: traffic to them takes the subnet's way to the internet.
+    /// Its first address is public: in the node's own region it is a service of AWS, not a peered
+    /// network.
     pub is_public: bool,
 }
 

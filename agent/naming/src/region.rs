@@ -15,6 +15,16 @@ pub fn is_region(text: &str) -> bool {
     end_of_region(text) == Some(text.len())
 }
 
+/// True for the id of a zone, such as `use2-az1` or `usw2-lax1-az1`, which is not its name.
+pub fn is_zone_id(text: &str) -> bool {
+    let number = text
+        .rsplit_once('-')
+        .and_then(|(_, last)| last.strip_prefix("az"));
+    number.is_some_and(|number| {
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
 /// Where the words and the number end; two words at least.
 fn end_of_region(text: &str) -> Option<usize> {
     let mut at = 0;
@@ -67,6 +77,12 @@ mod tests {
         }
         for other in ["us-east-2a", "US-EAST-2", "ohio", "use2-az1", ""] {
             assert!(!is_region(other), "{other}");
+        }
+        for id in ["use2-az1", "usgw1-az3", "usw2-lax1-az1"] {
+            assert!(is_zone_id(id), "{id}");
+        }
+        for other in ["us-east-2a", "a", "rack-az", "us-west-2-lax-1a", ""] {
+            assert!(!is_zone_id(other), "{other}");
         }
     }
 }

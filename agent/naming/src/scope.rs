@@ -273,7 +273,7 @@ impl Class {
     /// The class of a peer, for packets that leave the VPC in this way.
     pub fn of(names: &Names, peer: Peer<'_>, exit: Exit) -> Self {
         let decided = decide(names, peer);
-        let (via, nat_zone) = way(names, peer, &decided, exit);
+        let (via, nat_zone) = way(names, &decided, exit);
         let zone = if via == Via::Nat {
             nat_zone
         } else {

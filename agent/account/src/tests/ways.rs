@@ -23,6 +23,9 @@ networks:
   - { cidr: 52.94.4.0/24, scope: aws_service, name: dynamodb }
   - { cidr: 10.8.0.0/16, scope: peered, name: on-prem, via: tgw }
   - { cidr: 10.9.0.0/16, scope: peered, name: other-vpc }
+  - { cidr: '2600:1f16:cccc::/56', scope: peered, name: other-vpc }
+  - { cidr: 172.0.0.0/8, scope: internet, name: wide }
+  - { cidr: 192.0.0.0/8, scope: internet, name: wide }
 ";
 
 const TRANSLATED: SourceNat = SourceNat {
@@ -101,6 +104,13 @@ fn translated_packets_obey_the_table_of_the_nodes_subnet() {
         (POD, "52.94.4.9", Scope::AwsService, Via::Nat, "b"),
         (POD, "10.8.0.9", Scope::Peered, Via::Tgw, ""),
         (POD, "10.9.0.9", Scope::Peered, Via::Untold, ""),
+        // Public addresses, to which a route of their own leads.
+        (POD_V6, "2600:1f16:cccc::9", Scope::Peered, Via::Untold, ""),
+        // Entries whose first address is public and private: each address counts for itself.
+        (POD, "172.16.0.9", Scope::Internet, Via::Untold, ""),
+        (POD, "172.1.0.9", Scope::Internet, Via::Nat, "b"),
+        (POD, "192.168.0.9", Scope::Internet, Via::Untold, ""),
+        (POD, "192.1.0.9", Scope::Internet, Via::Nat, "b"),
         (POD, "169.254.169.254", Scope::LinkLocal, Via::Untold, ""),
         // IPv6 has no address translation, and a default route of its own.
         (POD_V6, "2606:4700::1", Scope::Internet, Via::EgressOnly, ""),
@@ -239,6 +249,7 @@ fn another_region_is_a_scope_of_its_own() {
 vpc: [10.0.0.0/16]
 networks:
   - { cidr: 10.0.0.0/24, zone: us-east-2a, name: nodes, internet: nat, natZone: us-east-2b }
+  - { cidr: '2600:1f16:abcd:1::/64', zone: us-east-2a, name: nodes, internet: egress_only }
   - { cidr: 10.8.0.0/16, scope: peered, region: us-west-2, name: dr, via: tgw }
   - { cidr: 10.9.0.0/16, scope: cross_region, region: us-east-2, name: near }
   - { cidr: 10.10.0.0/16, scope: cross_region, region: eu-west-1, name: far }
@@ -252,7 +263,8 @@ networks:
     let mut scenario = Scenario::blank(settings);
     scenario.apply(node("node-1", "10.0.0.5", Some("us-east-2a")));
     scenario.networks(networks);
-    scenario.apply(Object::Pod(pod("web", "node-1", "10.0.0.7")));
+    let addresses = "10.0.0.7,2600:1f16:abcd:1::7";
+    scenario.apply(Object::Pod(pod("web", "node-1", addresses)));
     scenario.attach(7, "veth");
     let of_zone = |zone: &str| zone.to_owned();
     for (peer, scope, via, zone) in [
@@ -267,8 +279,17 @@ networks:
         let labels = labels_of(&mut scenario, sent(7, "10.0.0.7", peer, 1));
         assert_eq!(labels, (scope, via, of_zone(zone)), "{peer}");
     }
-    // A node that a stretched cluster has elsewhere.
+    // A node that a stretched cluster has elsewhere. Its IPv6 address is public, and no route to the
+    // internet leads there: `explain` says the same as the metrics.
     scenario.apply(node("node-9", "10.99.0.9", Some("eu-west-1a")));
+    scenario.apply(node("node-8", "2600:1f18::8", Some("eu-west-1a")));
+    let explained = scenario
+        .account
+        .explain(ip("2600:1f18::8"), scenario.instant());
+    assert_eq!(
+        (explained.scope, explained.via),
+        (Scope::CrossRegion, Via::Untold)
+    );
     let labels = labels_of(&mut scenario, sent(7, "10.0.0.7", "10.99.0.9", 1));
     assert_eq!(
         labels,

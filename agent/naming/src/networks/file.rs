@@ -191,10 +191,8 @@ fn named(position: usize, item: &Spanned<Item>, cidr: IpNet) -> Result<Network> 
         scope: filled("scope", &fields.scope)?
             .map(stated_scope)
             .transpose()?,
-        region: filled("region", &fields.region)?
-            .map(stated_region)
-            .transpose()?,
-        via: ways::of_network(fields)?,
+        region: stated_region(fields)?,
+        via: ways::of_network(fields, cidr)?,
         nat_zone: ways::nat_zone(fields)?,
         is_public: Range::of(cidr.addr()) == Range::Global,
     })
@@ -231,13 +229,24 @@ fn time((at, text): Text<'_>) -> Result<SystemTime> {
     })
 }
 
-fn stated_region((at, text): Text<'_>) -> Result<Arc<str>> {
-    if region::is_region(text) {
-        return Ok(text.into());
+fn stated_region(fields: &Item) -> Result<Option<Arc<str>>> {
+    let Some((at, text)) = filled("region", &fields.region)? else {
+        return Ok(None);
+    };
+    if !region::is_region(text) {
+        let example = region::of_zone(text).unwrap_or("us-west-2");
+        let problem = format!("region {text:?} is no region of AWS: write it like {example}");
+        return Err(refusal(at, problem));
     }
-    let example = region::of_zone(text).unwrap_or("us-west-2");
-    let problem = format!("region {text:?} is no region of AWS: write it like {example}");
-    Err(refusal(at, problem))
+    let zone = filled("zone", &fields.zone)?.map(|(_, zone)| zone);
+    let of_zone = zone.and_then(|zone| Some((zone, region::of_zone(zone)?)));
+    match of_zone.filter(|(_, region)| *region != text) {
+        None => Ok(Some(text.into())),
+        Some((zone, region)) => {
+            let problem = format!("region {text:?} is not that of zone {zone:?}: write {region}");
+            Err(refusal(at, problem))
+        }
+    }
 }
 
 /// What a person probably meant: a whole address for a plain one, octets filled up for a short

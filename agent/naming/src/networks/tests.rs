@@ -144,19 +144,60 @@ fn ways_and_regions_that_cannot_be_are_refused() {
         (
             "10.0.0.0/24",
             "internet: natgw",
-            "internet \"natgw\" is not known here: write one of nat, igw, egress_only, tgw, \
-             firewall, none",
+            "internet \"natgw\" is not known here: write one of nat, igw, tgw, firewall, none",
         ),
         (
             "10.0.0.0/24",
             "internet: gateway_endpoint",
             "internet \"gateway_endpoint\" is not known here: write one of nat, igw, \
-             egress_only, tgw, firewall, none",
+             tgw, firewall, none",
         ),
         (
             "10.0.0.0/24",
             "internet: egress_only",
-            "internet \"egress_only\" is for IPv6: write nat, igw, tgw, firewall, none",
+            "internet \"egress_only\" is not known here: write one of nat, igw, tgw, firewall, none",
+        ),
+        (
+            "10.0.0.0/24",
+            "internet: igw, awsServices: { s3: egress_only }",
+            "s3 \"egress_only\" is not known here: write one of gateway_endpoint, \
+             interface_endpoint, nat, igw, tgw, firewall, none",
+        ),
+        (
+            "10.0.0.0/24",
+            "scope: peered, via: egress_only",
+            "via \"egress_only\" is not known here: write one of nat, igw, gateway_endpoint, \
+             interface_endpoint, tgw, firewall",
+        ),
+        (
+            "10.0.0.0/24",
+            "internet: nat, nat64: tgw",
+            "nat64 is for IPv6 subnets: remove it",
+        ),
+        (
+            "10.0.0.0/24",
+            "awsServices: { ' ': nat }",
+            "awsServices has a service without a name: write one like s3",
+        ),
+        (
+            "10.0.0.0/24",
+            "awsServices: { s3: nat, s3: igw }",
+            "\"s3\" is there twice: remove one",
+        ),
+        (
+            "10.0.0.0/24",
+            "internet: nat, natZone: use2-az1",
+            "natZone \"use2-az1\" is no zone's name: write it like us-east-2a",
+        ),
+        (
+            "10.0.0.0/24",
+            "internet: nat, natZone: us-east-2",
+            "natZone \"us-east-2\" is no zone's name: write it like us-east-2a",
+        ),
+        (
+            "10.0.0.0/24",
+            "zone: us-west-2a, region: us-east-2",
+            "region \"us-east-2\" is not that of zone \"us-west-2a\": write us-west-2",
         ),
         (
             "10.0.0.0/24",
@@ -167,13 +208,13 @@ fn ways_and_regions_that_cannot_be_are_refused() {
             "10.0.0.0/24",
             "awsServices: { s3: vpce }",
             "s3 \"vpce\" is not known here: write one of gateway_endpoint, interface_endpoint, \
-             nat, igw, egress_only, tgw, firewall, none",
+             nat, igw, tgw, firewall, none",
         ),
         (
             "10.0.0.0/24",
             "awsServices: { s3: }",
             "s3 \"\" is not known here: write one of gateway_endpoint, interface_endpoint, nat, \
-             igw, egress_only, tgw, firewall, none",
+             igw, tgw, firewall, none",
         ),
         (
             "10.0.0.0/24",
@@ -208,7 +249,7 @@ fn ways_and_regions_that_cannot_be_are_refused() {
             "10.0.0.0/24",
             "scope: peered, via: none",
             "via \"none\" is not known here: write one of nat, igw, gateway_endpoint, \
-             interface_endpoint, tgw, firewall, egress_only",
+             interface_endpoint, tgw, firewall",
         ),
         (
             "10.0.0.0/24",

@@ -8,7 +8,7 @@ use serde_saphyr::Spanned;
 use zonemeter_model::snapshot::{Scope, Via};
 
 use super::{Item, Line, Result, Text, filled, refusal};
-use crate::networks::Ways;
+use crate::{networks::Ways, region};
 
 /// What a route to the internet may lead to, and to nothing.
 const INTERNET: [Via; 6] = [
@@ -68,29 +68,32 @@ pub(super) fn of_subnet(
                        subnets of the VPC: remove one";
         return Err(refusal(at, problem.to_owned()));
     }
-    let internet = read("internet", internet, &INTERNET)?;
-    if let (Some((at, Via::EgressOnly)), IpNet::V4(_)) = (internet, cidr) {
-        let problem = "internet \"egress_only\" is for IPv6: write nat, igw, tgw, firewall, none";
+    if let (Some((at, _)), IpNet::V4(_)) = (nat64, cidr) {
+        let problem = "nat64 is for IPv6 subnets: remove it";
         return Err(refusal(at, problem.to_owned()));
     }
-    let ways = services.into_iter().map(|(service, way)| {
-        let via = way_of(service, way, &SERVICE)?;
+    let way = |field, way, accepted| way_of(field, way, &of_family(accepted, cidr));
+    let internet = internet.map(|text| way("internet", text, &INTERNET));
+    let nat64 = nat64.map(|text| way("nat64", text, &INTERNET));
+    let ways = services.into_iter().map(|(service, text)| {
+        let via = way(service, text, &SERVICE)?;
         Ok((service.into(), via))
     });
     Ok(Some(Ways {
         name: Arc::clone(name),
-        internet: internet.map_or(Via::Untold, |(_, via)| via),
-        nat64: read("nat64", nat64, &INTERNET)?.map_or(Via::Nat, |(_, via)| via),
+        internet: internet.transpose()?.unwrap_or(Via::Untold),
+        nat64: nat64.transpose()?.unwrap_or(Via::Nat),
         services: ways.collect::<Result<BTreeMap<_, _>>>()?,
         nat_zone: nat_zone(fields)?,
     }))
 }
 
 /// The entry's own way, which does not depend on the subnet.
-pub(super) fn of_network(fields: &Item) -> Result<Via> {
-    let Some((at, via)) = read("via", filled("via", &fields.via)?, &NETWORK)? else {
+pub(super) fn of_network(fields: &Item, cidr: IpNet) -> Result<Via> {
+    let Some(text) = filled("via", &fields.via)? else {
         return Ok(Via::Untold);
     };
+    let (at, via) = (text.0, way_of("via", text, &of_family(&NETWORK, cidr))?);
     let scope = filled("scope", &fields.scope)?.map(|(_, scope)| scope);
     let is_outside = scope.is_some_and(|scope| OUTSIDE.iter().any(|one| one.name() == scope));
     if is_outside || fields.region.is_some() {
@@ -103,8 +106,15 @@ pub(super) fn of_network(fields: &Item) -> Result<Via> {
 
 /// The zone of the NAT gateway.
 pub(super) fn nat_zone(fields: &Item) -> Result<Option<Arc<str>>> {
-    let zone = filled("natZone", &fields.nat_zone)?;
-    Ok(zone.map(|(_, zone)| zone.into()))
+    let Some((at, zone)) = filled("natZone", &fields.nat_zone)? else {
+        return Ok(None);
+    };
+    // It is compared with the zones of nodes: any other spelling would always be another zone.
+    if region::is_region(zone) || region::is_zone_id(zone) {
+        let problem = format!("natZone {zone:?} is no zone's name: write it like us-east-2a");
+        return Err(refusal(at, problem));
+    }
+    Ok(Some(zone.into()))
 }
 
 /// Refuses a zone of a NAT gateway where nothing goes by one.
@@ -142,17 +152,23 @@ fn services(fields: &Item) -> Result<Vec<(&str, Text<'_>)>> {
     let all = written.value.as_ref().filter(|all| !all.is_empty());
     let each = all.ok_or_else(empty)?.iter().map(|(service, way)| {
         let text = way.value.as_deref().map(str::trim).unwrap_or_default();
-        (service.trim(), (way as &dyn Line, text))
+        match service.trim() {
+            "" => {
+                let problem = "awsServices has a service without a name: write one like s3";
+                Err(refusal(way, problem.to_owned()))
+            }
+            service => Ok((service, (way as &dyn Line, text))),
+        }
     });
-    Ok(each.collect())
+    each.collect()
 }
 
-/// Where a field stands, and the way that it names.
-type Read<'a> = Option<(&'a dyn Line, Via)>;
-
-fn read<'a>(field: &str, written: Option<Text<'a>>, accepted: &[Via]) -> Result<Read<'a>> {
-    let Some(way) = written else { return Ok(None) };
-    Ok(Some((way.0, way_of(field, way, accepted)?)))
+/// Egress-only internet gateways forward IPv6 alone.
+fn of_family(ways: &[Via], cidr: IpNet) -> Vec<Via> {
+    let is_v6 = matches!(cidr, IpNet::V6(_));
+    let ways = ways.iter().copied();
+    ways.filter(|via| is_v6 || *via != Via::EgressOnly)
+        .collect()
 }
 
 fn way_of(field: &str, (at, text): Text<'_>, accepted: &[Via]) -> Result<Via> {
