@@ -1,5 +1,7 @@
 //! What the agent tells the kernel programs while they run.
 
+use crate::Count;
+
 /// The single entry of the control map.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,6 +12,9 @@ pub struct Control {
     /// A number that tells this set of maps from any other, over restarts; 0 until the first
     /// process has given it one.
     pub instance: u64,
+    /// What had come in by uplinks when the epoch before this one began, and when this one did: the
+    /// difference is that epoch's, however often it is read.
+    pub received: [Count; 2],
 }
 
 impl Control {

@@ -107,6 +107,44 @@ flow_key!(
     16
 );
 
+macro_rules! host_key {
+    ($(#[$doc:meta])* $name:ident, $length:literal) => {
+        $(#[$doc])*
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub struct $name {
+            /// Inode of the socket's cgroup directory; 0 for what the kernel itself sent.
+            pub cgroup: u64,
+            /// This node's address, network order.
+            pub local: [u8; $length],
+            /// The other end's address as the uplink sees it (transmit) or as the socket sees it
+            /// (receive), network order.
+            pub peer: [u8; $length],
+            /// The socket's port, network order; 0 where folded, absent or unreadable.
+            pub local_port: [u8; 2],
+            /// The other end's port, network order; 0 where folded, absent or unreadable.
+            pub peer_port: [u8; 2],
+            /// IP protocol number of the first header that is no IPv6 extension.
+            pub protocol: u8,
+            /// A [`Direction`] as its code, seen from the node.
+            pub direction: u8,
+            /// Always 0: keys are compared as bytes.
+            pub pad: [u8; 2],
+        }
+    };
+}
+
+host_key!(
+    /// An IPv4 flow of a socket of the node itself, over an uplink.
+    HostKey4,
+    4
+);
+host_key!(
+    /// An IPv6 flow of a socket of the node itself, over an uplink.
+    HostKey6,
+    16
+);
+
 /// An interface and a direction whose traffic found no room in the flow map.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -127,6 +165,8 @@ mod tests {
     fn keys_have_no_hidden_padding() {
         assert_eq!(size_of::<FlowKey4>(), 4 + 4 + 4 + 2 + 2 + 1 + 1 + 2);
         assert_eq!(size_of::<FlowKey6>(), 4 + 16 + 16 + 2 + 2 + 1 + 1 + 2);
+        assert_eq!(size_of::<HostKey4>(), 8 + 4 + 4 + 2 + 2 + 1 + 1 + 2);
+        assert_eq!(size_of::<HostKey6>(), 8 + 16 + 16 + 2 + 2 + 1 + 1 + 2);
         assert_eq!(size_of::<OverflowKey>(), 4 + 4);
         assert_eq!(align_of::<FlowKey4>(), 4);
         assert_eq!(size_of::<Count>(), 16);

@@ -14,12 +14,14 @@ mod flow;
 pub mod names;
 mod skip;
 mod totals;
+mod uplink;
 pub mod wire;
 
 pub use control::Control;
-pub use flow::{Count, Direction, FlowKey4, FlowKey6, OverflowKey};
+pub use flow::{Count, Direction, FlowKey4, FlowKey6, HostKey4, HostKey6, OverflowKey};
 pub use skip::SkipReason;
 pub use totals::Totals;
+pub use uplink::{Class, Uplinks, hardware_address};
 
 #[cfg(feature = "user")]
 mod pod {
@@ -38,8 +40,11 @@ mod pod {
         crate::Count,
         crate::FlowKey4,
         crate::FlowKey6,
+        crate::HostKey4,
+        crate::HostKey6,
         crate::OverflowKey,
         crate::Totals,
+        crate::Uplinks,
         crate::conntrack::ConntrackOffsets,
         crate::conntrack::Filter,
         crate::conntrack::Tracked

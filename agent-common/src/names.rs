@@ -1,12 +1,18 @@
 //! Names by which the loader finds maps, programs and globals in the object file.
 
 /// Version of every layout in this crate; part of the pin path.
-pub const LAYOUT: u32 = 2;
+pub const LAYOUT: u32 = 3;
 
 /// Program on tc ingress of the host-side veth: packets from the pod.
 pub const PROGRAM_TRANSMIT: &str = "zonemeter_tx";
 /// Program on tc egress of the host-side veth: packets to the pod.
 pub const PROGRAM_RECEIVE: &str = "zonemeter_rx";
+/// Program on tc egress of an uplink: packets that leave the node.
+pub const PROGRAM_UPLINK_TRANSMIT: &str = "zonemeter_uplink_tx";
+/// Program on tc ingress of an uplink: packets that come to the node.
+pub const PROGRAM_UPLINK_RECEIVE: &str = "zonemeter_uplink_rx";
+/// Program on the ingress of cgroups: what the node's own sockets receive.
+pub const PROGRAM_HOST_RECEIVE: &str = "zonemeter_host_rx";
 
 /// One [`crate::Control`].
 pub const MAP_CONTROL: &str = "CONTROL";
@@ -22,13 +28,23 @@ pub const MAP_OVERFLOW: [&str; 2] = ["OVERFLOW_0", "OVERFLOW_1"];
 pub const MAP_TRACKED4: [&str; 2] = ["TRACKED4_0", "TRACKED4_1"];
 /// [`crate::conntrack::Tracked`] of IPv6 flows to translated addresses, one map for each set.
 pub const MAP_TRACKED6: [&str; 2] = ["TRACKED6_0", "TRACKED6_1"];
+/// IPv4 flows of the node's own sockets, one map for each set.
+pub const MAP_HOST4: [&str; 2] = ["HOST4_0", "HOST4_1"];
+/// IPv6 flows of the node's own sockets, one map for each set.
+pub const MAP_HOST6: [&str; 2] = ["HOST6_0", "HOST6_1"];
+/// One [`crate::Uplinks`].
+pub const MAP_UPLINKS: &str = "UPLINKS";
+/// Everything that came in by uplinks, cumulative: one [`crate::Count`].
+pub const MAP_UPLINK_RECEIVED: &str = "UPLINK_RECEIVED";
+/// Skipped packets and frame bytes of uplinks by [`crate::SkipReason`], cumulative.
+pub const MAP_UPLINK_SKIPPED: &str = "UPLINK_SKIPPED";
 /// IPv4 addresses whose other end conntrack must name.
 pub const MAP_TRANSLATED4: &str = "TRANSLATED4";
 /// IPv6 addresses whose other end conntrack must name.
 pub const MAP_TRANSLATED6: &str = "TRANSLATED6";
 /// One [`crate::conntrack::Filter`] in front of both.
 pub const MAP_FILTER: &str = "FILTER";
-/// Skipped packets and frame bytes by [`crate::SkipReason`], cumulative.
+/// Skipped packets and frame bytes of pods by [`crate::SkipReason`], cumulative.
 pub const MAP_SKIPPED: &str = "SKIPPED";
 
 /// Global: 1 folds a connection's ephemeral port to 0, 0 keeps both ports.
@@ -37,3 +53,7 @@ pub const GLOBAL_FOLD_PORTS: &str = "FOLD_PORTS";
 pub const GLOBAL_CONNTRACK: &str = "CONNTRACK";
 /// Global: lowest and highest ephemeral port (`net.ipv4.ip_local_port_range`), as two `u16`.
 pub const GLOBAL_EPHEMERAL_PORTS: &str = "EPHEMERAL_PORTS";
+/// Global: a socket whose cgroup has an id up to this one, a `u64`, is the kernel's own. 1 is the
+/// root of cgroup v2, where no unit and no pod is; 0 where there is no cgroup v2, and every socket
+/// is in that root.
+pub const GLOBAL_KERNEL_CGROUPS: &str = "KERNEL_CGROUPS";

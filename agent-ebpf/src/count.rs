@@ -14,7 +14,7 @@ use crate::{
     maps::{
         FLOWS4_0, FLOWS4_1, FLOWS6_0, FLOWS6_1, Flows, OVERFLOW_0, OVERFLOW_1, SKIPPED, TOTALS_0,
         TOTALS_1, TRACKED4_0, TRACKED4_1, TRACKED6_0, TRACKED6_1, TRANSLATED4, TRANSLATED6,
-        TrackedFlows, active_set, ephemeral_ports, fold_ports,
+        TrackedFlows, active_set, ephemeral_ports, fold_ports, is_uplink,
     },
     packet::{Address4, Address6, Headers, Layer3, ipv4, ipv6, layer3},
 };
@@ -31,9 +31,9 @@ pub(crate) fn packet(context: &TcContext, direction: Direction) {
 /// for, and puts the lookup inline.
 #[inline(always)]
 fn try_packet(context: &TcContext, direction: Direction) -> Result<(), SkipReason> {
-    match layer3(context)? {
+    match layer3(context.skb.skb)? {
         Layer3::Ipv4(offset) => {
-            let headers = ipv4(context, offset)?;
+            let headers = ipv4(context.skb.skb, offset)?;
             let count = on_the_wire(context, &headers);
             let (key, translated) = key4(context, direction, &headers);
             match active_set() {
@@ -48,7 +48,7 @@ fn try_packet(context: &TcContext, direction: Direction) -> Result<(), SkipReaso
             }
         }
         Layer3::Ipv6(offset) => {
-            let headers = ipv6(context, offset)?;
+            let headers = ipv6(context.skb.skb, offset)?;
             if headers.is_unfinished {
                 skip(context, SkipReason::ExtensionDepth);
             }
@@ -130,6 +130,13 @@ fn interface(context: &TcContext) -> u32 {
     unsafe { (*context.skb.skb).ifindex }
 }
 
+/// True where the packet is not from this node: it came in by an uplink.
+#[inline(always)]
+fn came_by_an_uplink(context: &TcContext) -> bool {
+    // SAFETY: the context is valid for the whole run of the program.
+    is_uplink(unsafe { (*context.skb.skb).ingress_ifindex })
+}
+
 /// The packet as it goes on the wire.
 #[inline(always)]
 fn on_the_wire<A>(context: &TcContext, headers: &Headers<A>) -> Count {
@@ -177,6 +184,9 @@ fn add<K>(
     // SAFETY: a map value of this CPU; the program runs with bottom halves off.
     let totals = unsafe { &mut *totals };
     totals.seen[direction as usize] += count;
+    if matches!(direction, Direction::Receive) && came_by_an_uplink(context) {
+        totals.from_uplinks += count;
+    }
     match add_to_flow(flows, key, count) {
         Added::Known => false,
         Added::New => true,
@@ -194,7 +204,7 @@ fn add<K>(
 }
 
 /// How a packet got into the flow map.
-enum Added {
+pub(crate) enum Added {
     Known,
     New,
     NoRoom,
@@ -203,7 +213,7 @@ enum Added {
 /// Another CPU may insert the flow between the lookup and the insert, so a failed insert looks
 /// once more.
 #[inline(always)]
-fn add_to_flow<K>(flows: &Flows<K>, key: &K, count: Count) -> Added {
+pub(crate) fn add_to_flow<K>(flows: &Flows<K>, key: &K, count: Count) -> Added {
     if let Some(value) = flows.get_ptr_mut(key) {
         // SAFETY: a map value of this CPU; the program runs with bottom halves off.
         unsafe { *value += count };

@@ -7,7 +7,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, PerCpuArray, PerCpuHashMap},
 };
 use zonemeter_common::{
-    Control, Count, FlowKey4, FlowKey6, OverflowKey, SkipReason, Totals,
+    Control, Count, FlowKey4, FlowKey6, HostKey4, HostKey6, OverflowKey, SkipReason, Totals,
+    Uplinks,
     conntrack::{ConntrackOffsets, Filter, Tracked},
 };
 
@@ -21,6 +22,9 @@ const OVERFLOWS: u32 = 1_024;
 
 /// Addresses of Services and of the node; replaced by the agent at load.
 const TRANSLATED: u32 = 65_536;
+
+/// Flows of the node's own sockets; replaced by the agent at load.
+const HOST_FLOWS: u32 = 8_192;
 
 /// Flow counts of one address family, per CPU: additions need no lock.
 pub(crate) type Flows<K> = PerCpuHashMap<K, Count>;
@@ -54,6 +58,23 @@ pub(crate) static OVERFLOW_0: Flows<OverflowKey> = Flows::with_max_entries(OVERF
 pub(crate) static OVERFLOW_1: Flows<OverflowKey> = Flows::with_max_entries(OVERFLOWS, 0);
 
 #[map]
+pub(crate) static HOST4_0: Flows<HostKey4> = Flows::with_max_entries(HOST_FLOWS, 0);
+#[map]
+pub(crate) static HOST4_1: Flows<HostKey4> = Flows::with_max_entries(HOST_FLOWS, 0);
+#[map]
+pub(crate) static HOST6_0: Flows<HostKey6> = Flows::with_max_entries(HOST_FLOWS, 0);
+#[map]
+pub(crate) static HOST6_1: Flows<HostKey6> = Flows::with_max_entries(HOST_FLOWS, 0);
+
+#[map]
+static UPLINKS: Array<Uplinks> = Array::with_max_entries(1, 0);
+#[map]
+pub(crate) static UPLINK_RECEIVED: PerCpuArray<Count> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+pub(crate) static UPLINK_SKIPPED: PerCpuArray<Count> =
+    PerCpuArray::with_max_entries(SkipReason::ALL.len() as u32, 0);
+
+#[map]
 pub(crate) static TRACKED4_0: TrackedFlows<FlowKey4> = TrackedFlows::with_max_entries(FLOWS, 0);
 #[map]
 pub(crate) static TRACKED4_1: TrackedFlows<FlowKey4> = TrackedFlows::with_max_entries(FLOWS, 0);
@@ -82,6 +103,33 @@ static FOLD_PORTS: u32 = 1;
 /// Lowest and highest ephemeral port of the node; set at load.
 #[unsafe(no_mangle)]
 static EPHEMERAL_PORTS: [u16; 2] = [32_768, 60_999];
+
+/// Sockets of cgroups up to this id are the kernel's own; set at load.
+#[unsafe(no_mangle)]
+static KERNEL_CGROUPS: u64 = 1;
+
+/// True for an interface by which packets leave the node.
+#[inline(always)]
+pub(crate) fn is_uplink(interface: u32) -> bool {
+    UPLINKS
+        .get(0)
+        .is_some_and(|uplinks| uplinks.contains(interface))
+}
+
+/// True for an uplink with this Ethernet address.
+#[inline(always)]
+pub(crate) fn uplink_receives(interface: u32, address: u64) -> bool {
+    UPLINKS
+        .get(0)
+        .is_some_and(|uplinks| uplinks.receives(interface, address))
+}
+
+/// The highest id of a cgroup whose sockets are the kernel's own.
+#[inline(always)]
+pub(crate) fn kernel_cgroups() -> u64 {
+    // SAFETY: a global of the object itself; volatile, because the loader rewrites it.
+    unsafe { (&raw const KERNEL_CGROUPS).read_volatile() }
+}
 
 /// The set, 0 or 1, that programs write to now.
 #[inline(always)]

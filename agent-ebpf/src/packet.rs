@@ -5,7 +5,7 @@
 
 use core::mem::{MaybeUninit, size_of};
 
-use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_skb_load_bytes, programs::TcContext};
+use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_skb_load_bytes};
 use zonemeter_common::SkipReason;
 
 const ETHERNET_BYTES: u32 = 14;
@@ -34,6 +34,9 @@ const DESTINATION_OPTIONS: u8 = 60;
 const SCTP: u8 = 132;
 const UDP_LITE: u8 = 136;
 
+/// A packet, as every program that counts gets it.
+pub(crate) type Buffer = *mut __sk_buff;
+
 /// What the counters need of one frame.
 pub(crate) struct Headers<A> {
     pub(crate) source: A,
@@ -48,6 +51,9 @@ pub(crate) struct Headers<A> {
     pub(crate) layer2_bytes: u32,
     /// Bytes of the IP header, its extensions and the transport header.
     pub(crate) header_bytes: u32,
+    /// Layer-3 bytes that the IP header states: less than the frame where that is padded. 0 where
+    /// it states none.
+    pub(crate) stated_bytes: u32,
     /// There are more extension headers than are walked.
     pub(crate) is_unfinished: bool,
 }
@@ -67,10 +73,10 @@ pub(crate) enum Layer3 {
 
 /// Finds the IP header behind the Ethernet header and up to two VLAN tags.
 #[inline(always)]
-pub(crate) fn layer3(context: &TcContext) -> Result<Layer3, SkipReason> {
+pub(crate) fn layer3(buffer: Buffer) -> Result<Layer3, SkipReason> {
     let mut offset = ETHERNET_BYTES;
     for _ in 0..=VLAN_TAGS {
-        let kind: u16 = read(context, offset - 2).ok_or(SkipReason::Malformed)?;
+        let kind: u16 = read(buffer, offset - 2).ok_or(SkipReason::Malformed)?;
         match u16::from_be(kind) {
             TYPE_IPV4 => return Ok(Layer3::Ipv4(offset)),
             TYPE_IPV6 => return Ok(Layer3::Ipv6(offset)),
@@ -100,14 +106,14 @@ struct Ipv4Header {
 /// Reads the IPv4 header at `offset` and the ports behind it. A fragment that is not the first
 /// carries payload where ports would be.
 #[inline(always)]
-pub(crate) fn ipv4(context: &TcContext, offset: u32) -> Result<Headers<Address4>, SkipReason> {
-    let header: Ipv4Header = read(context, offset).ok_or(SkipReason::Malformed)?;
+pub(crate) fn ipv4(buffer: Buffer, offset: u32) -> Result<Headers<Address4>, SkipReason> {
+    let header: Ipv4Header = read(buffer, offset).ok_or(SkipReason::Malformed)?;
     let words = u32::from(header.version_and_words & 0x0f);
     if header.version_and_words >> 4 != 4 || words < 5 {
         return Err(SkipReason::Malformed);
     }
     let later_fragment = u16::from_be(header.fragment) & 0x1fff != 0;
-    let transport = transport(context, header.protocol, offset + words * 4, later_fragment);
+    let transport = transport(buffer, header.protocol, offset + words * 4, later_fragment);
     Ok(Headers {
         source: header.source,
         destination: header.destination,
@@ -116,6 +122,7 @@ pub(crate) fn ipv4(context: &TcContext, offset: u32) -> Result<Headers<Address4>
         destination_port: transport.destination_port,
         layer2_bytes: offset,
         header_bytes: words * 4 + transport.bytes,
+        stated_bytes: u16::from_be(header.total_bytes).into(),
         is_unfinished: false,
     })
 }
@@ -133,14 +140,14 @@ struct Ipv6Header {
 
 /// Reads the IPv6 header at `offset`, its extension headers and the ports behind them.
 #[inline(always)]
-pub(crate) fn ipv6(context: &TcContext, offset: u32) -> Result<Headers<Address6>, SkipReason> {
-    let header: Ipv6Header = read(context, offset).ok_or(SkipReason::Malformed)?;
+pub(crate) fn ipv6(buffer: Buffer, offset: u32) -> Result<Headers<Address6>, SkipReason> {
+    let header: Ipv6Header = read(buffer, offset).ok_or(SkipReason::Malformed)?;
     if header.version_and_flow[0] >> 4 != 6 {
         return Err(SkipReason::Malformed);
     }
-    let payload = extensions(context, header.next, offset + IPV6_BYTES);
+    let payload = extensions(buffer, header.next, offset + IPV6_BYTES);
     let transport = transport(
-        context,
+        buffer,
         payload.protocol,
         payload.offset,
         payload.later_fragment,
@@ -153,6 +160,10 @@ pub(crate) fn ipv6(context: &TcContext, offset: u32) -> Result<Headers<Address6>
         destination_port: transport.destination_port,
         layer2_bytes: offset,
         header_bytes: payload.offset - offset + transport.bytes,
+        stated_bytes: match u16::from_be(header.payload_bytes) {
+            0 => 0,
+            payload => IPV6_BYTES + u32::from(payload),
+        },
         is_unfinished: payload.is_unfinished,
     })
 }
@@ -189,7 +200,7 @@ impl Payload {
 
 /// Most packets have no extension header, and pay for one look at the protocol.
 #[inline(always)]
-fn extensions(context: &TcContext, next: u8, offset: u32) -> Payload {
+fn extensions(buffer: Buffer, next: u8, offset: u32) -> Payload {
     let payload = Payload {
         protocol: next,
         offset,
@@ -199,7 +210,7 @@ fn extensions(context: &TcContext, next: u8, offset: u32) -> Payload {
     if !is_extension(next) {
         return payload;
     }
-    Payload::unpack(zonemeter_extensions(context.skb.skb, payload.pack()))
+    Payload::unpack(zonemeter_extensions(buffer, payload.pack()))
 }
 
 /// Walks the extension headers, from one packed [`Payload`] to another. An unreadable one ends
@@ -269,25 +280,25 @@ struct Ports {
 }
 
 #[inline(always)]
-fn transport(context: &TcContext, protocol: u8, offset: u32, later_fragment: bool) -> Transport {
+fn transport(buffer: Buffer, protocol: u8, offset: u32, later_fragment: bool) -> Transport {
     if later_fragment {
         return Transport::default();
     }
     match protocol {
-        TCP => match read::<TcpStart>(context, offset) {
+        TCP => match read::<TcpStart>(buffer, offset) {
             Some(tcp) => with_ports(tcp.ports, u32::from(tcp.words >> 4) * 4),
             // The first fragment of a TCP packet may end inside its header.
-            None => ported(context, offset, 20),
+            None => ported(buffer, offset, 20),
         },
-        UDP | UDP_LITE => ported(context, offset, 8),
-        SCTP | DCCP => ported(context, offset, 12),
+        UDP | UDP_LITE => ported(buffer, offset, 8),
+        SCTP | DCCP => ported(buffer, offset, 12),
         _ => Transport::default(),
     }
 }
 
 #[inline(always)]
-fn ported(context: &TcContext, offset: u32, bytes: u32) -> Transport {
-    read::<Ports>(context, offset).map_or_else(Transport::default, |ports| with_ports(ports, bytes))
+fn ported(buffer: Buffer, offset: u32, bytes: u32) -> Transport {
+    read::<Ports>(buffer, offset).map_or_else(Transport::default, |ports| with_ports(ports, bytes))
 }
 
 #[inline(always)]
@@ -306,21 +317,23 @@ const IN_PLACE: u32 = 127;
 /// Reads a header: in place where it lies in the buffer's linear part, which it does for all but
 /// raw sockets and IPv6 extensions, copied otherwise. `None` past the end of the packet.
 #[inline(always)]
-fn read<T: Copy>(context: &TcContext, offset: u32) -> Option<T> {
+fn read<T: Copy>(buffer: Buffer, offset: u32) -> Option<T> {
     if offset <= IN_PLACE {
-        let start = context.data() + offset as usize;
-        if start + size_of::<T>() <= context.data_end() {
+        // SAFETY: the buffer is valid for the whole run of the program.
+        let (data, end) = unsafe { ((*buffer).data as usize, (*buffer).data_end as usize) };
+        let start = data + offset as usize;
+        if start + size_of::<T>() <= end {
             // SAFETY: inside the packet by the check above; `T` is a header of integers aligned
             // to 2 at most, and packet data and header offsets are even.
             return Some(unsafe { (start as *const T).read() });
         }
     }
-    read_copied(context.skb.skb, offset)
+    read_copied(buffer, offset)
 }
 
 /// Reads a header wherever it lies in the buffer; `None` past the end of the packet.
 #[inline(always)]
-fn read_copied<T: Copy>(buffer: *mut __sk_buff, offset: u32) -> Option<T> {
+fn read_copied<T: Copy>(buffer: Buffer, offset: u32) -> Option<T> {
     let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: `value` is as long as the length given; the helper fills it or fails.
     let failed = unsafe {

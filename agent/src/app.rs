@@ -24,6 +24,7 @@ use zonemeter_state::StateDir;
 use crate::{
     args::AgentArgs,
     attacher::Attacher,
+    cgroups::{CgroupLoop, HostPods},
     config::Config,
     feeds,
     listen::{self, Audience, Limits, Listener},
@@ -127,6 +128,7 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
         own_node,
         pods_counted,
         pinned,
+        told_apart,
     ] = guards;
     let (changes_in, changes) = mpsc::channel(CHANGES_WAITING);
     let (feed, health) = Feed::new(config.cluster, changes_in);
@@ -198,8 +200,23 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
         metrics.set_backend_method(method, enabled);
     }
     config.cni.log();
-    let (kernel, attachments) = Kernel::new(object, config.kernel.methods, Instant::now())?;
+    let (kernel, attachments, linker) = Kernel::new(object, config.kernel.methods, Instant::now())?;
     let (events, attached) = mpsc::unbounded_channel();
+    let (uplinks, uplinks_out) = watch::channel(0);
+    let (host_pods, host_pods_out) = watch::channel(HostPods::default());
+    let (cgroups_in, cgroups) = mpsc::unbounded_channel();
+    let following = CgroupLoop {
+        hierarchy: config.cgroups,
+        linker,
+        uplinks: uplinks_out,
+        host_pods: host_pods_out,
+        changes: cgroups_in,
+        metrics: metrics.clone(),
+        told_apart,
+        pulse: readiness.pulse("cgroups", ATTACH_DEADLINE),
+    };
+    let following_stop = stop.clone();
+    tasks.spawn_thread("cgroups", move || following.run(following_stop));
     tasks.spawn_endless("memory", memory::give_back());
     tasks.spawn_endless("program log", warnings.run());
     tasks.spawn_endless(
@@ -226,6 +243,7 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
             metrics: attach_metrics,
             all_counted,
             pinned,
+            uplinks,
             pulse: attaching,
         };
         attacher.run(attach_stop).await
@@ -235,6 +253,8 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
         let pipeline = Pipeline {
             kernel,
             attached,
+            cgroups,
+            host_pods,
             account,
             keeper,
             progress: Progress::default(),

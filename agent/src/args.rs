@@ -101,6 +101,26 @@ pub struct AgentArgs {
     )]
     pub interfaces: Vec<Pattern>,
 
+    /// Interfaces by which packets leave the node, repeatable [default: its network cards]
+    #[arg(
+        long = "uplink",
+        env = "ZONEMETER_UPLINK",
+        value_name = "GLOB",
+        value_delimiter = ',',
+        value_parser = pattern
+    )]
+    pub uplinks: Vec<Pattern>,
+
+    /// Where the node's cgroups are, by which its own sockets are named
+    #[arg(
+        long,
+        env = "ZONEMETER_CGROUP_DIR",
+        value_name = "PATH",
+        default_value = "/sys/fs/cgroup",
+        value_parser = OsStringValueParser::new().map(PathBuf::from)
+    )]
+    pub cgroup_dir: PathBuf,
+
     /// Serves /metrics, /livez and /readyz: an address and port ([::] is IPv4 too), or
     /// unix:/path
     #[arg(

@@ -18,7 +18,7 @@ use tokio::{
 use zonemeter_datapath::{
     attach::{Attachments, Counting, Kept, NotCounted},
     hooks::watch::Watch,
-    links::{Link, LinkEvent, Links},
+    links::{Link, LinkEvent, Links, Role},
 };
 use zonemeter_metrics::SelfMetrics;
 use zonemeter_model::{
@@ -67,6 +67,8 @@ pub struct Attacher {
     pub all_counted: Guard,
     /// Lost while counting would end with this process.
     pub pinned: Guard,
+    /// How many uplinks are counted.
+    pub uplinks: watch::Sender<usize>,
     /// Beats with every turn.
     pub pulse: Pulse,
 }
@@ -179,11 +181,12 @@ impl Attacher {
 
     /// True where it was attached to.
     fn detach(&mut self, index: u32) -> bool {
+        let is_uplink = self.attachments.is_uplink(index);
         let attached = self.attachments.detach(index).unwrap_or_else(|error| {
             tracing::warn!(index, "detaching from an interface: {error:#}");
             true
         });
-        if attached {
+        if attached && !is_uplink {
             self.tell(InterfaceChange::Left(index));
         }
         attached
@@ -192,6 +195,9 @@ impl Attacher {
     /// The pipeline hears of the interface before its first packet can be counted, so that no
     /// flow of it is met without its name.
     fn attach(&mut self, link: Link) {
+        if link.role != Role::Pod {
+            return self.attach_uplink(&link);
+        }
         self.tell(InterfaceChange::Attached(Interface {
             lacks: self.attachments.lacks(link.index).map(Arc::from),
             ..link.announced()
@@ -205,6 +211,20 @@ impl Attacher {
                 self.tell(InterfaceChange::Left(link.index));
                 self.not_attached(&link, &error);
             }
+        }
+    }
+
+    /// The account needs to know nothing of it.
+    fn attach_uplink(&mut self, link: &Link) {
+        if self.attachments.contains(link.index) {
+            return self.attachments.uplink_described(link);
+        }
+        match self.attachments.attach(link, Instant::now()) {
+            Ok(counting) => {
+                self.show_lack(&counting);
+                tracing::info!(interface = &*link.name, index = link.index, role = ?link.role, "counting");
+            }
+            Err(error) => self.not_attached(link, &error),
         }
     }
 
@@ -246,9 +266,13 @@ impl Attacher {
     }
 
     fn show_interfaces(&self) {
-        let counted = self.attachments.indices().len() as u64;
+        let counted = self.attachments.count(Role::Pod) as u64;
         self.metrics
             .set_interfaces(self.attachments.mode(), counted);
+        let uplinks = self.attachments.count(Role::Uplink);
+        self.metrics.set_uplinks(uplinks as u64);
+        self.uplinks
+            .send_if_modified(|known| std::mem::replace(known, uplinks) != uplinks);
         self.show_hooks();
     }
 }

@@ -12,6 +12,7 @@ use glob::Pattern;
 use zonemeter_account::Detail;
 use zonemeter_cluster::Source;
 use zonemeter_datapath::{
+    cgroups::Hierarchy,
     links::Names,
     memory::{Machine, Plan},
     translate::Methods,
@@ -72,6 +73,8 @@ pub struct Config {
     pub place_services: bool,
     /// What `--cni-dir` says of the bandwidth plugin.
     pub cni: Chain,
+    /// What cgroups `--cgroup-dir` has.
+    pub cgroups: Hierarchy,
     /// What the kernel programs are loaded with.
     pub kernel: zonemeter_datapath::Settings,
     /// All of it by flag, as `/api/config` shows it.
@@ -86,6 +89,7 @@ impl Config {
     pub fn new(args: AgentArgs) -> Result<Self> {
         let node_name = node_name(args.node_name.as_deref())?;
         let cni = Chain::read(&args.cni_dir);
+        let cgroups = Hierarchy::find(&args.cgroup_dir);
         let plan = Plan::new(args.map_memory, args.max_flows, Machine::this()?)?;
         Ok(Self {
             by_flag: in_force::by_flag(&args, &node_name, plan.capacity.flows),
@@ -94,7 +98,7 @@ impl Config {
             networks_file: args.networks_file,
             networks_max_age: args.networks_max_age,
             source_nat: source_nat(args.source_nat),
-            names: names(args.interfaces)?,
+            names: names(args.interfaces)?.with_uplinks(args.uplinks),
             listen: args.listen,
             debug_listen: Address::Tcp(args.debug_listen),
             interval: args.interval,
@@ -119,9 +123,11 @@ impl Config {
                     Attach::Tcx => Some(AttachMode::Tcx),
                     Attach::Tc => Some(AttachMode::Tc),
                 },
+                has_cgroup2: cgroups.root().is_some(),
                 may_add_clsact: cni.may_add_clsact(),
                 pin_dir: Some(args.pins.pin_dir).filter(|path| !path.as_os_str().is_empty()),
             },
+            cgroups,
             cni,
         })
     }

@@ -7,6 +7,7 @@
 pub mod app;
 pub mod args;
 pub mod attacher;
+pub mod cgroups;
 pub mod cni;
 pub mod commands;
 pub mod config;

@@ -18,7 +18,10 @@ use zonemeter_account::Account;
 use zonemeter_datapath::Kernel;
 use zonemeter_inspect::debug::Question;
 use zonemeter_metrics::SelfMetrics;
-use zonemeter_model::{cluster::Change, condition::Conditions, recent::Recent, snapshot::Snapshot};
+use zonemeter_model::{
+    cluster::Change, condition::Conditions, recent::Recent, snapshot::Snapshot,
+    traffic::CgroupChange,
+};
 use zonemeter_naming::Networks;
 
 pub use self::{
@@ -27,6 +30,7 @@ pub use self::{
 };
 use crate::{
     attacher::AttachEvent,
+    cgroups::HostPods,
     readiness::{Guard, Pulse},
 };
 
@@ -39,6 +43,10 @@ pub struct Pipeline {
     pub kernel: Kernel,
     /// What the loop that attaches did.
     pub attached: mpsc::UnboundedReceiver<AttachEvent>,
+    /// What happened to the node's cgroups.
+    pub cgroups: mpsc::UnboundedReceiver<CgroupChange>,
+    /// Where the pods of the host's network are told.
+    pub host_pods: watch::Sender<HostPods>,
     /// Names and adds up.
     pub account: Account,
     /// Keeps the totals over restarts.
@@ -101,6 +109,7 @@ impl Pipeline {
             biased;
             _ = stop.changed() => return Ok(false),
             Some(event) = self.attached.recv() => self.hear(event),
+            Some(change) = self.cgroups.recv() => self.account.cgroup(change, Instant::now()),
             kept = self.keeper.written(), if self.progress.waits() => self.kept(kept),
             _ = ticks.tick() => self.drain(),
             () = retry(self.kernel.retry_translated_at()) => {
@@ -121,6 +130,7 @@ impl Pipeline {
                 changes.into_iter().for_each(|change| self.account.apply(change, now));
                 if !more {
                     self.translate_for_services();
+                    self.tell_host_pods();
                 }
                 if listed {
                     self.show_conditions();
@@ -140,6 +150,13 @@ impl Pipeline {
         self.metrics.set_uncounted_pods(uncounted_pods);
         self.own_node.report(own_node);
         self.pods_counted.report(pods_counted);
+    }
+
+    /// Says whose cgroups are to be linked.
+    fn tell_host_pods(&mut self) {
+        if let Some(host_pods) = self.account.changed_host_pods() {
+            self.host_pods.send_replace(Arc::new(host_pods));
+        }
     }
 
     /// Tells the programs which addresses are not their owners'.

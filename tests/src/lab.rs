@@ -255,6 +255,22 @@ impl Lab {
         )
     }
 
+    /// The uid of the Pod object `namespace/name`, by which its cgroup is called.
+    pub fn pod_uid(&self, key: &str) -> Result<String> {
+        let list: serde_json::Value = serde_json::from_str(&self.cluster_json())?;
+        let items = list["items"].as_array().into_iter().flatten();
+        let name = |item: &serde_json::Value| {
+            let metadata = &item["metadata"];
+            let part = |name: &str| metadata[name].as_str().unwrap_or_default().to_owned();
+            format!("{}/{}", part("namespace"), part("name"))
+        };
+        let mut pods = items.filter(|item| item["kind"] == "Pod");
+        let pod = pods.find(|item| name(item) == key);
+        let uid = pod.and_then(|pod| pod["metadata"]["uid"].as_str());
+        let uid = uid.with_context(|| format!("no Pod object {key}"))?;
+        Ok(uid.to_owned())
+    }
+
     /// The API server that agents read.
     pub fn api(&mut self) -> Result<&mut ClusterApi> {
         let name = &self.name;

@@ -9,6 +9,9 @@ use zonemeter_model::{
 
 use super::{Account, drains::Drains};
 
+/// No cgroup has this id: after a restart of the machine they have others.
+const NO_CGROUP: u64 = u64::MAX;
+
 impl Account {
     /// Goes on with what an earlier process kept. Ask once, before anything else. `same_boot`: the
     /// machine has run since; else interfaces have other numbers now, and what was held back for
@@ -23,6 +26,12 @@ impl Account {
         self.ledger.restore(&kept.snapshot, now);
         self.backends.restore(backends);
         self.names.interfaces.restore_before_attach(before_attach);
+        let mut held_host = (*kept.held_host).clone();
+        let flows = held_host.flows.iter_mut().filter(|flow| flow.cgroup != 0);
+        for flow in flows.filter(|_| !same_boot) {
+            flow.cgroup = NO_CGROUP;
+        }
+        self.hosts.hold(held_host, now, now);
         self.pods_awaited = true;
         for flow in &kept.held {
             match same_boot {
@@ -41,6 +50,7 @@ impl Account {
             drained: self.drains.last().to_vec(),
             snapshot,
             held: self.pending.kept(),
+            held_host: Box::new(self.hosts.kept()),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! idle for a time are taken out and what they showed goes to `retired`.
 
 mod ceiling;
+mod hosts;
 mod table;
 mod workloads;
 
@@ -15,13 +16,14 @@ use std::{
 
 use zonemeter_model::{
     cluster::Workload,
-    snapshot::{PodLabels, PodSeries, Reason, Snapshot, WorkloadLabels},
-    traffic::{Count, Direction, Drain},
+    snapshot::{HostLabels, HostParty, PodLabels, PodSeries, Reason, Snapshot, WorkloadLabels},
+    traffic::{Count, Direction, Drain, HostDrain},
 };
 use zonemeter_naming::scope::ClassId;
 
 use self::{
     ceiling::{Ceiling, is_other_pod},
+    hosts::HostTotals,
     table::{Slot, Table},
     workloads::{Way, Workloads},
 };
@@ -32,6 +34,7 @@ use super::Detail;
 pub(crate) struct Ledger {
     pods: Table<PodLabels, Series<Count>>,
     workloads: Workloads,
+    hosts: HostTotals,
     routes: HashMap<RouteKey, Route>,
     ceiling: Ceiling,
     detail: Detail,
@@ -63,6 +66,8 @@ pub(crate) struct Live<'a> {
     pub(crate) pods: HashSet<(&'a str, &'a str)>,
     /// Workloads by namespace.
     pub(crate) workloads: HashSet<(&'a str, &'a Workload)>,
+    /// Who on the node itself.
+    pub(crate) hosts: HashSet<HostParty>,
 }
 
 #[derive(Debug)]
@@ -108,6 +113,7 @@ impl Ledger {
         Self {
             pods: Table::default(),
             workloads: Workloads::default(),
+            hosts: HostTotals::default(),
             routes: HashMap::new(),
             ceiling: Ceiling::new(max_series),
             detail,
@@ -148,6 +154,7 @@ impl Ledger {
             self.workloads
                 .restore(&kept.workloads, now, &mut self.ceiling);
         }
+        self.hosts.restore(kept, now, &mut self.ceiling);
         for (reason, counts) in &kept.unattributed {
             self.unattributed[*reason as usize] = *counts;
         }
@@ -203,6 +210,22 @@ impl Ledger {
         }
     }
 
+    /// Counts what passed the uplinks. `agrees` where its flows make up its classes.
+    pub(crate) fn pass(&mut self, drain: &HostDrain, agrees: bool) {
+        self.hosts.pass(drain);
+        self.drains_that_disagreed += u64::from(!agrees);
+    }
+
+    /// Adds to the host family.
+    pub(crate) fn add_host(&mut self, labels: HostLabels, count: Count, at: Moment) {
+        if count.is_zero() {
+            return;
+        }
+        let (detail, ceiling) = (self.detail, &mut self.ceiling);
+        let folded = self.hosts.add(labels, count, at, detail, ceiling);
+        self.folded += u64::from(folded);
+    }
+
     /// Shows the series of a pod at 0 before its first byte, as far as half the ceiling goes.
     pub(crate) fn show_at_zero(&mut self, labels: PodLabels, at: Moment) {
         if !self.detail.pods {
@@ -229,6 +252,7 @@ impl Ledger {
             self.retired[labels.direction as usize] += series.total;
         }
         self.ceiling.give_back_pods(pods.len());
+        self.hosts.retire(idle, &live.hosts, &mut self.ceiling);
         let workloads_went = self.workloads.retire(idle, live, &mut self.ceiling);
         if !pods.is_empty() || workloads_went {
             self.forget_routes();
@@ -243,7 +267,7 @@ impl Ledger {
     /// The totals as a scrape shows them; what waits is not the ledger's to say.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let unattributed = Reason::ALL.map(|reason| (reason, self.unattributed[reason as usize]));
-        Snapshot {
+        let mut snapshot = Snapshot {
             pods: self.pods.iter().map(pod_series).collect(),
             workloads: self.workloads.snapshot(),
             interface: self.interface,
@@ -253,7 +277,9 @@ impl Ledger {
             series_folded: self.folded,
             drains_that_disagreed: self.drains_that_disagreed,
             ..Snapshot::default()
-        }
+        };
+        self.hosts.show(&mut snapshot);
+        snapshot
     }
 
     fn open(&mut self, key: RouteKey, labels: (PodLabels, WorkloadLabels), at: Moment) -> Route {

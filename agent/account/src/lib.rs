@@ -19,11 +19,14 @@
 mod backends;
 mod conditions;
 mod drains;
+mod hosts;
 mod kept;
 mod labels;
 mod ledger;
 mod pending;
 mod recent;
+mod settings;
+mod uplinks;
 mod zero;
 
 use std::{
@@ -33,7 +36,7 @@ use std::{
 };
 
 use zonemeter_model::{
-    cluster::{Change, Kind, Name, Pod, SourceNat},
+    cluster::{Change, Kind, Name, Pod},
     kept::DrainId,
     recent::{Explanation, Recent},
     snapshot::{Reason, Snapshot, ZoneInfo},
@@ -50,10 +53,12 @@ use zonemeter_naming::{
     scope::{Class, Classes},
 };
 
+pub use self::settings::{Detail, Settings};
 use self::{
     backends::Backends,
     conditions::Uncounted,
     drains::Drains,
+    hosts::Hosts,
     labels::labels,
     ledger::{Ledger, Live, Moment},
     pending::{Patience, Pending},
@@ -61,64 +66,13 @@ use self::{
     zero::ShownAtZero,
 };
 
-/// Which families have series of their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Detail {
-    /// Each pod has its series; without, all pods share those of `other`, so that sums hold.
-    pub pods: bool,
-    /// There is a workload family.
-    pub workloads: bool,
-}
-
-/// What an operator may choose.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Name of the Node object that the agent runs on.
-    pub node_name: Arc<str>,
-    /// Ceiling of traffic series; exact from 400 on.
-    pub max_series: usize,
-    /// Which families have series of their own.
-    pub detail: Detail,
-    /// How long a flow waits for the pod behind its veth, and for this node's zone.
-    pub pod_patience: Duration,
-    /// How long a flow waits for the owner of a peer address that may be a pod's.
-    pub peer_patience: Duration,
-    /// Take a Service's zone from its endpoints where its backend is not known.
-    pub place_services: bool,
-    /// Which packets leave with the node's address, whatever the CNI says; `None`: as it says.
-    pub source_nat: Option<SourceNat>,
-    /// How long a series of a gone pod is shown after its last byte.
-    pub retire_after: Duration,
-    /// Shows the series of this node's pods at 0 before their first byte.
-    pub show_at_zero: bool,
-}
-
-impl Settings {
-    /// The documented defaults: 20,000 series, both families, 60 s, 10 s, 5 min, shown at 0.
-    pub fn new(node_name: Arc<str>) -> Self {
-        Self {
-            node_name,
-            max_series: 20_000,
-            detail: Detail {
-                pods: true,
-                workloads: true,
-            },
-            pod_patience: Duration::from_secs(60),
-            peer_patience: Duration::from_secs(10),
-            place_services: true,
-            source_nat: None,
-            retire_after: Duration::from_secs(300),
-            show_at_zero: true,
-        }
-    }
-}
-
 /// Everything that the agent knows and has counted.
 #[derive(Debug)]
 pub struct Account {
     names: Names,
     classes: Classes,
     pending: Pending,
+    hosts: Hosts,
     ledger: Ledger,
     drains: Drains,
     backends: Backends,
@@ -152,6 +106,7 @@ impl Account {
             },
             classes: Classes::default(),
             pending: Pending::new(patience),
+            hosts: Hosts::new(patience),
             ledger: Ledger::new(settings.max_series, settings.detail, settings.retire_after),
             drains: Drains::default(),
             backends: Backends::default(),
@@ -177,6 +132,7 @@ impl Account {
         } = self.names.book.apply(change, now);
         for gone in &pods_gone {
             self.names.interfaces.forget(gone);
+            self.hosts.forget(gone);
         }
         if let Some(pod) = pod {
             self.learn(&pod);
@@ -223,6 +179,7 @@ impl Account {
         for overflow in &drain.overflow {
             self.place(&Held::overflow(overflow, drain), at);
         }
+        self.add_uplinks(drain, at);
         self.recorder.end(&self.names.interfaces);
         self.show_at_zero(at);
         self.tidy(at);
@@ -305,6 +262,11 @@ impl Account {
     fn learn(&mut self, pod: &Arc<Entry<Pod>>) {
         let object = &pod.object;
         let is_here = object.node.as_ref() == Some(&self.names.home);
+        if is_here && !object.finished {
+            self.hosts.learn(pod);
+        } else {
+            self.hosts.forget(pod);
+        }
         if is_here && !object.host_network {
             self.names.interfaces.learn(pod);
         } else {
@@ -343,11 +305,14 @@ impl Account {
             live.pods.insert((namespace, name));
             live.workloads.insert((namespace, &pod.workload));
         }
+        live.hosts = self.hosts.living();
         if !self.pods_awaited {
             self.ledger.retire(now, &live);
         }
+        self.hosts.prune(now);
         self.pending.prune(now);
-        self.names.book.prune(now, self.pending.oldest());
+        let oldest = self.pending.oldest().into_iter().chain(self.hosts.oldest());
+        self.names.book.prune(now, oldest.min());
         let held = |interface| self.pending.holds(interface);
         self.names.interfaces.prune(now, self.pod_patience, held);
         if self.classes.is_full() {

@@ -94,7 +94,7 @@ impl Wire for wire::Pod {
         let host = spec.and_then(|spec| spec.host_network.read("spec.hostNetwork", unread));
         let status = self.status.read("status", unread);
         let phase = status.and_then(|status| status.phase.text("status.phase", unread));
-        let uid = metadata.and_then(|metadata| metadata.uid.text("metadata.uid", unread));
+        let uid = uid(metadata, unread);
         Ok(Object::Pod(Pod {
             uid: uid.unwrap_or_default().into(),
             node: node.map(|node| strings.get(node)),
@@ -106,6 +106,17 @@ impl Wire for wire::Pod {
             name,
         }))
     }
+}
+
+/// The uid by which the kubelet knows the pod. The one that the API gives to a static pod is that
+/// of its mirror: the kubelet has made another one out of its configuration.
+fn uid<'a>(metadata: Option<&'a Metadata>, unread: &mut Unread) -> Option<&'a str> {
+    let annotations = metadata?.annotations.read("metadata.annotations", unread);
+    let hash = annotations.and_then(|all| {
+        let field = "kubernetes.io/config.hash";
+        all.config_hash.text(field, unread)
+    });
+    hash.or_else(|| metadata?.uid.text("metadata.uid", unread))
 }
 
 /// All addresses; the single one where the list is not there or cannot be read.

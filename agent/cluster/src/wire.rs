@@ -118,6 +118,8 @@ pub(super) struct Labels {
 pub(super) struct Annotations {
     #[serde(rename = "kubernetes.io/config.mirror")]
     pub(super) mirror: Text,
+    #[serde(rename = "kubernetes.io/config.hash")]
+    pub(super) config_hash: Text,
     #[serde(rename = "openshift.io/deployment-config.name")]
     pub(super) deployment_config: Text,
 }

@@ -1,9 +1,11 @@
-//! Puts the programs on the host-side veths.
+//! Puts the programs on the host-side veths and on the uplinks.
 //!
 //! With TCX, at the head of the chain ([`tcx`]); with clsact, at the priority and protocol of the
 //! AWS network policy agent but under another handle ([`tc`]). [`front`] keeps them there.
 
 mod attempt;
+#[cfg(test)]
+mod bench;
 mod failed;
 pub mod front;
 mod kept;
@@ -12,6 +14,7 @@ mod refusal;
 pub(super) mod tc;
 pub(super) mod tcx;
 mod tries;
+mod uplinks;
 
 use std::{
     collections::BTreeMap,
@@ -22,11 +25,17 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow};
-use aya::programs::TcAttachType;
+use aya::{
+    maps::{Array, MapData},
+    programs::TcAttachType,
+};
+use zonemeter_common::Uplinks;
 use zonemeter_model::traffic::{AttachMode, Count, Direction};
 
 pub(super) use self::mode::choose_mode;
-use self::{failed::Failed, front::Off, refusal::cause, tc::Identity, tries::Tries};
+use self::{
+    failed::Failed, front::Off, refusal::cause, tc::Identity, tries::Tries, uplinks::UplinkTable,
+};
 pub use self::{kept::Kept, mode::best_mode};
 use super::{
     hooks::{
@@ -35,7 +44,7 @@ use super::{
         qdisc::Qdisc,
         rounds::Rounds,
     },
-    links::Link,
+    links::{Link, Role},
     object::Programs,
     pins::Pins,
 };
@@ -43,8 +52,8 @@ use super::{
 /// The programs, and the interfaces that they are attached to.
 pub struct Attachments {
     programs: Programs,
-    /// By which the kernel lists them, by [`Direction`] code.
-    numbers: [u32; 2],
+    /// By which the kernel lists them, of pods' interfaces and of uplinks, by [`Direction`] code.
+    numbers: [[u32; 2]; 2],
     /// Tells other agents that they are an agent's.
     _announced: Vec<Announced>,
     identity: Identity,
@@ -56,8 +65,16 @@ pub struct Attachments {
     agents: Agents,
     rounds: Rounds,
     attached: BTreeMap<u32, Attached>,
+    uplinks: UplinkTable,
     /// Interfaces that are not counted at all.
     failed: Failed,
+}
+
+/// How programs are put on hooks.
+pub(super) struct Hooks {
+    pub(super) identity: Identity,
+    pub(super) mode: AttachMode,
+    pub(super) may_add_clsact: bool,
 }
 
 /// An interface with our programs on it.
@@ -124,17 +141,31 @@ impl Attachments {
     /// When there is no netlink socket, or the kernel does not tell its version.
     pub(super) fn new(
         mut programs: Programs,
-        identity: Identity,
-        mode: AttachMode,
-        may_add_clsact: bool,
+        hooks: Hooks,
+        uplinks: Array<MapData, Uplinks>,
         pins: Option<Arc<Pins>>,
     ) -> Result<Self> {
+        let Hooks {
+            identity,
+            mode,
+            may_add_clsact,
+        } = hooks;
         let [first, second] = Direction::ALL;
-        let numbers = [programs.number(first)?, programs.number(second)?];
+        let mut numbers = |role| -> Result<[u32; 2]> {
+            Ok([
+                programs.number(role, first)?,
+                programs.number(role, second)?,
+            ])
+        };
+        let numbers = [numbers(Role::Pod)?, numbers(Role::Uplink)?];
         Ok(Self {
             programs,
             numbers,
-            _announced: numbers.into_iter().filter_map(announced).collect(),
+            _announced: numbers
+                .into_iter()
+                .flatten()
+                .filter_map(announced)
+                .collect(),
             identity,
             mode,
             has_tcx: best_mode()? == AttachMode::Tcx,
@@ -144,6 +175,7 @@ impl Attachments {
             agents: Agents::default(),
             rounds: Rounds::default(),
             attached: BTreeMap::new(),
+            uplinks: UplinkTable::new(uplinks)?,
             failed: Failed::default(),
         })
     }
@@ -153,14 +185,31 @@ impl Attachments {
         self.mode
     }
 
-    /// True where the programs are on the interface with this index.
+    /// True where the programs are on the interface with this index, or it needs none.
     pub fn contains(&self, index: u32) -> bool {
-        self.attached.contains_key(&index)
+        self.attached.contains_key(&index) || self.uplinks.is_above(index)
     }
 
-    /// Indices of the interfaces that are counted now.
+    /// Indices of the interfaces that are counted now, uplinks among them.
     pub fn indices(&self) -> Vec<u32> {
         self.attached.keys().copied().collect()
+    }
+
+    /// How many interfaces of this kind are counted now.
+    pub fn count(&self, role: Role) -> usize {
+        let of_role = |attached: &&Attached| attached.link.role == role;
+        self.attached.values().filter(of_role).count()
+    }
+
+    /// An uplink, or an interface above one, is described anew.
+    pub fn uplink_described(&mut self, link: &Link) {
+        self.uplinks.described(link);
+    }
+
+    /// True for an interface that is counted and is no pod's.
+    pub fn is_uplink(&self, index: u32) -> bool {
+        let attached = self.attached.get(&index);
+        attached.is_some_and(|attached| attached.link.role == Role::Uplink)
     }
 
     /// True where attaching failed.
@@ -184,27 +233,6 @@ impl Attachments {
         self.failed.reasons().chain(in_part).collect()
     }
 
-    /// Runs a program once on a crafted frame and returns its verdict.
-    #[cfg(test)]
-    pub(super) fn test_run(
-        &mut self,
-        direction: Direction,
-        frame: &[u8],
-        context: &[u8],
-    ) -> Result<i32> {
-        use aya::{TestRun as _, TestRunOptions};
-        let options = TestRunOptions {
-            data_in: Some(frame),
-            ctx_in: Some(context),
-            ..TestRunOptions::new()
-        };
-        Ok(self
-            .programs
-            .get(direction)?
-            .test_run(options)?
-            .return_value as i32)
-    }
-
     /// Takes what a failed attempt put on the interface off it. Links without a pin went with
     /// their descriptors.
     fn take_off(&mut self, link: &Link) {
@@ -222,10 +250,14 @@ impl Attachments {
     fn prepare(&mut self, link: &Link) -> Result<Room> {
         match self.mode {
             AttachMode::Tcx => Ok(Room::Both),
-            AttachMode::Tc => match tc::prepare(&mut self.route, link, self.may_add_clsact)? {
-                Qdisc::Clsact => Ok(Room::Both),
-                Qdisc::Ingress => Ok(Room::FromPod),
-            },
+            AttachMode::Tc => {
+                // The CNI's plugins have no business on an uplink.
+                let may_add_clsact = self.may_add_clsact || link.role == Role::Uplink;
+                match tc::prepare(&mut self.route, link, may_add_clsact)? {
+                    Qdisc::Clsact => Ok(Room::Both),
+                    Qdisc::Ingress => Ok(Room::FromPod),
+                }
+            }
         }
     }
 
@@ -236,8 +268,8 @@ impl Attachments {
     }
 
     fn attach_one(&mut self, link: &Link, direction: Direction) -> Result<(Placed, bool)> {
-        let name = self.programs.name(direction);
-        let program = self.programs.get(direction)?.fd()?.as_fd();
+        let name = self.programs.name(link.role, direction);
+        let program = self.programs.get(link.role, direction)?.fd()?.as_fd();
         let attached = match self.mode {
             AttachMode::Tcx => {
                 // Pinned as soon as that is possible again.
@@ -263,6 +295,7 @@ impl Attachments {
     /// # Errors
     /// When its pinned links cannot be removed.
     pub fn detach(&mut self, index: u32) -> Result<bool> {
+        self.uplinks.remove(index)?;
         let failed = self.failed.remove(index);
         let attached = self.attached.remove(&index).is_some();
         if let Some(pins) = self.pins.as_ref().filter(|_| attached || failed) {
@@ -274,6 +307,7 @@ impl Attachments {
     /// Removes pinned links of interfaces that went while no agent ran.
     pub fn forget_all_but(&mut self, present: &[u32]) -> Result<()> {
         self.failed.retain(present);
+        self.uplinks.retain(present)?;
         let Some(pins) = self.pins.as_ref().filter(|pins| pins.are_usable()) else {
             return Ok(());
         };

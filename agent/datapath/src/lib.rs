@@ -4,11 +4,13 @@
 //! In the order of the data: [`object`] loads, [`links`] follows the veths as they come and go,
 //! [`attach`] puts the programs on them and keeps them in front of others on their [`hooks`], [`sets`] drains the maps by [`batch`] calls after a
 //! [`grace`] period, [`skipped`] tells what was not counted, [`warnings`] carries the programs'
-//! own log lines. [`preflight`] answers `zonemeter check`.
+//! own log lines. [`cgroups`] follows the node's cgroups, by which its own sockets are named.
+//! [`preflight`] answers `zonemeter check`.
 
 pub mod attach;
 mod batch;
 mod btf;
+pub mod cgroups;
 mod conntrack;
 mod explain;
 pub mod facts;
@@ -35,7 +37,8 @@ use anyhow::{Context as _, Result};
 use zonemeter_model::traffic::{AttachMode, Drain, Translated};
 
 use self::{
-    attach::Attachments,
+    attach::{Attachments, Hooks},
+    cgroups::link::Linker,
     conntrack::table::Table,
     maps::Leftover,
     object::Object,
@@ -58,6 +61,8 @@ pub struct Settings {
     pub methods: Methods,
     /// How to attach; `None` takes TCX where the kernel has it.
     pub mode: Option<AttachMode>,
+    /// Sockets are in cgroups of version 2: those of its root are the kernel's own.
+    pub has_cgroup2: bool,
     /// False where clsact on a pod's veth keeps the pod from starting: a filter then takes what
     /// is there.
     pub may_add_clsact: bool,
@@ -69,6 +74,7 @@ pub struct Settings {
 pub struct Kernel {
     sets: Sets,
     skipped: Skipped,
+    uplink_skipped: Skipped,
     translator: Translator,
     /// The lock on the directory, for as long as its maps are read and cleared here.
     _pins: Option<Arc<Pins>>,
@@ -79,12 +85,16 @@ pub struct Kernel {
 
 impl Kernel {
     /// Takes what [`object::load`] made apart: the maps, and the programs with the interfaces that
-    /// they are attached to, each for a thread of its own. Needs CAP_NET_ADMIN for the connection
+    /// they are attached to, each for a thread of its own, and what links the cgroups. Needs CAP_NET_ADMIN for the connection
     /// table.
     ///
     /// # Errors
     /// When the kernel refuses a netlink socket or the control map cannot be read.
-    pub fn new(object: Object, methods: Methods, now: Instant) -> Result<(Self, Attachments)> {
+    pub fn new(
+        object: Object,
+        methods: Methods,
+        now: Instant,
+    ) -> Result<(Self, Attachments, Linker)> {
         let Object {
             programs,
             identity,
@@ -93,19 +103,27 @@ impl Kernel {
             maps,
             leftovers,
             pins,
+            host_program,
             ..
         } = object;
         let table = methods.table.then(Table::open).transpose()?;
-        let attachments = Attachments::new(programs, identity, mode, may_add_clsact, pins.clone())?;
+        let hooks = Hooks {
+            identity,
+            mode,
+            may_add_clsact,
+        };
+        let attachments = Attachments::new(programs, hooks, maps.uplinks, pins.clone())?;
+        let linker = Linker::new(host_program, pins.clone());
         let kernel = Self {
             _pins: pins,
             sets: Sets::new(maps.written, now).context("reading the control map")?,
             leftovers,
             salvaged: Vec::new(),
             skipped: Skipped::new(maps.skipped),
+            uplink_skipped: Skipped::new(maps.uplink_skipped),
             translator: Translator::new(maps.addresses, table),
         };
-        Ok((kernel, attachments))
+        Ok((kernel, attachments, linker))
     }
 
     /// No program runs on this interface any more. Its last flows come with the next drain, whose
@@ -186,8 +204,13 @@ impl Kernel {
         self.sets.clear()
     }
 
-    /// What was seen and not counted, by reason.
+    /// What was seen on interfaces of pods and not counted, by reason.
     pub fn skipped(&self) -> Result<skipped::Counts> {
         self.skipped.read()
+    }
+
+    /// What was seen on uplinks and not counted, by reason.
+    pub fn uplink_skipped(&self) -> Result<skipped::Counts> {
+        self.uplink_skipped.read()
     }
 }

@@ -1,9 +1,11 @@
-//! Follows the pod veths of the node as they come and go, and the routes that lead to them.
+//! Follows the pod veths and the uplinks of the node as they come and go, and the routes that lead
+//! to the former.
 //!
 //! Subscribe first, then list, then act: the other way round an interface that comes in between
 //! would be missed. A list is made again every [`RELIST`], in case the kernel dropped a message.
 
 mod routes;
+mod uplinks;
 mod veths;
 
 use std::{io, sync::Arc, time::Duration};
@@ -13,7 +15,7 @@ use futures::{StreamExt as _, channel::mpsc::UnboundedReceiver};
 use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
-    link::{LinkAttribute, LinkMessage, Stats64},
+    link::{InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage, Stats64},
     route::RouteMessage,
 };
 use netlink_sys::SocketAddr;
@@ -22,8 +24,8 @@ use tokio::{task::JoinHandle, time::Interval};
 use zonemeter_common::{Count, Direction};
 use zonemeter_model::traffic::Interface;
 
-use self::veths::Veths;
 pub use self::{routes::HostRoute, veths::Names};
+use self::{uplinks::Uplinks, veths::Veths};
 use super::hooks::netlink::Route;
 
 /// How often all links are listed, whatever messages came.
@@ -31,9 +33,22 @@ const RELIST: Duration = Duration::from_secs(30);
 /// What a veth's own counters include and layer 3 does not.
 const ETHERNET_BYTES: u64 = 14;
 
-/// A host-side veth of a pod.
+/// What an interface is to the programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The host's end of a pod's veth.
+    Pod,
+    /// Packets leave the node by it.
+    Uplink,
+    /// Its packets pass an uplink below it (VLAN), where they are counted.
+    AboveUplink,
+}
+
+/// A host-side veth of a pod, or an uplink.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
+    /// What it is counted as.
+    pub role: Role,
     /// Index in this network namespace.
     pub index: u32,
     /// Interface name.
@@ -41,6 +56,12 @@ pub struct Link {
     /// The kernel's id for the network namespace of the other end (IFLA_LINK_NETNSID): the same
     /// for all veths of a pod. `None` where the other end is in this namespace or unknown.
     pub peer_namespace: Option<i32>,
+    /// A network card, real or emulated: Ethernet, and made by no command.
+    pub is_physical: bool,
+    /// Its Ethernet address; all 0 where it has none.
+    pub address: [u8; 6],
+    /// The interface below this VLAN.
+    pub below: Option<u32>,
     /// What the interface's own counters say, by [`Direction`] code, less Ethernet headers.
     pub carried: [Count; 2],
 }
@@ -77,6 +98,7 @@ pub enum LinkEvent {
 /// A subscription to the links of this network namespace.
 pub struct Links {
     veths: Veths,
+    uplinks: Uplinks,
     lists: Route,
     messages: UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>,
     relist: Interval,
@@ -95,6 +117,7 @@ impl Links {
             .context("subscribing to link messages (rtnetlink)")?;
         let connection = tokio::spawn(connection);
         Ok(Self {
+            uplinks: Uplinks::new(names.uplinks()),
             veths: Veths::new(names),
             lists: Route::open().context("listing links (rtnetlink)")?,
             messages,
@@ -131,6 +154,7 @@ impl Links {
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(message)) => {
                 let gone = link(&message)?;
                 let counted = self.veths.gone(gone.index);
+                self.uplinks.gone(gone.index);
                 Some(LinkEvent::Gone(gone.index, counted.then_some(gone.carried)))
             }
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewRoute(message)) => {
@@ -154,7 +178,10 @@ impl Links {
             // Another veth of this pod came before this one told that it is a pod's.
             self.relist.reset_immediately();
         }
-        counts.then_some(link)
+        match counts {
+            true => Some(link),
+            false => self.uplinks.appeared(link),
+        }
     }
 
     fn route(&self, message: &RouteMessage) -> Option<HostRoute> {
@@ -181,7 +208,12 @@ impl Links {
             RouteNetlinkMessage::NewLink(message) => link(message),
             _ => None,
         });
-        Ok(self.veths.listed(links))
+        let links: Vec<Link> = links.collect();
+        let mut counted = self.veths.listed(links.iter().cloned());
+        let is_pods = |link: &Link| counted.iter().any(|pods| pods.index == link.index);
+        let others: Vec<Link> = links.into_iter().filter(|link| !is_pods(link)).collect();
+        counted.extend(self.uplinks.listed(others));
+        Ok(counted)
     }
 
     /// One link as it is now; `None` when it is gone.
@@ -231,21 +263,37 @@ pub(super) fn link(message: &LinkMessage) -> Option<Link> {
     }
     let mut name = None;
     let (mut peer_namespace, mut counts) = (None, [Count::ZERO; 2]);
+    let (mut lower, mut kind, mut address) = (None, None, [0; 6]);
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(text) => name = Some(Arc::from(text.as_str())),
             // -1: the kernel has no id for it (NETNSA_NSID_NOT_ASSIGNED).
             LinkAttribute::LinkNetNsId(id) => peer_namespace = Some(*id).filter(|id| *id >= 0),
+            LinkAttribute::Address(bytes) => address = bytes[..].try_into().unwrap_or_default(),
+            LinkAttribute::Link(index) => lower = Some(*index),
+            LinkAttribute::LinkInfo(infos) => kind = infos.iter().find_map(info_kind),
             LinkAttribute::Stats64(stats) => counts = carried(stats),
             _ => {}
         }
     }
+    let is_ethernet = message.header.link_layer_type == LinkLayerType::Ether;
     Some(Link {
+        role: Role::Pod,
         index: message.header.index,
         name: name?,
         peer_namespace,
+        is_physical: is_ethernet && kind.is_none(),
+        address,
+        below: lower.filter(|_| kind == Some(&InfoKind::Vlan)),
         carried: counts,
     })
+}
+
+fn info_kind(info: &LinkInfo) -> Option<&InfoKind> {
+    match info {
+        LinkInfo::Kind(kind) => Some(kind),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -253,9 +301,13 @@ impl Link {
     /// One that has carried nothing.
     pub(super) fn named(index: u32, name: &str) -> Self {
         Self {
+            role: Role::Pod,
             index,
             name: name.into(),
             peer_namespace: None,
+            is_physical: false,
+            address: [0; 6],
+            below: None,
             carried: [Count::ZERO; 2],
         }
     }

@@ -7,7 +7,7 @@ use aya::{
     Ebpf,
     maps::{Array, Map, MapData, PerCpuArray},
 };
-use zonemeter_common::{Control, Count, names};
+use zonemeter_common::{Control, Count, Uplinks, names};
 
 use super::{
     batch::BatchMap,
@@ -19,6 +19,8 @@ use super::{
 pub(super) struct Maps {
     pub(super) written: Written,
     pub(super) skipped: PerCpuArray<MapData, Count>,
+    pub(super) uplink_skipped: PerCpuArray<MapData, Count>,
+    pub(super) uplinks: Array<MapData, Uplinks>,
     pub(super) addresses: Addresses,
 }
 
@@ -27,6 +29,8 @@ pub(super) struct Written {
     pub(super) control: Array<MapData, Control>,
     /// By which the kernel tells the control map from every other map.
     pub(super) number: u32,
+    /// Everything that came in by uplinks.
+    pub(super) received: PerCpuArray<MapData, Count>,
     pub(super) sets: [Set; 2],
 }
 
@@ -47,6 +51,8 @@ impl Maps {
         Ok(Self {
             written: Written::take(&mut take)?,
             skipped: take(names::MAP_SKIPPED)?.try_into()?,
+            uplink_skipped: take(names::MAP_UPLINK_SKIPPED)?.try_into()?,
+            uplinks: take(names::MAP_UPLINKS)?.try_into()?,
             addresses: Addresses::new(addresses::Maps {
                 ipv4: take(names::MAP_TRANSLATED4)?.try_into()?,
                 ipv6: take(names::MAP_TRANSLATED6)?.try_into()?,
@@ -67,6 +73,7 @@ impl Written {
         Ok(Self {
             control: control.try_into()?,
             number,
+            received: take(names::MAP_UPLINK_RECEIVED)?.try_into()?,
             sets: [set(take, 0, cpus)?, set(take, 1, cpus)?],
         })
     }
@@ -95,6 +102,8 @@ fn set(take: &mut impl FnMut(&str) -> Result<Map>, number: usize, cpus: usize) -
         flows6: BatchMap::new(data(take(names::MAP_FLOWS6[number])?)?, cpus),
         overflow: BatchMap::new(data(take(names::MAP_OVERFLOW[number])?)?, cpus),
         totals: take(names::MAP_TOTALS[number])?.try_into()?,
+        host4: BatchMap::new(data(take(names::MAP_HOST4[number])?)?, cpus),
+        host6: BatchMap::new(data(take(names::MAP_HOST6[number])?)?, cpus),
         tracked4: BatchMap::new(data(take(names::MAP_TRACKED4[number])?)?, 1),
         tracked6: BatchMap::new(data(take(names::MAP_TRACKED6[number])?)?, 1),
     })

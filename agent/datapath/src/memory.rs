@@ -25,6 +25,9 @@ pub const MOST_FLOWS: u32 = 1 << 24;
 /// budget, within [`ADDRESSES`].
 const BUDGET_PER_ADDRESS: u64 = 2048;
 const ADDRESSES: [u64; 2] = [4096, 65_536];
+/// Flows of pods for each flow of the node's own sockets, of which there are always some.
+const FLOWS_PER_HOST_FLOW: u32 = 8;
+const LEAST_HOST_FLOWS: u32 = 64;
 
 /// `sizeof(struct htab_elem)` up to its key.
 const ELEMENT: u64 = 48;
@@ -92,6 +95,8 @@ pub struct Capacity {
     pub flows: u32,
     /// Their connections. Only flows to a pod carry one, which are half of all.
     pub connections: u32,
+    /// Flows of the node's own sockets: an eighth, for they are few beside those of pods.
+    pub hosts: u32,
     /// Translated addresses of one family.
     pub addresses: u32,
 }
@@ -104,6 +109,7 @@ impl Capacity {
         Self {
             flows,
             connections: flows.div_ceil(2),
+            hosts: (flows / FLOWS_PER_HOST_FLOW).max(LEAST_HOST_FLOWS),
             addresses: addresses as u32,
         }
     }
@@ -113,6 +119,7 @@ impl Capacity {
         match Use::of(name) {
             Use::Flows => Some(self.flows),
             Use::Connections => Some(self.connections),
+            Use::Hosts => Some(self.hosts),
             Use::Addresses => Some(self.addresses),
             Use::Other => None,
         }
@@ -124,6 +131,7 @@ impl Capacity {
 enum Use {
     Flows,
     Connections,
+    Hosts,
     Addresses,
     Other,
 }
@@ -132,11 +140,14 @@ impl Use {
     fn of(name: &str) -> Self {
         let flows = [names::MAP_FLOWS4, names::MAP_FLOWS6];
         let connections = [names::MAP_TRACKED4, names::MAP_TRACKED6];
+        let hosts = [names::MAP_HOST4, names::MAP_HOST6];
         let addresses = [names::MAP_TRANSLATED4, names::MAP_TRANSLATED6];
         if flows.as_flattened().contains(&name) {
             Self::Flows
         } else if connections.as_flattened().contains(&name) {
             Self::Connections
+        } else if hosts.as_flattened().contains(&name) {
+            Self::Hosts
         } else if addresses.contains(&name) {
             Self::Addresses
         } else {
@@ -224,6 +235,7 @@ impl Definition {
 pub struct Demand {
     flows: u64,
     connections: u64,
+    hosts: u64,
     addresses: u64,
     other: u64,
 }
@@ -231,7 +243,7 @@ pub struct Demand {
 impl Demand {
     /// All of it.
     pub fn total(&self) -> Size {
-        Size(self.flows + self.connections + self.addresses + self.other)
+        Size(self.flows + self.connections + self.hosts + self.addresses + self.other)
     }
 
     fn of(maps: &[Definition], capacity: &Capacity, machine: Machine) -> Result<Self> {
@@ -241,6 +253,7 @@ impl Demand {
             let part = match Use::of(&map.name) {
                 Use::Flows => &mut demand.flows,
                 Use::Connections => &mut demand.connections,
+                Use::Hosts => &mut demand.hosts,
                 Use::Addresses => &mut demand.addresses,
                 Use::Other => &mut demand.other,
             };
@@ -308,18 +321,20 @@ impl fmt::Display for Plan {
         let Demand {
             flows,
             connections,
+            hosts,
             addresses,
             other,
         } = self.demand;
         write!(
             f,
             "{} flows on {} possible CPUs take {} of kernel memory (flows {}, connections {}, \
-             addresses {}, other {}), by {}",
+             host flows {}, addresses {}, other {}), by {}",
             self.capacity.flows,
             self.machine.cpus,
             self.demand.total().rounded(),
             Size(flows).rounded(),
             Size(connections).rounded(),
+            Size(hosts).rounded(),
             Size(addresses).rounded(),
             Size(other).rounded(),
             self.flags(),

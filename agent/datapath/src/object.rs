@@ -1,11 +1,18 @@
 //! Loads the kernel object: programs, maps and the globals they are compiled against.
 
-use std::{borrow::Cow, collections::BTreeSet, io, path::Path, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::BTreeSet,
+    io,
+    os::fd::{AsFd as _, OwnedFd},
+    path::Path,
+    sync::Arc,
+};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use aya::{
     Ebpf, EbpfLoader,
-    programs::{ProgramError, SchedClassifier},
+    programs::{CgroupSkb, ProgramError, SchedClassifier},
 };
 use zonemeter_common::{Direction, conntrack::ConntrackOffsets, names};
 use zonemeter_model::traffic::AttachMode;
@@ -17,6 +24,7 @@ use super::{
     explain,
     facts::Facts,
     hooks::filter::Mark,
+    links::Role,
     maps::{Leftover, Maps},
     memory::Plan,
     pins::{self, Pins},
@@ -39,6 +47,8 @@ pub struct Object {
     /// Maps of earlier processes that no longer fit, to be drained once nothing writes to them.
     pub(super) leftovers: Vec<Leftover>,
     pub(super) pins: Option<Arc<Pins>>,
+    /// The program for cgroups, or why this kernel does not have it.
+    pub(super) host_program: Result<OwnedFd>,
 }
 
 impl Object {
@@ -107,7 +117,8 @@ fn load_bytes(
     };
     let leftovers = set_aside.into_iter().map(Leftover::open);
     let leftovers = leftovers.collect::<Result<_>>()?;
-    let programs = Programs::load(ebpf, &settings.plan)?;
+    let mut programs = Programs::load(ebpf, &settings.plan)?;
+    let host_program = programs.load_for_cgroups(&settings.plan);
     let object = Object {
         programs,
         identity: Identity { mark, inherited },
@@ -117,6 +128,7 @@ fn load_bytes(
         maps,
         leftovers,
         pins,
+        host_program,
     };
     Ok((object, warnings))
 }
@@ -135,45 +147,75 @@ fn without_types(object: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The two programs, loaded.
+/// The programs of interfaces, loaded.
 pub(super) struct Programs(Ebpf);
 
 impl Programs {
     fn load(mut ebpf: Ebpf, plan: &Plan) -> Result<Self> {
-        for direction in Direction::ALL {
-            let name = name(direction);
-            program(&mut ebpf, direction)?
-                .load()
-                .map_err(|error| explain(&format!("loading {name}"), error.into(), plan))?;
+        for role in [Role::Pod, Role::Uplink] {
+            for direction in Direction::ALL {
+                let name = name(role, direction);
+                program(&mut ebpf, role, direction)?
+                    .load()
+                    .map_err(|error| explain(&format!("loading {name}"), error.into(), plan))?;
+            }
         }
         Ok(Self(ebpf))
     }
 
-    /// The program that counts in this direction.
-    pub(super) fn get(&mut self, direction: Direction) -> Result<&mut SchedClassifier> {
-        program(&mut self.0, direction)
+    /// The program for cgroups. The agent does without where the kernel refuses it.
+    fn load_for_cgroups(&mut self, plan: &Plan) -> Result<OwnedFd> {
+        let name = names::PROGRAM_HOST_RECEIVE;
+        let program = self.0.program_mut(name);
+        let program = program.with_context(|| format!("the object file has no program {name}"))?;
+        let program: &mut CgroupSkb = program.try_into()?;
+        program
+            .load()
+            .map_err(|error| explain(&format!("loading {name}"), error.into(), plan))?;
+        Ok(program.fd()?.as_fd().try_clone_to_owned()?)
+    }
+
+    #[cfg(test)]
+    pub(super) fn test_run_in_cgroup(&mut self, frame: &[u8], context: &[u8]) -> Result<i32> {
+        use aya::{TestRun as _, TestRunOptions};
+        let program = self.0.program_mut(names::PROGRAM_HOST_RECEIVE);
+        let program: &mut CgroupSkb = program.context("no such program")?.try_into()?;
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            ctx_in: Some(context),
+            ..TestRunOptions::new()
+        };
+        Ok(program.test_run(options)?.return_value as i32)
+    }
+
+    /// The program for this hook of such an interface. [`Direction`] names the hook as it is for a
+    /// pod: transmit is tc ingress, receive tc egress.
+    pub(super) fn get(&mut self, role: Role, direction: Direction) -> Result<&mut SchedClassifier> {
+        program(&mut self.0, role, direction)
     }
 
     /// Its name in the object file.
-    pub(super) fn name(&self, direction: Direction) -> &'static str {
-        name(direction)
+    pub(super) fn name(&self, role: Role, direction: Direction) -> &'static str {
+        name(role, direction)
     }
 
     /// The number by which the kernel lists it.
-    pub(super) fn number(&mut self, direction: Direction) -> Result<u32> {
-        Ok(self.get(direction)?.info()?.id())
+    pub(super) fn number(&mut self, role: Role, direction: Direction) -> Result<u32> {
+        Ok(self.get(role, direction)?.info()?.id())
     }
 }
 
-fn name(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Transmit => names::PROGRAM_TRANSMIT,
-        Direction::Receive => names::PROGRAM_RECEIVE,
+fn name(role: Role, direction: Direction) -> &'static str {
+    match (role, direction) {
+        (Role::Pod, Direction::Transmit) => names::PROGRAM_TRANSMIT,
+        (Role::Pod, Direction::Receive) => names::PROGRAM_RECEIVE,
+        (Role::Uplink | Role::AboveUplink, Direction::Transmit) => names::PROGRAM_UPLINK_RECEIVE,
+        (Role::Uplink | Role::AboveUplink, Direction::Receive) => names::PROGRAM_UPLINK_TRANSMIT,
     }
 }
 
-fn program(ebpf: &mut Ebpf, direction: Direction) -> Result<&mut SchedClassifier> {
-    let name = name(direction);
+fn program(ebpf: &mut Ebpf, role: Role, direction: Direction) -> Result<&mut SchedClassifier> {
+    let name = name(role, direction);
     let program = ebpf
         .program_mut(name)
         .with_context(|| format!("the object file has no program {name}"))?;
@@ -250,10 +292,12 @@ fn create(
     conntrack: &ConntrackOffsets,
 ) -> Result<Ebpf, aya::EbpfError> {
     let fold = u32::from(settings.fold_ports);
+    let kernel_cgroups = u64::from(settings.has_cgroup2);
     let mut loader = EbpfLoader::new();
     loader
         .override_global(names::GLOBAL_CONNTRACK, conntrack, true)
         .override_global(names::GLOBAL_FOLD_PORTS, &fold, true)
+        .override_global(names::GLOBAL_KERNEL_CGROUPS, &kernel_cgroups, true)
         .override_global(
             names::GLOBAL_EPHEMERAL_PORTS,
             &settings.ephemeral_ports,

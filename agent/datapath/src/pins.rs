@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `v<layout>/maps/<name>` | maps of the two sets and their control |
 //! | `v<layout>/links/<interface index>-<transmit or receive>` | TCX links |
+//! | `v<layout>/cgroups/<cgroup id>` | links on cgroups of the node |
 //! | `v<layout>/leftover-<n>/<name>` | maps of another size, until what they hold is in the totals |
 //!
 //! The lock is on the directory itself: a bpf file system holds no plain files.
@@ -49,6 +50,9 @@ struct Held {
     maps: Vec<(PathBuf, OwnedFd)>,
 }
 
+/// The folders of a layout.
+const FOLDERS: [&str; 3] = ["maps", "links", CGROUPS];
+const CGROUPS: &str = "cgroups";
 /// How the name of a folder with maps that were set aside begins.
 const LEFTOVER: &str = "leftover-";
 /// What was pinned.
@@ -83,7 +87,7 @@ impl Pins {
             }),
             lost: AtomicBool::new(false),
         };
-        for folder in [pins.folder("maps"), pins.folder("links")] {
+        for folder in FOLDERS.map(|name| pins.folder(name)) {
             fs::create_dir_all(&folder).with_context(|| refusal(&folder))?;
         }
         Ok(Ok(pins))
@@ -135,6 +139,22 @@ impl Pins {
         };
         self.folder("links")
             .join(format!("{interface}-{direction}"))
+    }
+
+    /// Where the link of a cgroup is pinned.
+    pub(super) fn cgroup(&self, id: u64) -> PathBuf {
+        self.folder(CGROUPS).join(id.to_string())
+    }
+
+    /// Cgroups that have a pinned link.
+    pub(super) fn linked_cgroups(&self) -> Result<Vec<u64>> {
+        let folder = self.folder(CGROUPS);
+        let mut cgroups = Vec::new();
+        for entry in fs::read_dir(&folder).with_context(|| refusal(&folder))? {
+            let name = entry.with_context(|| refusal(&folder))?.file_name();
+            cgroups.extend(name.to_str().and_then(|name| name.parse::<u64>().ok()));
+        }
+        Ok(cgroups)
     }
 
     /// Interfaces that have a pinned link.
@@ -234,7 +254,7 @@ impl Pins {
     pub fn remove(self) -> Result<Pinned> {
         let mut pinned = Pinned::default();
         for (folder, _) in self.layouts()? {
-            pinned.links += entries(&folder.join("links"));
+            pinned.links += entries(&folder.join("links")) + entries(&folder.join(CGROUPS));
             pinned.maps += entries(&folder.join("maps"));
             fs::remove_dir_all(&folder).with_context(|| refusal(&folder))?;
         }
@@ -292,8 +312,15 @@ pub(super) fn map_names() -> impl Iterator<Item = &'static str> {
         names::MAP_TRACKED6,
         names::MAP_OVERFLOW,
         names::MAP_TOTALS,
+        names::MAP_HOST4,
+        names::MAP_HOST6,
     ];
-    std::iter::once(names::MAP_CONTROL).chain(sets.into_iter().flatten())
+    let alone = [
+        names::MAP_CONTROL,
+        names::MAP_UPLINKS,
+        names::MAP_UPLINK_RECEIVED,
+    ];
+    alone.into_iter().chain(sets.into_iter().flatten())
 }
 
 fn entries(folder: &Path) -> usize {

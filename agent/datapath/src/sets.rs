@@ -14,8 +14,10 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use aya::maps::{Array, MapData, PerCpuArray, PerCpuValues};
-use zonemeter_common::{Control, FlowKey4, FlowKey6, OverflowKey, Totals, conntrack::Tracked};
-use zonemeter_model::traffic::{Count, Direction, Drain, Flow, Overflow};
+use zonemeter_common::{
+    Class, Control, FlowKey4, FlowKey6, HostKey4, HostKey6, OverflowKey, Totals, conntrack::Tracked,
+};
+use zonemeter_model::traffic::{Count, Direction, Drain, Flow, HostDrain, HostFlow, Overflow};
 
 use super::{
     batch::BatchMap,
@@ -35,6 +37,8 @@ pub(super) struct Set {
     pub(super) flows6: BatchMap<FlowKey6, Count>,
     pub(super) overflow: BatchMap<OverflowKey, Count>,
     pub(super) totals: PerCpuArray<MapData, Totals>,
+    pub(super) host4: BatchMap<HostKey4, Count>,
+    pub(super) host6: BatchMap<HostKey6, Count>,
     pub(super) tracked4: BatchMap<FlowKey4, Tracked>,
     pub(super) tracked6: BatchMap<FlowKey6, Tracked>,
 }
@@ -48,6 +52,10 @@ pub(super) struct Drained {
 /// Both sets and which of them is written to.
 pub(super) struct Sets {
     control: Array<MapData, Control>,
+    /// Everything that came in by uplinks: not a part of the sets, because it has to be read before
+    /// the flip. What has come in is received by somebody a moment later; so read, what is not
+    /// received is never taken for more than it is.
+    received: PerCpuArray<MapData, Count>,
     sets: [Set; 2],
     state: Control,
     /// Since when programs have been writing to the active set.
@@ -64,6 +72,8 @@ struct Uncleared {
     flows4: Vec<FlowKey4>,
     flows6: Vec<FlowKey6>,
     overflow: Vec<OverflowKey>,
+    host4: Vec<HostKey4>,
+    host6: Vec<HostKey6>,
     tracked4: Vec<FlowKey4>,
     tracked6: Vec<FlowKey6>,
 }
@@ -73,7 +83,10 @@ impl Sets {
     /// first drain reads the idle set once more instead of flipping.
     pub(super) fn new(written: Written, now: Instant) -> Result<Self> {
         let Written {
-            mut control, sets, ..
+            mut control,
+            received,
+            sets,
+            ..
         } = written;
         let mut state = control.get(&0, 0)?;
         let adopted = state.instance != 0;
@@ -84,6 +97,7 @@ impl Sets {
         }
         Ok(Self {
             control,
+            received,
             sets,
             state,
             since: now,
@@ -97,6 +111,9 @@ impl Sets {
         let mut sets = Self::new(written, now)?;
         grace::wait().context("waiting for program runs to end (membarrier)")?;
         let mut drained = [1, 0].map(|ago| sets.drained(sets.state.epoch.saturating_sub(ago), now));
+        // Nothing comes in any more: the epoch that was under way ends here.
+        let [_, before] = sets.state.received;
+        drained[1].drain.host.received = less(sets.received()?, before);
         for one in &mut drained {
             sets.read_idle(one)
                 .context("reading the maps of an earlier process")?;
@@ -123,7 +140,12 @@ impl Sets {
     /// Flips, waits, reads. Called again without [`Self::clear`] it reads the same set again.
     pub(super) fn drain(&mut self) -> Result<Drained> {
         if self.uncleared.is_none() {
-            self.flip()?;
+            let received = self.received()?;
+            if received != self.state.received[1] {
+                // Until whoever they are for has them.
+                grace::wait().context("waiting for packets to be received (membarrier)")?;
+            }
+            self.flip(received)?;
         }
         grace::wait().context("waiting for program runs to end (membarrier)")?;
         let until = Instant::now();
@@ -137,9 +159,10 @@ impl Sets {
     }
 
     /// From here on the old set is not cleared, should the wait or the reading fail.
-    fn flip(&mut self) -> Result<()> {
+    fn flip(&mut self, received: Count) -> Result<()> {
         let next = Control {
             epoch: self.state.epoch + 1,
+            received: [self.state.received[1], received],
             ..self.state
         };
         self.control
@@ -160,11 +183,22 @@ impl Sets {
             seen: [Count::ZERO; 2],
             overflow: Vec::new(),
             unplaced: [Count::ZERO; 2],
+            host: HostDrain {
+                received: less(self.state.received[1], self.state.received[0]),
+                ..HostDrain::default()
+            },
         };
         Drained {
             drain,
             noted: Noted::new(),
         }
+    }
+
+    /// Everything that has come in by uplinks so far.
+    fn received(&self) -> Result<Count> {
+        let by_cpu = self.received.get(&0, 0);
+        let by_cpu = by_cpu.context("reading what came in by uplinks")?;
+        Ok(by_cpu.iter().copied().sum())
     }
 
     fn idle(&self) -> &Set {
@@ -187,6 +221,14 @@ impl Sets {
             keys.overflow.push(key);
             drain.overflow.extend(overflow(&key, counts));
         })?;
+        set.host4.read(|key, counts| {
+            keys.host4.push(key);
+            drain.host.flows.extend(host4(&key, counts));
+        })?;
+        set.host6.read(|key, counts| {
+            keys.host6.push(key);
+            drain.host.flows.extend(host6(&key, counts));
+        })?;
         set.tracked4.read(|key, tracked| {
             keys.tracked4.push(key);
             note(noted, flow4(&key, &[]), tracked);
@@ -196,10 +238,7 @@ impl Sets {
             note(noted, flow6(&key, &[]), tracked);
         })?;
         for cpu in set.totals.get(&0, 0).map_err(io::Error::other)?.iter() {
-            for direction in Direction::ALL {
-                drain.seen[direction as usize] += cpu.seen(direction);
-                drain.unplaced[direction as usize] += cpu.unplaced(direction);
-            }
+            add_totals(drain, cpu);
         }
         Ok(keys)
     }
@@ -221,6 +260,12 @@ impl Sets {
         set.overflow
             .delete(&keys.overflow)
             .context("clearing what found no room")?;
+        set.host4
+            .delete(&keys.host4)
+            .context("clearing the node's IPv4 flows")?;
+        set.host6
+            .delete(&keys.host6)
+            .context("clearing the node's IPv6 flows")?;
         set.tracked4
             .delete(&keys.tracked4)
             .context("clearing the connections")?;
@@ -249,6 +294,27 @@ impl Sets {
             .partition(|(_, last)| *last <= drained);
         self.leaving = leaving;
         Vec::into_iter(done).map(|(index, _)| index).collect()
+    }
+}
+
+fn add_totals(drain: &mut Drain, cpu: &Totals) {
+    for direction in Direction::ALL {
+        drain.seen[direction as usize] += cpu.seen(direction);
+        drain.unplaced[direction as usize] += cpu.unplaced(direction);
+        drain.host.unplaced[direction as usize] += cpu.host_unplaced[direction as usize];
+    }
+    for class in Class::ALL {
+        drain.host.sent[class as usize] += cpu.sent(class);
+    }
+    drain.host.received_by_pods += cpu.from_uplinks;
+    drain.host.received_by_sockets += cpu.host_received;
+}
+
+/// The second is never more, but for a counter that another process has written.
+fn less(count: Count, part: Count) -> Count {
+    Count {
+        bytes: count.bytes.saturating_sub(part.bytes),
+        packets: count.packets.saturating_sub(part.packets),
     }
 }
 
@@ -289,3 +355,28 @@ macro_rules! flow_of {
 
 flow_of!(flow4, FlowKey4);
 flow_of!(flow6, FlowKey6);
+
+macro_rules! host_of {
+    ($name:ident, $key:ident) => {
+        /// `None` for a direction code that no program writes.
+        fn $name(key: &$key, counts: &[Count]) -> Option<HostFlow> {
+            Some(HostFlow {
+                cgroup: key.cgroup,
+                flow: Flow {
+                    interface: 0,
+                    direction: Direction::from_code(key.direction)?,
+                    local: IpAddr::from(key.local),
+                    peer: IpAddr::from(key.peer),
+                    protocol: key.protocol,
+                    local_port: u16::from_be_bytes(key.local_port),
+                    peer_port: u16::from_be_bytes(key.peer_port),
+                    real_peer: None,
+                    count: counts.iter().copied().sum(),
+                },
+            })
+        }
+    };
+}
+
+host_of!(host4, HostKey4);
+host_of!(host6, HostKey6);

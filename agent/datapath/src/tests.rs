@@ -3,6 +3,7 @@
 
 mod drain;
 mod frame;
+mod host;
 mod map_memory;
 mod without_types;
 
@@ -15,6 +16,7 @@ use self::frame::{Frame, Segments};
 use super::{
     Kernel, Settings,
     attach::Attachments,
+    links::Role,
     memory::{DEFAULT_BUDGET, Machine, Plan},
     object,
     translate::Methods,
@@ -56,13 +58,14 @@ impl Bench {
                 table: true,
             },
             mode: None,
+            has_cgroup2: true,
             may_add_clsact: true,
             pin_dir: None,
         };
         adjust(&mut settings);
         let (object, _warnings) =
             object::load(&settings, None).expect("the programs load: run as root");
-        let (kernel, attachments) =
+        let (kernel, attachments, _linker) =
             Kernel::new(object, settings.methods, Instant::now()).expect("maps");
         Self {
             kernel,
@@ -73,7 +76,7 @@ impl Bench {
     fn run(&mut self, direction: Direction, frame: &Frame) {
         let verdict = self
             .attachments
-            .test_run(direction, &frame.bytes(), &frame.context())
+            .test_run(Role::Pod, direction, &frame.bytes(), &frame.context())
             .expect("the kernel takes the frame");
         assert_eq!(
             verdict, -1,

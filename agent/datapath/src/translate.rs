@@ -143,9 +143,7 @@ impl<L: Lookup, S: Store> Translator<L, S> {
 
     /// Fills [`Flow::real_peer`], by what the programs noted, by what is still known, by asking.
     pub(super) fn translate(&mut self, drain: &mut Drain, noted: &Noted) {
-        let questions: BTreeSet<Question> = drain
-            .flows
-            .iter()
+        let questions: BTreeSet<Question> = all_flows(drain)
             .filter(|flow| self.is_translated(flow.peer))
             .map(question)
             .collect();
@@ -164,7 +162,8 @@ impl<L: Lookup, S: Store> Translator<L, S> {
         let unknown = in_turns(drain, &unknown);
         known.extend(self.ask(&unknown));
         name_fragments(&questions, &mut known, &self.last);
-        for flow in &mut drain.flows {
+        let hosts = drain.host.flows.iter_mut().map(|one| &mut one.flow);
+        for flow in drain.flows.iter_mut().chain(hosts) {
             flow.real_peer = known.get(&question(flow)).copied();
         }
         self.last = known;
@@ -226,6 +225,12 @@ impl<L: Lookup, S: Store> Translator<L, S> {
     }
 }
 
+/// Those of pods and those of the node's own sockets, which are no interface's.
+fn all_flows(drain: &Drain) -> impl Iterator<Item = &Flow> {
+    let hosts = drain.host.flows.iter().map(|one| &one.flow);
+    drain.flows.iter().chain(hosts)
+}
+
 /// The next questions to ask and those after them; `None` where none are left, or the limit of
 /// one drain is reached.
 fn next_batch(left: &[Question], asked: usize) -> Option<(&[Question], &[Question])> {
@@ -240,7 +245,7 @@ fn next_batch(left: &[Question], asked: usize) -> Option<(&[Question], &[Questio
 /// few, and what lies beyond the limit are the smallest flows of those that have the most.
 fn in_turns(drain: &Drain, unknown: &BTreeSet<Question>) -> Vec<Question> {
     let mut flows: BTreeMap<u32, BTreeMap<Question, u64>> = BTreeMap::new();
-    for flow in &drain.flows {
+    for flow in all_flows(drain) {
         let question = question(flow);
         if unknown.contains(&question) {
             let of_interface = flows.entry(flow.interface).or_default();

@@ -110,6 +110,22 @@ catalogue! {
          "peer_namespace", "peer_workload", "peer_workload_kind", "peer_zone",
          "via"]
         "Layer-3 bytes on the wire between a workload's pods on this node and a peer workload, node or network";
+    HOST_BYTES = Stable Counter "zonemeter_host_bytes_total"
+        ["kind", "namespace", "pod", "workload", "workload_kind", "zone", "direction", "scope",
+         "peer_namespace", "peer_workload", "peer_workload_kind", "peer_zone", "via"]
+        "Layer-3 bytes on the wire that this node's own sockets sent and received by an uplink: pods of the host's network, host processes by their systemd unit, and what the kernel sent by itself";
+    HOST_PACKETS = Stable Counter "zonemeter_host_packets_total"
+        ["kind", "namespace", "pod", "workload", "workload_kind", "zone", "direction", "scope",
+         "peer_namespace", "peer_workload", "peer_workload_kind", "peer_zone", "via"]
+        "Packets on the wire that this node's own sockets sent and received by an uplink";
+    UPLINK_BYTES = Stable Counter "zonemeter_uplink_bytes_total" ["direction", "class"]
+        "All layer-3 bytes on the node's uplinks by whose they are, counted apart from the flows; received as kernel is what no pod, socket or relay received";
+    UPLINK_PACKETS = Stable Counter "zonemeter_uplink_packets_total" ["direction", "class"]
+        "All IP packets on the node's uplinks by whose they are, counted apart from the flows";
+    HOST_RETIRED_BYTES = Stable Counter "zonemeter_host_retired_bytes_total" ["direction"]
+        "Last values in bytes of host series that are no longer exposed: for sums, not for rate()";
+    HOST_RETIRED_PACKETS = Stable Counter "zonemeter_host_retired_packets_total" ["direction"]
+        "Last values in packets of host series that are no longer exposed: for sums, not for rate()";
     INTERFACE_BYTES = Stable Counter "zonemeter_interface_bytes_total" ["direction"]
         "All layer-3 bytes seen on the interfaces of pods, counted apart from the flows";
     INTERFACE_PACKETS = Stable Counter "zonemeter_interface_packets_total" ["direction"]
@@ -178,6 +194,12 @@ catalogue! {
         "Packets on interfaces of pods that are no IP traffic or cannot be read: in no traffic metric, but for extension_depth (IPv6 packets with more extension headers than are walked), which are counted without ports";
     SKIPPED_BYTES = Stable Counter "zonemeter_skipped_bytes_total" ["reason"]
         "Frame bytes, Ethernet header included, of the skipped packets";
+    UPLINKS = Stable Gauge "zonemeter_uplinks" []
+        "Interfaces by which packets leave the node and that are counted now";
+    HOST_CGROUPS = Stable Gauge "zonemeter_host_cgroups" ["state"]
+        "Cgroups to which the program is linked that counts what the node's own sockets receive, and those where that failed";
+    UPLINK_SKIPPED_PACKETS = Stable Counter "zonemeter_uplink_skipped_packets_total" ["reason"]
+        "Packets on uplinks that are no IP traffic or cannot be read: in no traffic metric";
     BACKEND_METHOD_ENABLED = Stable Gauge "zonemeter_backend_method_enabled" ["method"]
         "1 while this way to find the backend of a Service is in use; 0 where --name-backends-by leaves it out or the kernel does not describe its types (BTF)";
     CONNTRACK_LOOKUPS = Stable Counter "zonemeter_conntrack_lookups_total" ["result"]

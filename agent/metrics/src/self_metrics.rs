@@ -18,13 +18,17 @@ use prometheus_client::{
 use zonemeter_model::{
     cluster,
     condition::Condition,
-    traffic::{AttachMode, BackendMethod, Count, Missed, SkipReason},
+    traffic::{AttachMode, BackendMethod, Missed, SkipReason},
 };
 
-use self::labelled::{Constant, Labelled};
 pub use self::values::{ConfigFile, Refused};
+use self::{
+    datapath::CGROUP_STATES,
+    labelled::{Constant, Labelled},
+};
 use super::{catalogue as metric, catalogue::Metric, process::Process};
 
+mod datapath;
 mod labelled;
 mod values;
 
@@ -56,6 +60,9 @@ struct Numbers {
     missed: Labelled<Counter>,
     skipped_packets: Labelled<Counter>,
     skipped_bytes: Labelled<Counter>,
+    uplinks: Gauge,
+    host_cgroups: Labelled<Gauge>,
+    uplink_skipped: Labelled<Counter>,
     backend_methods: Labelled<Gauge>,
     conntrack_lookups: Labelled<Counter>,
     translated_failures: Counter,
@@ -136,20 +143,6 @@ impl SelfMetrics {
     pub fn missed(&self, reason: Missed, bytes: u64) {
         if let Some(counter) = self.numbers.missed.get(reason.name()) {
             counter.inc_by(bytes);
-        }
-    }
-
-    /// What the kernel has skipped for this reason so far: a total, not a difference. Bytes are
-    /// those of frames.
-    pub fn set_skipped(&self, reason: SkipReason, total: Count) {
-        let numbers = &self.numbers;
-        for (family, value) in [
-            (&numbers.skipped_packets, total.packets),
-            (&numbers.skipped_bytes, total.bytes),
-        ] {
-            if let Some(counter) = family.get(reason.name()) {
-                counter.inner().store(value, Ordering::Relaxed);
-            }
         }
     }
 
@@ -272,6 +265,9 @@ impl Default for Numbers {
             missed: Labelled::new(&metric::MISSED_BYTES, Missed::ALL.map(Missed::name)),
             skipped_packets: Labelled::new(&metric::SKIPPED_PACKETS, reasons),
             skipped_bytes: Labelled::new(&metric::SKIPPED_BYTES, reasons),
+            uplinks: Gauge::default(),
+            host_cgroups: Labelled::new(&metric::HOST_CGROUPS, CGROUP_STATES),
+            uplink_skipped: Labelled::new(&metric::UPLINK_SKIPPED_PACKETS, reasons),
             backend_methods: Labelled::new(
                 &metric::BACKEND_METHOD_ENABLED,
                 BackendMethod::WAYS.map(BackendMethod::name),
@@ -333,6 +329,13 @@ impl Numbers {
             numbers.skipped_packets,
         );
         register(&mut registry, &metric::SKIPPED_BYTES, numbers.skipped_bytes);
+        register(&mut registry, &metric::UPLINKS, numbers.uplinks);
+        register(&mut registry, &metric::HOST_CGROUPS, numbers.host_cgroups);
+        register(
+            &mut registry,
+            &metric::UPLINK_SKIPPED_PACKETS,
+            numbers.uplink_skipped,
+        );
         register(
             &mut registry,
             &metric::BACKEND_METHOD_ENABLED,

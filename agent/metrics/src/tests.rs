@@ -17,7 +17,8 @@ use zonemeter_model::{
     cluster::Workload,
     condition::Condition,
     snapshot::{
-        PodLabels, PodSeries, Reason, Scope, Via, WorkloadLabels, WorkloadSeries, ZoneInfo,
+        HostKind, HostLabels, HostParty, HostSeries, PodLabels, PodSeries, Reason, Scope, Via,
+        WorkloadLabels, WorkloadSeries, ZoneInfo,
     },
     traffic::{AttachMode, BackendMethod, Count, Direction, Missed, SkipReason},
 };
@@ -137,6 +138,31 @@ fn example() -> Snapshot {
             bytes: 1500,
             created,
         }],
+        hosts: vec![HostSeries {
+            labels: HostLabels {
+                party: HostParty {
+                    kind: HostKind::Unit,
+                    namespace: "".into(),
+                    pod: "".into(),
+                    workload: workload("Unit", "containerd.service"),
+                },
+                zone: "us-east-2a".into(),
+                direction: Direction::Receive,
+                scope: Scope::AwsService,
+                peer_namespace: "".into(),
+                peer_workload: workload("Network", "ecr"),
+                peer_zone: "".into(),
+                via: Via::Nat,
+            },
+            count: count(8000, 6),
+            created,
+        }],
+        uplinks: [
+            [count(11, 1), count(12, 2), count(13, 3), count(14, 4)],
+            [count(21, 5), count(22, 6), count(8000, 6), count(24, 8)],
+        ],
+        uplink_received: count(8067, 25),
+        hosts_retired: [count(0, 0), count(3, 1)],
         interface: [count(1600, 2), count(10, 3)],
         unattributed: vec![
             (Reason::MapFull, [count(40, 1), count(0, 0)]),

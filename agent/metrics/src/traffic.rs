@@ -2,8 +2,8 @@
 
 use zonemeter_model::{
     cluster::Kind,
-    snapshot::{PodLabels, Snapshot, WorkloadLabels, direction_name},
-    traffic::{BackendMethod, Count, Direction},
+    snapshot::{HostLabels, PodLabels, Snapshot, WorkloadLabels, direction_name},
+    traffic::{BackendMethod, Class, Count, Direction},
 };
 
 use super::{catalogue as metric, catalogue::Metric, exposition::Exposition};
@@ -17,6 +17,15 @@ pub(super) fn write(body: &mut Exposition, snapshot: &Snapshot) {
     write_pods(body, snapshot, &metric::POD_BYTES, bytes);
     write_pods(body, snapshot, &metric::POD_PACKETS, packets);
     write_workloads(body, snapshot);
+    write_hosts(body, snapshot, &metric::HOST_BYTES, bytes);
+    write_hosts(body, snapshot, &metric::HOST_PACKETS, packets);
+    write_uplinks(body, snapshot, &metric::UPLINK_BYTES, bytes);
+    write_uplinks(body, snapshot, &metric::UPLINK_PACKETS, packets);
+    write_directions(
+        body,
+        &snapshot.hosts_retired,
+        [&metric::HOST_RETIRED_BYTES, &metric::HOST_RETIRED_PACKETS],
+    );
     write_sums(body, snapshot);
     write_cluster(body, snapshot);
 }
@@ -71,6 +80,53 @@ fn workload_labels(labels: &WorkloadLabels) -> [&str; 11] {
         &labels.peer_zone,
         labels.via.name(),
     ]
+}
+
+fn write_hosts(
+    body: &mut Exposition,
+    snapshot: &Snapshot,
+    metric: &'static Metric,
+    value: fn(&Count) -> u64,
+) {
+    let mut family = body.family(metric);
+    for series in &snapshot.hosts {
+        let labels = host_labels(&series.labels);
+        family.sample_since(&labels, value(&series.count), series.created);
+    }
+}
+
+fn host_labels(labels: &HostLabels) -> [&str; 13] {
+    let party = &labels.party;
+    [
+        party.kind.name(),
+        &party.namespace,
+        &party.pod,
+        &party.workload.name,
+        &party.workload.kind,
+        &labels.zone,
+        direction_name(labels.direction),
+        labels.scope.name(),
+        &labels.peer_namespace,
+        &labels.peer_workload.name,
+        &labels.peer_workload.kind,
+        &labels.peer_zone,
+        labels.via.name(),
+    ]
+}
+
+fn write_uplinks(
+    body: &mut Exposition,
+    snapshot: &Snapshot,
+    metric: &'static Metric,
+    value: fn(&Count) -> u64,
+) {
+    let mut family = body.family(metric);
+    for direction in Direction::ALL {
+        for class in Class::ALL {
+            let count = &snapshot.uplinks[direction as usize][class as usize];
+            family.sample(&[direction_name(direction), class.name()], value(count));
+        }
+    }
 }
 
 fn write_sums(body: &mut Exposition, snapshot: &Snapshot) {

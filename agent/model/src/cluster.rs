@@ -120,7 +120,8 @@ pub struct Node {
 pub struct Pod {
     /// `metadata.namespace` and `metadata.name`
     pub name: Name,
-    /// `metadata.uid`: tells a pod from its namesake before or after it.
+    /// `metadata.uid`, or the annotation `kubernetes.io/config.hash` of a static pod: tells a pod
+    /// from its namesake before or after it, and names its cgroup.
     pub uid: Uid,
     /// `spec.nodeName`, once scheduled.
     pub node: Option<Arc<str>>,

@@ -18,11 +18,13 @@ pub enum Condition {
     PodsCounted,
     /// Counting would go on without this process, where `--pin-dir` asks for that.
     PinDirectory,
+    /// The node's own sockets can be told apart by their cgroups.
+    Cgroups,
 }
 
 impl Condition {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Counting,
         Self::Cluster,
         Self::NetworksFile,
@@ -30,6 +32,7 @@ impl Condition {
         Self::OwnNode,
         Self::PodsCounted,
         Self::PinDirectory,
+        Self::Cgroups,
     ];
 
     /// As metrics and texts have it.
@@ -42,6 +45,7 @@ impl Condition {
             Self::OwnNode => "own_node",
             Self::PodsCounted => "pods_counted",
             Self::PinDirectory => "pin_directory",
+            Self::Cgroups => "cgroups",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use super::{
     snapshot::Snapshot,
-    traffic::{BackendMethod, Count, Direction},
+    traffic::{BackendMethod, Count, Direction, HostDrain},
 };
 
 /// All totals as of one drain.
@@ -17,6 +17,9 @@ pub struct Kept {
     pub snapshot: Arc<Snapshot>,
     /// Flows held back for a name, oldest first.
     pub held: Vec<HeldFlow>,
+    /// What passed the uplinks and is held back, all together; without ports. Its cgroups keep their
+    /// ids for as long as the machine runs.
+    pub held_host: Box<HostDrain>,
 }
 
 /// One drain among all that ever were.

@@ -8,6 +8,7 @@
 //! (what is wrong with a JSON or YAML text) and [`strings`] (one copy of what recurs).
 
 pub mod address;
+pub mod cgroup;
 pub mod cluster;
 pub mod condition;
 pub mod kept;

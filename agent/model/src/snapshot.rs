@@ -4,7 +4,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use super::{
     cluster::Workload,
-    traffic::{Count, Direction},
+    traffic::{Class, Count, Direction},
 };
 
 /// All traffic metrics after one drain. Conservation, for each direction:
@@ -17,6 +17,16 @@ pub struct Snapshot {
     pub pods: Vec<PodSeries>,
     /// `zonemeter_workload_bytes_total`, sorted by labels.
     pub workloads: Vec<WorkloadSeries>,
+    /// `zonemeter_host_*`, sorted by labels.
+    pub hosts: Vec<HostSeries>,
+    /// `zonemeter_uplink_*` by [`Direction`] and [`Class`] code. Conservation: what was sent as
+    /// `host` and `kernel`, and what was received as `host`, is Σ `hosts` + `hosts_retired`.
+    pub uplinks: [[Count; Class::ALL.len()]; 2],
+    /// All that came in by uplinks: `kernel` of `uplinks` is the highest that its difference to the
+    /// other classes ever was.
+    pub uplink_received: Count,
+    /// `zonemeter_host_retired_*` by [`Direction`] code.
+    pub hosts_retired: [Count; 2],
     /// `zonemeter_interface_*` by [`Direction`] code.
     pub interface: [Count; 2],
     /// `zonemeter_unattributed_*`: every reason in both directions, also at 0.
@@ -116,6 +126,76 @@ pub struct WorkloadSeries {
     pub labels: WorkloadLabels,
     /// Total since the series began.
     pub bytes: u64,
+    /// When the series began: the OpenMetrics created timestamp.
+    pub created: SystemTime,
+}
+
+/// Whose bytes of the node itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum HostKind {
+    /// A pod of the host's network.
+    Pod,
+    /// A host process, by its unit of systemd.
+    Unit,
+    /// The kernel itself.
+    Kernel,
+}
+
+impl HostKind {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Pod, Self::Unit, Self::Kernel];
+
+    /// The `kind` label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pod => "pod",
+            Self::Unit => "unit",
+            Self::Kernel => "kernel",
+        }
+    }
+}
+
+/// Who on the node it is that sends and receives by an uplink.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HostParty {
+    /// What it is.
+    pub kind: HostKind,
+    /// Namespace of the pod; empty for others.
+    pub namespace: Arc<str>,
+    /// Name of the pod; empty for others.
+    pub pod: Arc<str>,
+    /// The pod's workload, or the unit under the kind `Unit`; empty for the kernel.
+    pub workload: Workload,
+}
+
+/// Labels of the host family.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HostLabels {
+    /// Who on the node.
+    pub party: HostParty,
+    /// Zone of the node.
+    pub zone: Arc<str>,
+    /// Seen from the node.
+    pub direction: Direction,
+    /// What lies between the ends.
+    pub scope: Scope,
+    /// Namespace of the other end; empty where it has none.
+    pub peer_namespace: Arc<str>,
+    /// The other end's workload, as in [`WorkloadLabels`].
+    pub peer_workload: Workload,
+    /// Zone of the other end, or of the NAT gateway in between; empty where not known.
+    pub peer_zone: Arc<str>,
+    /// By what it leaves the VPC, where the networks file tells.
+    pub via: Via,
+}
+
+/// One series of the host family: bytes and packets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostSeries {
+    /// Labels.
+    pub labels: HostLabels,
+    /// Total since the series began.
+    pub count: Count,
     /// When the series began: the OpenMetrics created timestamp.
     pub created: SystemTime,
 }

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Instant};
 
-pub use zonemeter_common::{Count, Direction, SkipReason};
+pub use zonemeter_common::{Class, Count, Direction, SkipReason};
 
 /// Everything that the kernel counted between two flips of the map sets. For each direction the
 /// sum over `flows`, `overflow` and `unplaced` equals `seen`, exactly.
@@ -25,6 +25,53 @@ pub struct Drain {
     pub overflow: Vec<Overflow>,
     /// The part of `seen` that found no room among these either, by [`Direction`] code.
     pub unplaced: [Count; 2],
+    /// What passed the uplinks.
+    pub host: HostDrain,
+}
+
+/// What passed the uplinks between two flips: all of it by class, the node's own by flow. The flows
+/// of one direction and `unplaced` make up the classes `host` and `kernel` of `sent`, and
+/// `received_by_sockets`, exactly.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostDrain {
+    /// Counts by flow, in no order.
+    pub flows: Vec<HostFlow>,
+    /// What left, by [`Class`] code.
+    pub sent: [Count; 4],
+    /// All that came in. What of it was received is counted later, so that at any moment the two
+    /// below are at least what they are of this.
+    pub received: Count,
+    /// What pods received that had come in by an uplink.
+    pub received_by_pods: Count,
+    /// What sockets of the node received that had come in by an uplink.
+    pub received_by_sockets: Count,
+    /// What found no room among the flows, by [`Direction`] code.
+    pub unplaced: [Count; 2],
+}
+
+impl HostDrain {
+    /// True where nothing passed.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// One flow of a socket of the node itself, or of the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostFlow {
+    /// The cgroup of the socket; 0 for the kernel.
+    pub cgroup: u64,
+    /// Addresses, ports and counts; no interface (0).
+    pub flow: Flow,
+}
+
+/// A cgroup of the node that came or went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CgroupChange {
+    /// It is there: its id, and its path below the root of all.
+    Present(u64, Arc<str>),
+    /// It is gone; a drain may still bring flows of its sockets.
+    Gone(u64),
 }
 
 /// What an interface carried in one direction beyond the flows that the map had room for.

@@ -44,6 +44,11 @@ pub struct Held {
 impl Held {
     /// A flow of a drain.
     pub fn new(flow: &Flow, drain: &Drain) -> Self {
+        Self::within(flow, drain.from, drain.until)
+    }
+
+    /// A flow that was counted in this interval.
+    pub fn within(flow: &Flow, from: Instant, until: Instant) -> Self {
         Self {
             interface: flow.interface,
             direction: flow.direction,
@@ -52,8 +57,8 @@ impl Held {
             seen_peer: flow.peer,
             method: flow.real_peer.map(|real| real.method),
             count: flow.count,
-            from: drain.from,
-            until: drain.until,
+            from,
+            until,
         }
     }
 

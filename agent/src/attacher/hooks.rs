@@ -2,7 +2,11 @@
 
 use std::time::Instant;
 
-use zonemeter_datapath::{attach::Counting, hooks::watch::Disturbed, links::LinkEvent};
+use zonemeter_datapath::{
+    attach::Counting,
+    hooks::watch::Disturbed,
+    links::{LinkEvent, Role},
+};
 use zonemeter_model::{condition::Status, traffic::Missed};
 
 use super::Attacher;
@@ -58,7 +62,7 @@ impl Attacher {
             self.all_counted.in_part(lines.join("; "));
             return;
         }
-        let finds_none = self.attachments.indices().is_empty() && !self.asked_for.is_empty();
+        let finds_none = self.attachments.count(Role::Pod) == 0 && !self.asked_for.is_empty();
         self.all_counted.report(match finds_none {
             true => Status::InPart(matches_none(&self.asked_for)),
             false => Status::Holds,

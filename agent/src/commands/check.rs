@@ -70,6 +70,7 @@ async fn of_kernel(config: &Config) -> Vec<Requirement> {
     found.push(kernel::grace_period());
     let mode = mode.ok();
     found.extend(hooks::on_interfaces(config.names.clone(), mode).await);
+    found.push(kernel::cgroups(&config.cgroups));
     found.push(cni::bandwidth(&config.cni, mode));
     found
 }

@@ -120,6 +120,12 @@ impl Pipeline {
             // The drain is at its end without them.
             Err(error) => tracing::error!("reading the counters of skipped packets: {error:#}"),
         }
+        match self.kernel.uplink_skipped() {
+            Ok(skipped) => skipped
+                .into_iter()
+                .for_each(|(reason, total)| self.metrics.set_uplink_skipped(reason, total)),
+            Err(error) => tracing::error!("reading the uplinks' skipped packets: {error:#}"),
+        }
         self.recent
             .send_replace(Arc::new(self.account.take_recent()));
         self.snapshots.send_replace(ended.snapshot);

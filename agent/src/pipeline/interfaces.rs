@@ -6,7 +6,7 @@ use anyhow::Result;
 use tokio::sync::{mpsc, watch};
 use zonemeter_account::Account;
 use zonemeter_datapath::Kernel;
-use zonemeter_model::traffic::{Drain, InterfaceChange};
+use zonemeter_model::traffic::{CgroupChange, Drain, InterfaceChange};
 
 use super::{
     Pipeline,
@@ -41,6 +41,7 @@ impl Heard {
 struct Drained<'a> {
     kernel: &'a mut Kernel,
     attached: &'a mut mpsc::UnboundedReceiver<AttachEvent>,
+    cgroups: &'a mut mpsc::UnboundedReceiver<CgroupChange>,
     heard: Heard,
 }
 
@@ -52,6 +53,9 @@ impl Source for Drained<'_> {
     fn introduce(&mut self, account: &mut Account) {
         while let Ok(event) = self.attached.try_recv() {
             self.heard.take_in(event, account);
+        }
+        while let Ok(change) = self.cgroups.try_recv() {
+            account.cgroup(change, Instant::now());
         }
     }
 
@@ -95,6 +99,7 @@ impl Pipeline {
         let mut source = Drained {
             kernel: &mut self.kernel,
             attached: &mut self.attached,
+            cgroups: &mut self.cgroups,
             heard: Heard::default(),
         };
         let (account, keeper) = (&mut self.account, &mut self.keeper);

@@ -6,7 +6,7 @@ use std::{mem, time::SystemTime};
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 use zonemeter_model::{
-    snapshot::{PodLabels, PodSeries, WorkloadLabels, WorkloadSeries},
+    snapshot::{HostLabels, HostSeries, PodLabels, PodSeries, WorkloadLabels, WorkloadSeries},
     traffic::Count,
 };
 
@@ -28,6 +28,26 @@ impl Series for PodSeries {
     type Labels = PodLabels;
 
     fn labels(&self) -> &PodLabels {
+        &self.labels
+    }
+
+    fn created(&self) -> SystemTime {
+        self.created
+    }
+
+    fn total(&self) -> Count {
+        self.count
+    }
+
+    fn set_total(&mut self, total: Count) {
+        self.count = total;
+    }
+}
+
+impl Series for HostSeries {
+    type Labels = HostLabels;
+
+    fn labels(&self) -> &HostLabels {
         &self.labels
     }
 

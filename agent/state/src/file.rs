@@ -6,11 +6,14 @@ use zonemeter_model::kept::Kept;
 
 use super::{
     frame::{Next, frame, next},
+    host::HostStep,
     record::{Step, Texts},
 };
 
 /// The first line. Its number goes up with every change of the format.
-const VERSION: &[u8] = b"zonemeter totals 1\n";
+const VERSION: &[u8] = b"zonemeter totals 2\n";
+/// Its steps end before the node's own part.
+const BEFORE: &[u8] = b"zonemeter totals 1\n";
 
 /// Whose totals these are.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -44,7 +47,9 @@ pub(super) fn whole(owner: &Owner, kept: &Kept) -> Result<Vec<u8>> {
 /// # Errors
 /// When there is too much for the format.
 pub(super) fn step(before: &Kept, after: &Kept) -> Result<Vec<u8>> {
-    frame(&postcard::to_stdvec(&Step::between(before, after))?)
+    let mut payload = postcard::to_stdvec(&Step::between(before, after))?;
+    payload.extend(postcard::to_stdvec(&HostStep::between(before, after))?);
+    frame(&payload)
 }
 
 /// Reads a file of this node.
@@ -66,9 +71,7 @@ pub(super) fn read(bytes: &[u8], node: &str) -> Result<Contents> {
             Next::End => break 0,
             Next::Torn => break rest.len(),
             Next::Frame(payload, after) => {
-                let step: Step<'_> = decoded(payload).with_context(|| format!("byte {at}"))?;
-                step.apply(&mut kept, &mut texts)
-                    .with_context(|| format!("byte {at}"))?;
+                apply(payload, &mut kept, &mut texts).with_context(|| format!("byte {at}"))?;
                 (rest, steps) = (after, steps + 1);
             }
         }
@@ -78,16 +81,30 @@ pub(super) fn read(bytes: &[u8], node: &str) -> Result<Contents> {
 }
 
 fn owner(bytes: &[u8]) -> Result<(Owner, &[u8])> {
-    let rest = bytes.strip_prefix(VERSION).with_context(|| {
-        let line = bytes.split(|byte| *byte == b'\n').next();
-        let line = String::from_utf8_lossy(line.unwrap_or_default());
-        let begin: String = line.chars().take(40).collect();
-        format!("it begins with {begin:?}, which is not of this version")
-    })?;
+    let rest = bytes.strip_prefix(VERSION);
+    let rest = rest
+        .or_else(|| bytes.strip_prefix(BEFORE))
+        .with_context(|| {
+            let line = bytes.split(|byte| *byte == b'\n').next();
+            let line = String::from_utf8_lossy(line.unwrap_or_default());
+            let begin: String = line.chars().take(40).collect();
+            format!("it begins with {begin:?}, which is not of this version")
+        })?;
     match next(rest).with_context(|| format!("byte {}", VERSION.len()))? {
         Next::Frame(payload, rest) => Ok((decoded(payload)?, rest)),
         Next::Torn | Next::End => anyhow::bail!("it ends before the first totals"),
     }
+}
+
+/// One step: what files of every version have, and behind it the node's own part.
+fn apply(payload: &[u8], kept: &mut Kept, texts: &mut Texts) -> Result<()> {
+    let (step, rest): (Step<'_>, _) = postcard::take_from_bytes(payload)?;
+    step.apply(kept, texts)?;
+    if rest.is_empty() {
+        return Ok(());
+    }
+    let step: HostStep<'_> = decoded(rest)?;
+    step.apply(kept, texts)
 }
 
 /// All of the payload, and nothing else.

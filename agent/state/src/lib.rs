@@ -1,7 +1,7 @@
 //! Totals that outlive the process, in one file of the state directory.
 //!
 //! ```text
-//! zonemeter totals 1           the format's version, as a line
+//! zonemeter totals 2           the format's version, as a line
 //! frame: node, boot            whose totals, and since which start of the machine
 //! frame: step from nothing     all totals as of one drain
 //! frame: step                  what the next drain changed
@@ -10,7 +10,7 @@
 //!
 //! [`directory`] locks and reads, [`writer`] appends a step for each drain and now and then puts a
 //! new file in the old one's place, [`frame`] tells a damaged file from one that was being appended to
-//! when its writer was killed, [`record`] is what a step looks like, [`change`] what two lists of
+//! when its writer was killed, [`record`] is what a step looks like, [`host`] the node's own part of it, [`change`] what two lists of
 //! series differ by.
 //!
 //! A file that cannot be used is renamed and never deleted.
@@ -19,6 +19,7 @@ mod change;
 pub mod directory;
 mod file;
 mod frame;
+mod host;
 mod record;
 #[cfg(test)]
 mod tests;

@@ -27,9 +27,9 @@ use zonemeter_model::{
 use super::change::Changes;
 
 /// Bytes and packets.
-type Pair = (u64, u64);
+pub(super) type Pair = (u64, u64);
 /// Seconds and nanoseconds since 1970.
-type Time = (u64, u32);
+pub(super) type Time = (u64, u32);
 
 /// What one drain changed.
 #[derive(Debug, Deserialize, Serialize)]
@@ -147,7 +147,7 @@ impl<'a> Step<'a> {
 pub(super) struct Texts(HashSet<Arc<str>>);
 
 impl Texts {
-    fn get(&mut self, text: &str) -> Arc<str> {
+    pub(super) fn get(&mut self, text: &str) -> Arc<str> {
         if let Some(shared) = self.0.get(text) {
             return Arc::clone(shared);
         }
@@ -156,7 +156,7 @@ impl Texts {
         shared
     }
 
-    fn workload(&mut self, (kind, name): (&str, &str)) -> Workload {
+    pub(super) fn workload(&mut self, (kind, name): (&str, &str)) -> Workload {
         Workload {
             kind: self.get(kind),
             name: self.get(name),
@@ -301,39 +301,39 @@ impl Sums<'_> {
     }
 }
 
-fn pair(count: Count) -> Pair {
+pub(super) fn pair(count: Count) -> Pair {
     (count.bytes, count.packets)
 }
 
-fn count((bytes, packets): Pair) -> Count {
+pub(super) fn count((bytes, packets): Pair) -> Count {
     Count { bytes, packets }
 }
 
 /// A clock before 1970 reads as 1970.
-fn time(time: SystemTime) -> Time {
+pub(super) fn time(time: SystemTime) -> Time {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     (since.as_secs(), since.subsec_nanos())
 }
 
-fn system_time((seconds, nanoseconds): Time) -> Result<SystemTime> {
+pub(super) fn system_time((seconds, nanoseconds): Time) -> Result<SystemTime> {
     let since = Duration::new(seconds, 0).checked_add(Duration::from_nanos(nanoseconds.into()));
     let time = since.and_then(|since| UNIX_EPOCH.checked_add(since));
     time.context("a time beyond all times")
 }
 
-fn direction(code: u8) -> Result<Direction> {
+pub(super) fn direction(code: u8) -> Result<Direction> {
     Direction::from_code(code).with_context(|| format!("the direction {code}"))
 }
 
 /// One text, because files of before `via` have the scope alone and are read on.
-fn scope_and_via(scope: Scope, via: Via) -> Cow<'static, str> {
+pub(super) fn scope_and_via(scope: Scope, via: Via) -> Cow<'static, str> {
     if via == Via::Untold {
         return scope.name().into();
     }
     format!("{} {}", scope.name(), via.name()).into()
 }
 
-fn read_scope(text: &str) -> Result<(Scope, Via)> {
+pub(super) fn read_scope(text: &str) -> Result<(Scope, Via)> {
     let (scope, via) = text.split_once(' ').unwrap_or((text, ""));
     Ok((
         named(Scope::ALL, Scope::name, scope)?,
@@ -341,7 +341,7 @@ fn read_scope(text: &str) -> Result<(Scope, Via)> {
     ))
 }
 
-fn named<T: Copy, const N: usize>(
+pub(super) fn named<T: Copy, const N: usize>(
     all: [T; N],
     name_of: fn(T) -> &'static str,
     name: &str,

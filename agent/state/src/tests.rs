@@ -1,5 +1,7 @@
 //! The file of totals: what comes back, what does not, and how much is written.
 
+mod host;
+
 use std::{
     fs,
     path::Path,
@@ -17,6 +19,7 @@ use zonemeter_model::{
     traffic::{BackendMethod, Count, Direction},
 };
 
+use self::host::{held_host, host};
 use super::{
     Found, StateDir, Writer,
     file::{self, Owner},
@@ -88,6 +91,13 @@ fn kept(epoch: u64, pods: Vec<PodSeries>, workloads: Vec<WorkloadSeries>) -> Kep
         before_attach: [count(1, 2), count(3, 4)],
         series_folded: 11,
         drains_that_disagreed: 12,
+        hosts: vec![
+            host(1, count(epoch, 1)),
+            host(epoch as u32 + 1, count(2, 2)),
+        ],
+        uplinks: [[count(1, 2), count(3, 4), count(5, 6), count(7, epoch)]; 2],
+        uplink_received: count(u64::MAX, epoch),
+        hosts_retired: [count(8, epoch), count(6, 7)],
         backends: [count(1, 1), count(2, 1), count(3, 1), count(4, 1)],
         ..Snapshot::default()
     };
@@ -101,6 +111,7 @@ fn kept(epoch: u64, pods: Vec<PodSeries>, workloads: Vec<WorkloadSeries>) -> Kep
         ],
         snapshot: Arc::new(snapshot),
         held: vec![held(1), held(epoch as u32)],
+        held_host: Box::new(held_host(epoch)),
     }
 }
 
@@ -189,10 +200,10 @@ fn foreign_files_are_named() {
         line(&bytes, "node-2"),
         "it is of node \"node-1\", this is node \"node-2\""
     );
-    let other = [b"zonemeter totals 2\n", &bytes[19..]].concat();
+    let other = [b"zonemeter totals 99\n", &bytes[19..]].concat();
     assert_eq!(
         line(&other, "node-1"),
-        "it begins with \"zonemeter totals 2\", which is not of this version"
+        "it begins with \"zonemeter totals 99\", which is not of this version"
     );
     assert!(line(b"", "node-1").contains("not of this version"));
     let twice = [&bytes[..], &bytes[19..]].concat();

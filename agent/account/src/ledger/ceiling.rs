@@ -1,7 +1,7 @@
 //! How many series there may be, and where a label set goes that came too late.
 //!
-//! A label set of the pod family shows two series (bytes and packets), one of the workload family
-//! shows one. A part of the ceiling is kept free for the series named `other`:
+//! A label set of the pod family and of the host family shows two series (bytes and packets), one
+//! of the workload family shows one. A part of the ceiling is kept free for the series named `other`:
 //!
 //! - pod family: `namespace="other", pod="other"`, the other labels as they are;
 //! - workload family: `peer_workload="other"`, kind `other`, no namespace, the rest as it is; and
@@ -15,6 +15,9 @@
 //!   that family: alone it can have half, and a workload that has none always finds one. First
 //!   come, first served: a series that is shown is never taken away for a busier one, only once it
 //!   was idle for as long as the series of a gone pod and its workload was refused another.
+//!
+//! Who on the node itself sends and receives takes room among the workloads, by the same rule, two
+//! series at a time; past it `peer_workload="other"`, and then the party itself.
 //!
 //! Of the last sort there are few: one for each zone pair, scope and direction. The ceiling holds
 //! exactly from 400 on.
@@ -116,6 +119,43 @@ impl Ceiling {
         self.pairs -= 1;
     }
 
+    /// Takes room for a label set of the host family for one that has so many there; false where it
+    /// has its share or there is none.
+    pub(crate) fn take_host(&mut self, has: usize) -> bool {
+        let for_pods = self.pods.max(self.for_named() / 3);
+        let free = self.for_named().saturating_sub(for_pods + self.pairs);
+        let fits = 2 * has + 1 < free;
+        if fits {
+            self.pairs += 2;
+        }
+        fits
+    }
+
+    /// One from an earlier process has its room.
+    pub(crate) fn restore_host(&mut self) {
+        self.pairs += 2;
+    }
+
+    /// Gives back the room of a label set of the host family.
+    pub(crate) fn give_back_host(&mut self) {
+        self.pairs -= 2;
+    }
+
+    /// Takes room for an `other` of the host family.
+    pub(crate) fn take_other_host(&mut self) {
+        self.others += 2;
+    }
+
+    /// Gives it back.
+    pub(crate) fn give_back_other_host(&mut self) {
+        self.others -= 2;
+    }
+
+    /// True where there is room only for what cannot fold any further.
+    pub(crate) fn is_at_last_resort(&self) -> bool {
+        self.others >= self.for_others - self.for_last_resort
+    }
+
     fn for_named(&self) -> usize {
         self.max - self.for_others
     }
@@ -158,7 +198,7 @@ impl Ceiling {
         if shown.find(&folded).is_some() {
             return folded;
         }
-        if self.others >= self.for_others - self.for_last_resort {
+        if self.is_at_last_resort() {
             folded = WorkloadLabels {
                 namespace: OTHER.into(),
                 workload: other(),

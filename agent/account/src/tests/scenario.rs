@@ -10,7 +10,10 @@ use std::{
 use zonemeter_model::{
     cluster::{Change, Kind, Name, Node, Object, Pod, Service, Workload},
     snapshot::{PodSeries, Reason, Scope, Snapshot, WorkloadSeries},
-    traffic::{Count, Direction, Drain, Flow, Interface, InterfaceChange},
+    traffic::{
+        CgroupChange, Class, Count, Direction, Drain, Flow, HostDrain, HostFlow, Interface,
+        InterfaceChange,
+    },
 };
 use zonemeter_naming::Networks;
 
@@ -184,7 +187,45 @@ impl Scenario {
             seen,
             overflow: Vec::new(),
             unplaced: [Count::ZERO; 2],
+            host: HostDrain::default(),
         }
+    }
+
+    /// A drain that ends after so many seconds brings these flows of the node itself, and so much
+    /// that came in by an uplink for nobody.
+    pub(super) fn drain_host_after(
+        &mut self,
+        seconds: u64,
+        flows: &[HostFlow],
+        for_nobody: u64,
+    ) -> Snapshot {
+        self.now += seconds;
+        let mut drain = self.drained(&[]);
+        let host = &mut drain.host;
+        for one in flows {
+            let class = match one.cgroup {
+                0 => Class::Kernel,
+                _ => Class::Host,
+            };
+            match one.flow.direction {
+                Direction::Transmit => host.sent[class as usize] += one.flow.count,
+                Direction::Receive => host.received_by_sockets += one.flow.count,
+            }
+        }
+        host.received = host.received_by_sockets + of_packets(for_nobody);
+        host.flows = flows.to_vec();
+        self.add(&drain)
+    }
+
+    pub(super) fn cgroup(&mut self, id: u64, path: &str) {
+        let now = self.instant();
+        let present = CgroupChange::Present(id, path.into());
+        self.account.cgroup(present, now);
+    }
+
+    pub(super) fn remove_cgroup(&mut self, id: u64) {
+        let now = self.instant();
+        self.account.cgroup(CgroupChange::Gone(id), now);
     }
 
     pub(super) fn add(&mut self, drain: &Drain) -> Snapshot {
@@ -259,10 +300,14 @@ pub(super) fn sent(interface: u32, local: &str, peer: &str, packets: u64) -> Flo
         local_port: 0,
         peer_port: 80,
         real_peer: None,
-        count: Count {
-            bytes: packets * PACKET_BYTES,
-            packets,
-        },
+        count: of_packets(packets),
+    }
+}
+
+pub(super) fn of_packets(packets: u64) -> Count {
+    Count {
+        bytes: packets * PACKET_BYTES,
+        packets,
     }
 }
 
@@ -327,6 +372,15 @@ pub(super) fn assert_conserved(snapshot: &Snapshot) {
             + of(&snapshot.pending)
             + of(&snapshot.retired);
         assert_eq!(sum, of(&snapshot.interface), "{direction:?}: {snapshot:#?}");
+        let hosts = snapshot.hosts.iter();
+        let hosts = hosts.filter(|series| series.labels.direction == direction);
+        let sum = hosts.map(|series| series.count).sum::<Count>() + of(&snapshot.hosts_retired);
+        let [_, _, host, kernel] = snapshot.uplinks[direction as usize];
+        let expected = match direction {
+            Direction::Transmit => host + kernel,
+            Direction::Receive => host,
+        };
+        assert_eq!(sum, expected, "{direction:?}: {snapshot:#?}");
     }
 }
 

@@ -8,7 +8,7 @@ use zonemeter_model::traffic::{AttachMode, Count, Direction};
 use super::{Attached, Attachments, Counting, Hook, NotCounted, Placed, Tries};
 use crate::{
     hooks::filter,
-    links::{self, Link},
+    links::{self, Link, Role},
 };
 
 /// What an interface had carried at its turns, by [`Direction`] code, by its own counters.
@@ -27,6 +27,14 @@ impl Attachments {
     /// When the interface is gone, or the kernel refuses; the message names both. Then nothing of
     /// ours is on the interface, and nothing is pinned for it.
     pub fn attach(&mut self, link: &Link, now: Instant) -> Result<Counting, NotCounted> {
+        if link.role == Role::AboveUplink {
+            return self.uplinks.insert_above(link).map_err(|why| NotCounted {
+                is_new: self
+                    .failed
+                    .insert(link, format!("{why:#}"), Default::default(), now),
+                why,
+            });
+        }
         let mut attempt = Attempt {
             counted: self.failed.counted(link.index),
             ..Attempt::default()
@@ -34,6 +42,7 @@ impl Attachments {
         match self.try_attach(link, now, &mut attempt) {
             Ok(attached) => {
                 let lacks = attached.lacks();
+                self.uplinks.attached(link);
                 self.attached.insert(link.index, attached);
                 self.failed.remove(link.index);
                 Ok(Counting {

@@ -13,7 +13,7 @@ use std::{io, mem, time::Instant};
 use anyhow::{Context as _, Result};
 use zonemeter_model::traffic::{AttachMode, Count, Direction, Missed};
 
-use super::{Attached, Attachments, Link, Placed, barred_by_ingress, hook, tc, tcx};
+use super::{Attached, Attachments, Link, Placed, Role, barred_by_ingress, hook, tc, tcx};
 use crate::hooks::{
     Place, chain,
     filter::{self, Filter},
@@ -96,7 +96,7 @@ impl Attachments {
         now: Instant,
         looked: &mut Looked,
     ) -> Result<()> {
-        let place = self.place(attached.link.index, direction)?;
+        let place = self.place(&attached.link, direction)?;
         if place == Place::Missing {
             self.goes_off(attached, direction, Missed::Detached)?;
         }
@@ -138,13 +138,14 @@ impl Attachments {
         Ok(())
     }
 
-    fn place(&mut self, interface: u32, direction: Direction) -> Result<Place> {
+    fn place(&mut self, link: &Link, direction: Direction) -> Result<Place> {
+        let interface = link.index;
         let chain = match self.has_tcx {
             true => chain::programs(interface, direction).context("asking for TCX programs")?,
             false => Vec::new(),
         };
         if self.mode == AttachMode::Tcx {
-            let own = self.numbers[direction as usize];
+            let own = self.numbers[usize::from(link.role == Role::Uplink)][direction as usize];
             return Ok(chain::place(&chain, own, &mut self.agents));
         }
         let filters = filter::list(&mut self.route, interface, direction);
@@ -186,7 +187,8 @@ impl Attachments {
         let (program, _) = self.attach_one(link, direction)?;
         let hook = &mut hooks[direction as usize];
         hook.program = Some(program);
-        if let Some(off) = hook.off.take() {
+        // What an uplink carries is no pod's to miss.
+        if let Some(off) = hook.off.take().filter(|_| link.role == Role::Pod) {
             let missed = carried.bytes.saturating_sub(off.carried.bytes);
             looked.missed[off.why as usize] += missed;
         }

@@ -43,7 +43,7 @@ pub(super) fn attach(
 
 /// Takes a link off its hook at once, and its pin away; a link whose last descriptor is closed may
 /// stay for a moment.
-pub(super) fn detach(link: &OwnedFd) -> io::Result<()> {
+pub(crate) fn detach(link: &OwnedFd) -> io::Result<()> {
     let mut attr = syscall::attr();
     attr.link_detach.link_fd = link.as_raw_fd() as u32;
     // SAFETY: no pointers.
@@ -127,7 +127,8 @@ fn create(program: BorrowedFd<'_>, index: u32, direction: Direction) -> io::Resu
     unsafe { descriptor(bpf_cmd::BPF_LINK_CREATE, &mut attr) }
 }
 
-fn update(link: &OwnedFd, program: BorrowedFd<'_>) -> io::Result<()> {
+/// Puts another program in the place of a link's, in one step.
+pub(crate) fn update(link: &OwnedFd, program: BorrowedFd<'_>) -> io::Result<()> {
     let mut attr = syscall::attr();
     attr.link_update.link_fd = link.as_raw_fd() as u32;
     attr.link_update.__bindgen_anon_1.new_prog_fd = program.as_raw_fd() as u32;
@@ -156,7 +157,7 @@ pub(crate) fn pin(object: &OwnedFd, path: &Path) -> io::Result<()> {
 
 /// # Safety
 /// As for [`syscall::bpf`]; the command returns a new descriptor.
-unsafe fn descriptor(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<OwnedFd> {
+pub(crate) unsafe fn descriptor(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<OwnedFd> {
     // SAFETY: the caller answers for `attr`.
     let fd = unsafe { syscall::bpf(command, attr) }?;
     // SAFETY: the command returned a descriptor of our own.

@@ -49,7 +49,13 @@ impl Mark {
 
     fn read(name: &str) -> Option<Self> {
         let (program, rest) = name.split_once('/')?;
-        if ![names::PROGRAM_TRANSMIT, names::PROGRAM_RECEIVE].contains(&program) {
+        let ours = [
+            names::PROGRAM_TRANSMIT,
+            names::PROGRAM_RECEIVE,
+            names::PROGRAM_UPLINK_TRANSMIT,
+            names::PROGRAM_UPLINK_RECEIVE,
+        ];
+        if !ours.contains(&program) {
             return None;
         }
         let (map, pinned) = match rest.strip_suffix("/unpinned") {

@@ -16,13 +16,27 @@ use super::Link;
 pub struct Names {
     pods: Vec<Pattern>,
     more_of_pods: Vec<Pattern>,
+    uplinks: Vec<Pattern>,
 }
 
 impl Names {
     /// An interface counts if it matches any of `pods`, or any of `more_of_pods` where its other
     /// end is in the same network namespace as that of an interface of the first kind.
     pub fn new(pods: Vec<Pattern>, more_of_pods: Vec<Pattern>) -> Self {
-        Self { pods, more_of_pods }
+        Self {
+            pods,
+            more_of_pods,
+            uplinks: Vec::new(),
+        }
+    }
+
+    /// Packets leave the node by these interfaces, by its network cards where none are given.
+    pub fn with_uplinks(self, uplinks: Vec<Pattern>) -> Self {
+        Self { uplinks, ..self }
+    }
+
+    pub(super) fn uplinks(&self) -> Vec<Pattern> {
+        self.uplinks.clone()
     }
 
     /// What `--interface` gave; empty where it gave nothing.
@@ -34,7 +48,7 @@ impl Names {
     }
 }
 
-fn matches(patterns: &[Pattern], name: &str) -> bool {
+pub(super) fn matches(patterns: &[Pattern], name: &str) -> bool {
     patterns.iter().any(|pattern| pattern.matches(name))
 }
 
@@ -112,8 +126,6 @@ impl Veths {
 
 #[cfg(test)]
 mod tests {
-    use zonemeter_common::Count;
-
     use super::*;
 
     fn veths() -> Veths {
@@ -123,10 +135,8 @@ mod tests {
 
     fn link(index: u32, name: &str, peer_namespace: Option<i32>) -> Link {
         Link {
-            index,
-            name: name.into(),
             peer_namespace,
-            carried: [Count::ZERO; 2],
+            ..Link::named(index, name)
         }
     }
 

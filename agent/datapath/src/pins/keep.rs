@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{InUse, Pins, map_names, open, refusal, try_lock};
+use super::{FOLDERS, InUse, Pins, map_names, open, refusal, try_lock};
 use crate::attach::tcx;
 
 impl Pins {
@@ -63,7 +63,7 @@ impl Pins {
             held.lock = directory;
         }
         let mut there = BTreeSet::new();
-        for folder in [self.folder("maps"), self.folder("links")] {
+        for folder in FOLDERS.map(|name| self.folder(name)) {
             fs::create_dir_all(&folder).with_context(|| refusal(&folder))?;
             for entry in fs::read_dir(&folder).with_context(|| refusal(&folder))? {
                 there.insert(entry.with_context(|| refusal(&folder))?.path());

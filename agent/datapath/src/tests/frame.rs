@@ -155,6 +155,22 @@ impl Frame {
         self
     }
 
+    /// Has the IP header say how long the packet is.
+    pub(super) fn stated(mut self) -> Self {
+        let (at, bytes) = match self.is_ipv6() {
+            true => (4, self.ip.len() - 40),
+            false => (2, self.ip.len()),
+        };
+        self.ip[at..at + 2].copy_from_slice(&(bytes as u16).to_be_bytes());
+        self
+    }
+
+    /// As Ethernet fills a short packet up.
+    pub(super) fn padding(mut self, length: usize) -> Self {
+        self.ip.extend(vec![0; length]);
+        self
+    }
+
     pub(super) fn segments(mut self, segments: Segments) -> Self {
         self.segments = segments;
         self

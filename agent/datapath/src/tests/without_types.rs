@@ -10,6 +10,7 @@ async fn the_programs_load_and_walk_extension_headers_without_type_information()
         table: false,
     };
     let settings = Settings {
+        has_cgroup2: true,
         plan: of_flows(64),
         fold_ports: true,
         ephemeral_ports: [32768, 60999],
@@ -20,7 +21,8 @@ async fn the_programs_load_and_walk_extension_headers_without_type_information()
     };
     let (object, _warnings) =
         object::load_without_types(&settings).expect("the programs load: run as root");
-    let (kernel, attachments) = Kernel::new(object, methods, Instant::now()).expect("maps");
+    let (kernel, attachments, _linker) =
+        Kernel::new(object, methods, Instant::now()).expect("maps");
     let mut bench = Bench {
         kernel,
         attachments,

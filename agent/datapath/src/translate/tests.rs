@@ -137,6 +137,7 @@ fn drain(flows: Vec<Flow>) -> Drain {
         seen: [Count::ZERO; 2],
         overflow: Vec::new(),
         unplaced: [Count::ZERO; 2],
+        host: Default::default(),
     }
 }
 

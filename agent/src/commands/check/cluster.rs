@@ -14,7 +14,7 @@ use tokio::{
 };
 use zonemeter_account::{Account, Settings};
 use zonemeter_cluster::{Feed, Health};
-use zonemeter_datapath::links::{LinkEvent, Links, Names};
+use zonemeter_datapath::links::{LinkEvent, Links, Names, Role};
 use zonemeter_model::{
     cluster::{Change, Kind},
     condition::{Condition, Conditions, Status},
@@ -135,7 +135,7 @@ async fn interfaces(names: Names, account: &mut Account) -> Result<()> {
         }
     };
     let now = Instant::now();
-    for link in &links {
+    for link in links.iter().filter(|link| link.role == Role::Pod) {
         account.interface(InterfaceChange::Attached(link.announced()), now);
     }
     for route in routes {

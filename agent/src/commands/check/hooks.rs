@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use zonemeter_datapath::{
-    links::{Link, Links, Names},
+    links::{Link, Links, Names, Role},
     preflight::{Hooks, Surveyor},
 };
 use zonemeter_model::traffic::{AttachMode, Direction};
@@ -18,8 +18,8 @@ type Neighbours = BTreeMap<String, usize>;
 pub(super) async fn on_interfaces(names: Names, mode: Option<AttachMode>) -> Vec<Requirement> {
     let needed = "host-side veths of pods in this network namespace";
     let asked_for = names.asked_for();
-    let links = match list(names).await {
-        Ok(links) => links,
+    let (links, uplinks): (Vec<_>, Vec<_>) = match list(names).await {
+        Ok(links) => links.into_iter().partition(|link| link.role == Role::Pod),
         Err(error) => {
             let failed = Requirement::ok("interfaces", format!("{error:#}"), needed);
             return vec![failed.unless("run in the host's network namespace (hostNetwork: true)")];
@@ -34,7 +34,22 @@ pub(super) async fn on_interfaces(names: Names, mode: Option<AttachMode>) -> Vec
              true), or give --interface for another CNI than the AWS VPC CNI",
         ),
     };
-    vec![found, others(&links, mode.unwrap_or(AttachMode::Tc))]
+    let mode = mode.unwrap_or(AttachMode::Tc);
+    vec![found, others(&links, mode), by_uplinks(uplinks)]
+}
+
+/// By which interfaces the node's own packets leave.
+fn by_uplinks(links: Vec<Link>) -> Requirement {
+    let uplinks = links.iter().filter(|link| link.role == Role::Uplink);
+    let names: Vec<&str> = uplinks.map(|link| &*link.name).collect();
+    let needed = "the node's network cards, by which its own bytes pass";
+    match names.is_empty() {
+        false => Requirement::ok("uplinks", names.join(", "), needed),
+        true => Requirement::ok("uplinks", "none", needed).but(
+            "the node's own bytes are not counted: give --uplink with the names of its interfaces \
+             (`ip route show default`)",
+        ),
+    }
 }
 
 async fn list(names: Names) -> Result<Vec<Link>> {

@@ -4,6 +4,7 @@ use anyhow::{Error, Result, anyhow};
 use zonemeter_datapath::{
     Settings,
     attach::best_mode,
+    cgroups::Hierarchy,
     facts::Facts,
     memory::{Plan, Size},
     object, preflight,
@@ -12,6 +13,7 @@ use zonemeter_datapath::{
 use zonemeter_model::traffic::AttachMode;
 
 use super::report::Requirement;
+use crate::cgroups::legacy;
 
 /// Memory that the process itself should have besides its maps.
 const FOR_THE_PROCESS: u64 = 64 << 20;
@@ -96,6 +98,22 @@ pub(super) fn connections(methods: Methods) -> Requirement {
             "the connection table is asked in its place, once for each flow to a Service; load \
              nf_conntrack before the agent if it is a module that is not loaded yet",
         ),
+    }
+}
+
+/// By which the node's own sockets are named.
+pub(super) fn cgroups(hierarchy: &Hierarchy) -> Requirement {
+    let needed = "cgroup v2, by which the node's own bytes get names";
+    match hierarchy {
+        Hierarchy::Unified(_) => Requirement::ok("cgroups", "v2", needed),
+        Hierarchy::Hybrid(root) => {
+            let found = format!("v1, and v2 at {}", root.display());
+            Requirement::ok("cgroups", found, needed).but(
+                "units are named, and pods of the host's network only where the container runtime \
+                 puts them into v2 too: boot with systemd.unified_cgroup_hierarchy=1",
+            )
+        }
+        Hierarchy::Legacy(_) => Requirement::ok("cgroups", "no v2", needed).but(legacy(hierarchy)),
     }
 }
 

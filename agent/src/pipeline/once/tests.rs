@@ -90,6 +90,7 @@ impl Source for Kernel<'_> {
             seen: [count(*seen), Count::ZERO],
             overflow: Vec::new(),
             unplaced: [Count::ZERO; 2],
+            host: Default::default(),
         })
     }
 

@@ -1,0 +1,358 @@
+//! Counts what passes the uplinks: all of it by class, and by flow and cgroup what sockets of the
+//! node itself send and receive there.
+//!
+//! A packet that leaves still has its socket, so that one program names it; it is one packet on
+//! the wire by then, translated and cut into fragments. One that comes in has none yet: the socket's
+//! cgroup is known where the packet is put into it.
+
+use core::mem::transmute;
+
+use aya_ebpf::{
+    bindings::bpf_hdr_start_off::BPF_HDR_START_MAC,
+    helpers::generated::{bpf_skb_cgroup_id, bpf_skb_load_bytes_relative},
+    maps::PerCpuArray,
+};
+use zonemeter_common::{
+    Class, Count, Direction, HostKey4, HostKey6, SkipReason, Totals, hardware_address,
+    wire::{fold_ephemeral, on_wire},
+};
+
+use crate::{
+    conntrack::is_translated,
+    count::{Added, add_to_flow},
+    maps::{
+        Flows, HOST4_0, HOST4_1, HOST6_0, HOST6_1, TOTALS_0, TOTALS_1, TRANSLATED4, TRANSLATED6,
+        UPLINK_RECEIVED, UPLINK_SKIPPED, active_set, ephemeral_ports, fold_ports, is_uplink,
+        kernel_cgroups, uplink_receives,
+    },
+    packet::{Address4, Address6, Buffer, Headers, Layer3, ipv4, ipv6, layer3},
+};
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+/// `ETH_P_IP` and `ETH_P_IPV6` (`include/uapi/linux/if_ether.h`), in the order of the machine.
+const IPV4: u16 = 0x0800;
+const IPV6: u16 = 0x86dd;
+/// `PACKET_BROADCAST` and `PACKET_MULTICAST` (`include/uapi/linux/if_packet.h`).
+const BROADCAST: u32 = 1;
+const MULTICAST: u32 = 2;
+
+/// Who sent or received a packet.
+#[derive(Clone, Copy)]
+struct Socket {
+    class: Class,
+    cgroup: u64,
+}
+
+/// Counts a packet that leaves by an uplink.
+#[inline(always)]
+pub(crate) fn sent(buffer: Buffer) {
+    if let Err(reason) = try_sent(buffer) {
+        skip(buffer, reason);
+    }
+}
+
+#[inline(always)]
+fn try_sent(buffer: Buffer) -> Result<(), SkipReason> {
+    let layer3 = layer3(buffer)?;
+    let socket = sender(buffer);
+    match layer3 {
+        Layer3::Ipv4(offset) => {
+            let headers = ipv4(buffer, offset)?;
+            let count = on_the_wire(buffer, &headers);
+            match active_set() {
+                0 => add4(
+                    &TOTALS_0,
+                    &HOST4_0,
+                    Direction::Transmit,
+                    socket,
+                    count,
+                    &headers,
+                ),
+                _ => add4(
+                    &TOTALS_1,
+                    &HOST4_1,
+                    Direction::Transmit,
+                    socket,
+                    count,
+                    &headers,
+                ),
+            }
+        }
+        Layer3::Ipv6(offset) => {
+            let headers = ipv6(buffer, offset)?;
+            let count = on_the_wire(buffer, &headers);
+            match active_set() {
+                0 => add6(
+                    &TOTALS_0,
+                    &HOST6_0,
+                    Direction::Transmit,
+                    socket,
+                    count,
+                    &headers,
+                ),
+                _ => add6(
+                    &TOTALS_1,
+                    &HOST6_1,
+                    Direction::Transmit,
+                    socket,
+                    count,
+                    &headers,
+                ),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Counts a packet that comes in by an uplink. Who gets it is seen later.
+#[inline(always)]
+pub(crate) fn arrived(buffer: Buffer) {
+    match try_arrived(buffer) {
+        Ok(count) => {
+            if let Some(received) = UPLINK_RECEIVED.get_ptr_mut(0) {
+                // SAFETY: a map value of this CPU; the program runs with bottom halves off.
+                unsafe { *received += count };
+            }
+        }
+        Err(reason) => skip(buffer, reason),
+    }
+}
+
+#[inline(always)]
+fn try_arrived(buffer: Buffer) -> Result<Count, SkipReason> {
+    Ok(match layer3(buffer)? {
+        Layer3::Ipv4(offset) => on_the_wire(buffer, &ipv4(buffer, offset)?),
+        Layer3::Ipv6(offset) => on_the_wire(buffer, &ipv6(buffer, offset)?),
+    })
+}
+
+/// Counts a packet that a socket of the node receives, where it came in by an uplink. TCP and
+/// unicast UDP only: a copy for each socket that listens is made of everything else.
+#[inline(always)]
+pub(crate) fn received(buffer: Buffer) {
+    // SAFETY: the context is valid for the whole run of the program.
+    let packet = unsafe { &*buffer };
+    // First the index, which most packets of other namespaces fail by.
+    if !is_uplink(packet.ifindex)
+        || matches!(packet.pkt_type, BROADCAST | MULTICAST)
+        || !destination(buffer).is_some_and(|address| uplink_receives(packet.ifindex, address))
+    {
+        return;
+    }
+    let class = Class::Host;
+    match u16::from_be(packet.protocol as u16) {
+        IPV4 => {
+            let Ok(headers) = ipv4(buffer, 0) else { return };
+            if !matches!(headers.protocol, TCP | UDP) {
+                return;
+            }
+            let count = on_the_wire(buffer, &headers);
+            let cgroup = cgroup(buffer);
+            let socket = Socket { class, cgroup };
+            match active_set() {
+                0 => add4(
+                    &TOTALS_0,
+                    &HOST4_0,
+                    Direction::Receive,
+                    socket,
+                    count,
+                    &headers,
+                ),
+                _ => add4(
+                    &TOTALS_1,
+                    &HOST4_1,
+                    Direction::Receive,
+                    socket,
+                    count,
+                    &headers,
+                ),
+            }
+        }
+        IPV6 => {
+            let Ok(headers) = ipv6(buffer, 0) else { return };
+            if !matches!(headers.protocol, TCP | UDP) {
+                return;
+            }
+            let count = on_the_wire(buffer, &headers);
+            let cgroup = cgroup(buffer);
+            let socket = Socket { class, cgroup };
+            match active_set() {
+                0 => add6(
+                    &TOTALS_0,
+                    &HOST6_0,
+                    Direction::Receive,
+                    socket,
+                    count,
+                    &headers,
+                ),
+                _ => add6(
+                    &TOTALS_1,
+                    &HOST6_1,
+                    Direction::Receive,
+                    socket,
+                    count,
+                    &headers,
+                ),
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The Ethernet address that the packet came to.
+#[inline(always)]
+fn destination(buffer: Buffer) -> Option<u64> {
+    let mut address = [0u8; 6];
+    // SAFETY: as much room as is said; the helper fills it or fails.
+    let failed = unsafe {
+        bpf_skb_load_bytes_relative(
+            buffer.cast_const().cast(),
+            0,
+            address.as_mut_ptr().cast(),
+            address.len() as u32,
+            BPF_HDR_START_MAC,
+        )
+    };
+    (failed == 0).then(|| hardware_address(address))
+}
+
+/// Who sent a packet: one that came in by an interface was only passed on.
+#[inline(always)]
+fn sender(buffer: Buffer) -> Socket {
+    // SAFETY: the context is valid for the whole run of the program.
+    let came_by = unsafe { (*buffer).ingress_ifindex };
+    let mut socket = Socket {
+        class: Class::Pod,
+        cgroup: 0,
+    };
+    if came_by != 0 {
+        if is_uplink(came_by) {
+            socket.class = Class::Relay;
+        }
+        return socket;
+    }
+    socket.class = Class::Kernel;
+    let cgroup = cgroup(buffer);
+    if cgroup > kernel_cgroups() {
+        socket.class = Class::Host;
+        socket.cgroup = cgroup;
+    }
+    socket
+}
+
+/// The cgroup of the packet's socket: the inode of its directory. 0 without a full socket.
+#[inline(always)]
+fn cgroup(buffer: Buffer) -> u64 {
+    // SAFETY: the context is valid for the whole run of the program.
+    unsafe { bpf_skb_cgroup_id(buffer) }
+}
+
+/// The packet as it goes on the wire. A short one is padded on Ethernet, and so is longer here than
+/// its header says.
+#[inline(always)]
+fn on_the_wire<A>(buffer: Buffer, headers: &Headers<A>) -> Count {
+    // SAFETY: the context is valid for the whole run of the program.
+    let packet = unsafe { &*buffer };
+    let there = packet.len.saturating_sub(headers.layer2_bytes);
+    let stated = headers.stated_bytes;
+    let is_padded = packet.gso_size == 0 && stated != 0 && stated < there;
+    let length = if is_padded { stated } else { there };
+    on_wire(
+        length,
+        headers.header_bytes,
+        packet.gso_segs,
+        packet.gso_size,
+    )
+}
+
+macro_rules! add_of {
+    ($name:ident, $key:ident, $address:ty, $translated:ident) => {
+        /// Adds to the totals, and to the flow where a socket of the node, or the kernel, is an end
+        /// of it.
+        #[inline(always)]
+        fn $name(
+            totals: &PerCpuArray<Totals>,
+            flows: &Flows<$key>,
+            direction: Direction,
+            socket: Socket,
+            count: Count,
+            headers: &Headers<$address>,
+        ) {
+            let Some(totals) = totals.get_ptr_mut(0) else {
+                return;
+            };
+            // SAFETY: a map value of this CPU; the program runs with bottom halves off.
+            let totals = unsafe { &mut *totals };
+            *total_of(totals, direction, socket.class) += count;
+            if matches!(socket.class, Class::Pod | Class::Relay) {
+                return;
+            }
+            let source = (headers.source, headers.source_port);
+            let destination = (headers.destination, headers.destination_port);
+            let ((local, local_port), (peer, peer_port)) = match direction {
+                Direction::Transmit => (source, destination),
+                Direction::Receive => (destination, source),
+            };
+            // SAFETY: same size; the pairs of bytes were read as they lie in the header.
+            let [local, peer] = unsafe { transmute::<[$address; 2], [_; 2]>([local, peer]) };
+            // What leaves is translated by then.
+            let translated =
+                matches!(direction, Direction::Receive) && is_translated(&$translated, &peer);
+            let (local_port, peer_port) = match fold_ports() && !translated {
+                true => fold_ephemeral(local_port, peer_port, ephemeral_ports()),
+                false => (local_port, peer_port),
+            };
+            // The kernel answers whoever asks on any port: only whom is of use.
+            let named = matches!(socket.class, Class::Host);
+            let key = $key {
+                cgroup: socket.cgroup,
+                local,
+                peer,
+                local_port: if named {
+                    local_port.to_be_bytes()
+                } else {
+                    [0; 2]
+                },
+                peer_port: if named {
+                    peer_port.to_be_bytes()
+                } else {
+                    [0; 2]
+                },
+                protocol: headers.protocol,
+                direction: direction as u8,
+                pad: [0; 2],
+            };
+            if let Added::NoRoom = add_to_flow(flows, &key, count) {
+                totals.host_unplaced[direction as usize] += count;
+            }
+        }
+    };
+}
+
+add_of!(add4, HostKey4, Address4, TRANSLATED4);
+add_of!(add6, HostKey6, Address6, TRANSLATED6);
+
+#[inline(always)]
+fn total_of(totals: &mut Totals, direction: Direction, class: Class) -> &mut Count {
+    match (direction, class) {
+        (Direction::Receive, _) => &mut totals.host_received,
+        (Direction::Transmit, Class::Pod) => &mut totals.sent[Class::Pod as usize],
+        (Direction::Transmit, Class::Relay) => &mut totals.sent[Class::Relay as usize],
+        (Direction::Transmit, Class::Host) => &mut totals.sent[Class::Host as usize],
+        (Direction::Transmit, Class::Kernel) => &mut totals.sent[Class::Kernel as usize],
+    }
+}
+
+/// Counts a frame of an uplink that is not counted as traffic.
+#[inline(always)]
+fn skip(buffer: Buffer, reason: SkipReason) {
+    let Some(skipped) = UPLINK_SKIPPED.get_ptr_mut(reason as u32) else {
+        return;
+    };
+    // SAFETY: a map value of this CPU and a valid context; bottom halves are off.
+    unsafe {
+        (*skipped).bytes += u64::from((*buffer).len);
+        (*skipped).packets += 1;
+    }
+}

@@ -1,0 +1,47 @@
+//! What the programs have skipped, and where those of the node itself are.
+
+use std::sync::atomic::Ordering;
+
+use zonemeter_model::traffic::{Count, SkipReason};
+
+use super::SelfMetrics;
+
+/// What may come of linking to a cgroup.
+pub(super) const CGROUP_STATES: [&str; 2] = ["linked", "failed"];
+
+impl SelfMetrics {
+    /// What the kernel has skipped for this reason so far: a total, not a difference. Bytes are
+    /// those of frames.
+    pub fn set_skipped(&self, reason: SkipReason, total: Count) {
+        let numbers = &self.numbers;
+        for (family, value) in [
+            (&numbers.skipped_packets, total.packets),
+            (&numbers.skipped_bytes, total.bytes),
+        ] {
+            if let Some(counter) = family.get(reason.name()) {
+                counter.inner().store(value, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Uplinks that are counted now.
+    pub fn set_uplinks(&self, uplinks: u64) {
+        self.numbers.uplinks.set(uplinks);
+    }
+
+    /// Cgroups that are linked, and those that could not be.
+    pub fn set_host_cgroups(&self, linked: usize, failed: usize) {
+        for (state, cgroups) in CGROUP_STATES.into_iter().zip([linked, failed]) {
+            if let Some(gauge) = self.numbers.host_cgroups.get(state) {
+                gauge.set(cgroups as u64);
+            }
+        }
+    }
+
+    /// What the kernel has skipped on uplinks for this reason so far: a total, not a difference.
+    pub fn set_uplink_skipped(&self, reason: SkipReason, total: Count) {
+        if let Some(counter) = self.numbers.uplink_skipped.get(reason.name()) {
+            counter.inner().store(total.packets, Ordering::Relaxed);
+        }
+    }
+}
