@@ -66,9 +66,16 @@ pub(super) fn parse(
             input.name
         );
     }
+    let list: Vec<Placed<RouteTable>> = resources(tables, &answers::ROUTE_TABLES)?;
+    let bare = list.iter().find(|table| table.of.has_bare_routes());
+    if let (Some(input), Some(table)) = (tables, bare) {
+        let problem = "has a route without a destination: give what `aws ec2 describe-route-tables` \
+                       prints, in full";
+        return Err(input.refusal(&table.place, &table.of.route_table_id, problem));
+    }
     Ok(Routes {
         input: tables.cloned(),
-        tables: resources(tables, &answers::ROUTE_TABLES)?,
+        tables: list,
         nat_gateways: resources(nat_gateways, &answers::NAT_GATEWAYS)?,
         endpoints: resources(endpoints, &answers::ENDPOINTS)?,
         given: [nat_gateways.is_some(), endpoints.is_some()],

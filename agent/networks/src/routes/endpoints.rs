@@ -48,6 +48,10 @@ impl Endpoint {
     pub(super) fn service(&self) -> Option<&str> {
         let name = self.service_name.strip_prefix("cn.");
         let name = name.unwrap_or(&self.service_name);
+        // Some services of AWS have their region in the middle: aws.sagemaker.us-east-2.notebook.
+        if let Some(service) = name.strip_prefix("aws.") {
+            return Some(service);
+        }
         let (region, service) = name.strip_prefix("com.amazonaws.")?.split_once('.')?;
         (region != "vpce").then_some(service)
     }

@@ -84,6 +84,18 @@ impl Target {
 }
 
 impl RouteTable {
+    /// True where a `--query` took the destination of a route away.
+    pub(super) fn has_bare_routes(&self) -> bool {
+        self.routes.iter().any(|route| {
+            let destinations = [
+                &route.destination_cidr_block,
+                &route.destination_ipv6_cidr_block,
+                &route.destination_prefix_list_id,
+            ];
+            destinations.into_iter().all(Option::is_none)
+        })
+    }
+
     /// True where the subnet is associated with it.
     pub(super) fn is_of(&self, subnet: &str) -> bool {
         let of_subnet = |one: &Association| one.holds() && one.subnet_id.as_deref() == Some(subnet);

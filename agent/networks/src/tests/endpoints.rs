@@ -34,6 +34,13 @@ fn interfaces_of_endpoints_have_the_service_that_they_are_for() {
         zone(),
     );
     assert_eq!(of(ENDPOINTS), expected);
+    let notebook = "aws.sagemaker.us-east-2.notebook";
+    let named = "vpce/sagemaker.us-east-2.notebook".to_owned();
+    let (scope, via, name, _) = of(&ENDPOINTS.replace("com.amazonaws.us-east-2.ecr.api", notebook));
+    assert_eq!(
+        (scope, via, name),
+        (Scope::AwsService, "interface_endpoint", named)
+    );
     let others = ENDPOINTS.replace(
         "com.amazonaws.us-east-2.ecr.api",
         "com.amazonaws.vpce.us-east-2.vpce-svc-0123456789abcdef0",

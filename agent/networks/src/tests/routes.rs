@@ -268,6 +268,14 @@ fn what_cannot_be_read_is_refused_by_name() {
             "--route-tables route-tables.json: RouteTables[0] (rtb-01010101010101010): State is \
              missing: give what `aws ec2 describe-route-tables` prints, in full",
         ),
+        // What a --query leaves that asks for ranges of IPv4 alone.
+        (
+            "route-tables",
+            "\"DestinationPrefixListId\": \"pl-7ba54012\"",
+            "\"DestinationCidrBlock\": null",
+            "--route-tables route-tables.json: RouteTables[0]: \"rtb-01010101010101010\" has a route \
+             without a destination: give what `aws ec2 describe-route-tables` prints, in full",
+        ),
         (
             "route-tables",
             "\"RouteTables\"",
