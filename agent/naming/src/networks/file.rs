@@ -31,6 +31,9 @@ const SCOPES: [Scope; 7] = [
     Scope::Unknown,
 ];
 
+/// Those that depend on the region.
+const REGIONAL: [Scope; 3] = [Scope::CrossRegion, Scope::Peered, Scope::AwsService];
+
 type Result<T> = std::result::Result<T, NetworksError>;
 
 /// A list or a value that is there, and may be nothing all the same: `zone:` and no more.
@@ -236,6 +239,14 @@ fn stated_region(fields: &Item) -> Result<Option<Arc<str>>> {
     if !region::is_region(text) {
         let example = region::of_zone(text).unwrap_or("us-west-2");
         let problem = format!("region {text:?} is no region of AWS: write it like {example}");
+        return Err(refusal(at, problem));
+    }
+    let scope = filled("scope", &fields.scope)?.map(|(_, scope)| scope);
+    let without = |scope: &&str| !REGIONAL.iter().any(|one| one.name() == *scope);
+    if let Some(scope) = scope.filter(without) {
+        let scopes = REGIONAL.map(Scope::name).join(", ");
+        let problem =
+            format!("region says nothing with scope {scope}: remove it, or write one of {scopes}");
         return Err(refusal(at, problem));
     }
     let zone = filled("zone", &fields.zone)?.map(|(_, zone)| zone);

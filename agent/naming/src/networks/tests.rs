@@ -196,6 +196,12 @@ fn ways_and_regions_that_cannot_be_are_refused() {
         ),
         (
             "10.0.0.0/24",
+            "scope: vpc, region: us-west-2, via: tgw",
+            "region says nothing with scope vpc: remove it, or write one of cross_region, peered, \
+             aws_service",
+        ),
+        (
+            "10.0.0.0/24",
             "zone: us-west-2a, region: us-east-2",
             "region \"us-east-2\" is not that of zone \"us-west-2a\": write us-west-2",
         ),
