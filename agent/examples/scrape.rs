@@ -178,6 +178,7 @@ fn workload_series(index: usize) -> WorkloadSeries {
             via: Via::Untold,
         },
         bytes: 104_729 * index as u64,
+        own: Count::ZERO,
         created: UNIX_EPOCH + Duration::from_secs(1_700_000_000 + index as u64),
     }
 }

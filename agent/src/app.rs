@@ -16,9 +16,14 @@ use tokio::{
 use zonemeter_account::{Account, Settings};
 use zonemeter_cluster::Feed;
 use zonemeter_datapath::{Kernel, hooks::watch::Watch, links::Links, object};
-use zonemeter_inspect::debug;
-use zonemeter_metrics::{SelfMetrics, prepared};
-use zonemeter_model::{condition::Condition, snapshot::Snapshot, traffic::BackendMethod};
+use zonemeter_inspect::debug::{
+    self, Standing,
+    pairs::history::{self, History},
+};
+use zonemeter_metrics::{Health as _, SelfMetrics, prepared};
+use zonemeter_model::{
+    condition::Condition, interest::Interest, snapshot::Snapshot, traffic::BackendMethod,
+};
 use zonemeter_state::StateDir;
 
 use crate::{
@@ -138,6 +143,8 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
         ..Snapshot::default()
     }));
     let recent = watch::Sender::new(Arc::default());
+    let watched = Interest::default();
+    let (prices_in, prices) = watch::channel(Arc::default());
     let (questions_in, questions) = mpsc::channel(QUESTIONS_WAITING);
 
     let state = zonemeter_metrics::State::new(
@@ -148,8 +155,12 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
     let debug_state = debug::State {
         snapshots: snapshots.subscribe(),
         recent: recent.subscribe(),
+        watched: watched.clone(),
+        history: History::default(),
+        prices,
         questions: questions_in,
         config: Arc::new(config.by_flag),
+        standing: standing(readiness.clone(), metrics.clone()),
     };
     let mut account = Account::new(Settings {
         max_series: config.max_series,
@@ -161,6 +172,7 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
 
     let stop = tasks.stop();
     tasks.spawn_endless("scrapes", prepared::prepare(state.clone()));
+    tasks.spawn_endless("pairs", history::follow(debug_state.clone()));
     serve(
         tasks,
         listeners,
@@ -230,6 +242,8 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
         metrics.clone(),
     );
     tasks.spawn_endless("networks file", networks_feed);
+    let prices_feed = feeds::prices(config.prices_file, prices_in, metrics.clone());
+    tasks.spawn_endless("prices file", prices_feed);
     let attaching = readiness.pulse("attaching", ATTACH_DEADLINE);
     let (attach_stop, attach_metrics) = (stop.clone(), metrics.clone());
     tasks.spawn_thread("attaching", move || async move {
@@ -262,17 +276,34 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
             networks: networks_out,
             snapshots,
             recent,
+            watched,
             questions,
             metrics,
             counting,
             own_node,
             pods_counted,
+            interval: config.interval,
             // The loop begins here: what it waited for before was not its own.
             pulse: readiness.pulse("pipeline", deadline),
         };
-        pipeline.run(config.interval, stop).await
+        pipeline.run(stop).await
     });
     Ok(())
+}
+
+/// What the page says of the agent.
+fn standing(readiness: Readiness, metrics: SelfMetrics) -> Arc<dyn Fn() -> Standing + Send + Sync> {
+    Arc::new(move || {
+        let (ready, live) = (readiness.ready(), readiness.live());
+        let missing = ready.text.lines().filter(|line| *line != "ready");
+        let stalled = live.text.lines().filter(|_| !live.ok);
+        Standing {
+            ready: ready.ok,
+            alive: live.ok,
+            missing: missing.chain(stalled).map(str::to_owned).collect(),
+            uncounted_pods: metrics.uncounted_pods(),
+        }
+    })
 }
 
 /// The listen port and the debug port, in this order.

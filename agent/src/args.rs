@@ -38,7 +38,7 @@ pub enum Command {
     Agent(Box<AgentArgs>),
     /// Show the busiest conversations of an agent, live
     Top(TopArgs),
-    /// Say why an address gets its scope
+    /// Say why an address, a name or a Service gets its scope, and what a GB costs
     Explain(ExplainArgs),
     /// Write a networks file from what AWS says of the VPC
     Networks(NetworksArgs),
@@ -85,6 +85,10 @@ pub struct AgentArgs {
     #[arg(long, env = "ZONEMETER_NETWORKS_MAX_AGE", value_name = "DURATION",
           default_value = "1day", value_parser = age)]
     pub networks_max_age: Duration,
+    /// What a gigabyte costs: a rules file like deploy/prometheus/zonemeter.prices.yaml, for the
+    /// dollars of the page and of top [default: none, no dollars]
+    #[arg(long, env = "ZONEMETER_PRICES_FILE", value_name = "PATH")]
+    pub prices_file: Option<PathBuf>,
 
     /// With whose address IPv4 packets of pods leave the VPC, for the label via; auto: as the pod
     /// aws-node of this node says, and with the node's where there is none

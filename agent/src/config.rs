@@ -55,6 +55,8 @@ pub struct Config {
     pub source_nat: Option<cluster::SourceNat>,
     /// `--networks-max-age`
     pub networks_max_age: Duration,
+    /// `--prices-file`
+    pub prices_file: Option<PathBuf>,
     /// Interfaces to count on.
     pub names: Names,
     /// `--listen`
@@ -99,6 +101,7 @@ impl Config {
             networks_max_age: args.networks_max_age,
             source_nat: source_nat(args.source_nat),
             names: names(args.interfaces)?.with_uplinks(args.uplinks),
+            prices_file: args.prices_file,
             listen: args.listen,
             debug_listen: Address::Tcp(args.debug_listen),
             interval: args.interval,

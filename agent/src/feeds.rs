@@ -1,7 +1,10 @@
-//! What comes from outside and is read again when it changes: the cluster and the networks file.
+//! What comes from outside and is read again when it changes: the cluster, the networks file and
+//! the prices file.
 //! Each feed's state goes to its readiness guard and its metrics.
 
 use std::{
+    fs::File,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -10,6 +13,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use tokio::{sync::watch, time::MissedTickBehavior};
 use zonemeter_cluster::{Feed, Health};
+use zonemeter_inspect::prices::Prices;
 use zonemeter_io::{
     files::{self, Apart, READ_WITHIN},
     reread::Reread,
@@ -26,6 +30,8 @@ const REFRESH: Duration = Duration::from_secs(1);
 const AGEING: Duration = Duration::from_secs(60);
 /// All ranges that AWS publishes are 3 MB.
 const NETWORKS_BYTES: u64 = 64 << 20;
+/// The shipped prices are 4 kB.
+const PRICES_BYTES: u64 = 1 << 20;
 /// What an agent does not know that was given no such file.
 pub const WITHOUT_NETWORKS: &str = "no --networks-file: AWS services such as S3 count as internet, \
      addresses of the VPC that are no pods or nodes, such as RDS, have no name and no zone; \
@@ -100,16 +106,7 @@ pub async fn networks(
                 continue;
             }
         };
-        let read = match changed {
-            Ok(opened) => match apart.run(READ_WITHIN, move || parse(opened)).await {
-                Ok(parsed) => parsed,
-                Err(stuck) => {
-                    file.unread();
-                    Err(stuck.into())
-                }
-            },
-            Err(error) => Err(error.into()),
-        };
+        let read = parsed(changed, &mut file, &apart, parse).await;
         is_refused = read.is_err();
         match read.with_context(|| format!("networks file {}", path.display())) {
             Ok(read) => {
@@ -118,7 +115,52 @@ pub async fn networks(
                 networks.send_replace(Arc::new(read));
                 guard.report(old.unwrap_or(Status::Holds));
             }
-            Err(error) => refuse(&path, &error, &guard, &metrics),
+            Err(error) => {
+                refuse(&path, &error, ConfigFile::Networks, &metrics);
+                guard.missing(format!("{error:#}"));
+            }
+        }
+    }
+}
+
+/// Follows the prices file; a bad one leaves the last good one in force. Without prices there are
+/// no dollars, and everything is counted all the same.
+pub async fn prices(
+    path: Option<PathBuf>,
+    prices: watch::Sender<Arc<Option<Prices>>>,
+    metrics: SelfMetrics,
+) -> Result<()> {
+    let Some(path) = path else {
+        return std::future::pending().await;
+    };
+    let parse = |file| Prices::parse(&files::read_open(file, PRICES_BYTES)?);
+    let mut file = Reread::new(&path, PRICES_BYTES);
+    let apart = Apart::default();
+    loop {
+        let changed = file.changed().await;
+        match parsed(changed, &mut file, &apart, parse).await {
+            Ok(read) => {
+                tracing::info!(path = %path.display(), dates = ?read.dates(), "prices file");
+                prices.send_replace(Arc::new(Some(read)));
+            }
+            Err(error) => refuse(&path, &error, ConfigFile::Prices, &metrics),
+        }
+    }
+}
+
+/// Reads what a file has become, where a slow disk holds up nobody.
+async fn parsed<T: Send + 'static>(
+    changed: io::Result<File>,
+    file: &mut Reread,
+    apart: &Apart,
+    parse: impl FnOnce(File) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let opened = changed?;
+    match apart.run(READ_WITHIN, move || parse(opened)).await {
+        Ok(parsed) => parsed,
+        Err(stuck) => {
+            file.unread();
+            Err(stuck.into())
         }
     }
 }
@@ -150,7 +192,7 @@ pub fn read_networks(path: &Path) -> Result<Networks> {
 }
 
 /// A file that names nothing is no reason to forget what the last good one named.
-fn parse(file: std::fs::File) -> Result<Networks> {
+fn parse(file: File) -> Result<Networks> {
     let networks = Networks::parse(&files::read_open(file, NETWORKS_BYTES)?)?;
     ensure!(
         !networks.is_empty(),
@@ -160,9 +202,8 @@ fn parse(file: std::fs::File) -> Result<Networks> {
     Ok(networks)
 }
 
-fn refuse(path: &Path, error: &anyhow::Error, guard: &Guard, metrics: &SelfMetrics) {
-    metrics.reload_failed(ConfigFile::Networks);
-    guard.missing(format!("{error:#}"));
+fn refuse(path: &Path, error: &anyhow::Error, file: ConfigFile, metrics: &SelfMetrics) {
+    metrics.reload_failed(file);
     tracing::error!(path = %path.display(), "the last good file stays in force: {error:#}");
 }
 

@@ -7,7 +7,10 @@ mod interfaces;
 mod keeper;
 mod once;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 use tokio::{
@@ -19,7 +22,7 @@ use zonemeter_datapath::Kernel;
 use zonemeter_inspect::debug::Question;
 use zonemeter_metrics::SelfMetrics;
 use zonemeter_model::{
-    cluster::Change, condition::Conditions, recent::Recent, snapshot::Snapshot,
+    cluster::Change, condition::Conditions, interest::Interest, recent::Recent, snapshot::Snapshot,
     traffic::CgroupChange,
 };
 use zonemeter_naming::Networks;
@@ -36,6 +39,9 @@ use crate::{
 
 /// Changes taken from the feed at once, so that a long list does not hold up the rest.
 const CHANGES_AT_ONCE: usize = 256;
+
+/// How long flows are written down after somebody looked at them: for those who look again.
+const LOOKED_AT: Duration = Duration::from_secs(60);
 
 /// What the corridor joins.
 pub struct Pipeline {
@@ -61,6 +67,8 @@ pub struct Pipeline {
     pub snapshots: watch::Sender<Arc<Snapshot>>,
     /// Where the debug page reads the last drain's flows.
     pub recent: watch::Sender<Arc<Recent>>,
+    /// Whether somebody looks at flows.
+    pub watched: Interest,
     /// What the debug page asks the address book.
     pub questions: mpsc::Receiver<Question>,
     /// The agent's numbers about itself.
@@ -71,6 +79,8 @@ pub struct Pipeline {
     pub own_node: Guard,
     /// Whether the pods of this node have interfaces that are counted.
     pub pods_counted: Guard,
+    /// How often a drain begins.
+    pub interval: Duration,
     /// Beats with every tick on which a drain began, or waits for the write of the one before.
     pub pulse: Pulse,
 }
@@ -80,12 +90,8 @@ impl Pipeline {
     ///
     /// # Errors
     /// None so far: what fails is tried again.
-    pub async fn run(
-        mut self,
-        interval: std::time::Duration,
-        mut stop: watch::Receiver<bool>,
-    ) -> Result<()> {
-        let mut ticks = tokio::time::interval(interval);
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<()> {
+        let mut ticks = tokio::time::interval(self.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         if !self.wait_for_the_first_list(&mut stop).await {
             return Ok(());
@@ -119,9 +125,9 @@ impl Pipeline {
                 let networks = self.networks.borrow_and_update().clone();
                 self.account.set_networks((*networks).clone(), Instant::now());
             }
-            Some(Question { address, answer }) = self.questions.recv() => {
+            Some(Question { asked, answer }) = self.questions.recv() => {
                 // Whoever asked may have gone.
-                let _ = answer.send(self.account.explain(address, Instant::now()));
+                let _ = answer.send(self.account.answer(&asked, Instant::now()));
             }
             1.. = self.changes.recv_many(&mut changes, CHANGES_AT_ONCE) => {
                 let now = Instant::now();

@@ -90,7 +90,9 @@ impl GoTools {
         }
         let version = self.version()?;
         Ok(Folder {
-            path: self.cache()?.join(format!("{}-{version}", self.name)),
+            path: cache()
+                .with_context(|| format!("or set {}", self.variable))?
+                .join(format!("{}-{version}", self.name)),
             given: false,
         })
     }
@@ -133,21 +135,16 @@ impl GoTools {
         required(&text, self.versioned)
             .with_context(|| format!("{} does not require {}", file.display(), self.versioned))
     }
+}
 
-    /// `$XDG_CACHE_HOME/zonemeter`, which no `cargo clean` reaches.
-    fn cache(&self) -> Result<PathBuf> {
-        let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
-        let cache = env::var_os("XDG_CACHE_HOME")
-            .map(PathBuf::from)
-            .or_else(home);
-        let cache = cache.with_context(|| {
-            format!(
-                "neither XDG_CACHE_HOME nor HOME is set: set one of them, or {}",
-                self.variable
-            )
-        })?;
-        Ok(cache.join("zonemeter"))
-    }
+/// `$XDG_CACHE_HOME/zonemeter`, which no `cargo clean` reaches.
+pub(crate) fn cache() -> Result<PathBuf> {
+    let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+    let cache = env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(home);
+    let cache = cache.context("neither XDG_CACHE_HOME nor HOME is set: set one of them")?;
+    Ok(cache.join("zonemeter"))
 }
 
 fn required(go_mod: &str, module: &str) -> Option<String> {

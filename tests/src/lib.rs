@@ -23,6 +23,7 @@
 
 pub mod address;
 mod agent;
+pub mod browser;
 pub mod chart;
 mod cluster_api;
 mod cluster_file;

@@ -102,7 +102,7 @@ pub(crate) fn lines(lines: &[String]) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-fn check(shown: &str, output: &Output) -> Result<()> {
+pub(crate) fn check(shown: &str, output: &Output) -> Result<()> {
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!("{shown} ended with {}: {}", output.status, said.trim());
@@ -118,7 +118,7 @@ fn shown(command: &Command) -> String {
         .join(" ")
 }
 
-fn find(program: &str) -> Option<PathBuf> {
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path)
         .map(|directory| directory.join(program))

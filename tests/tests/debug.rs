@@ -5,7 +5,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
 use serde_json::Value;
 use zonemeter_lab::{
@@ -99,6 +99,72 @@ fn flows_and_zones_are_what_went_over_the_wire() {
     assert_eq!(json(&agent, "/api/config")["interval"], "1s");
 }
 
+/// A pair is what the sender's veth carried, what `/metrics` has, and its price at both ends.
+#[test]
+fn pairs_are_what_went_over_the_wire_and_what_it_costs() {
+    let lab = lab("debug-pairs");
+    let prices = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let prices = prices.join("../deploy/prometheus/zonemeter.prices.yaml");
+    let plan = lab.agent("a1").unwrap().flag("--interval", "200ms");
+    let mut agent = plan.flag("--prices-file", prices).start_ready().unwrap();
+    let (client, server) = (
+        lab.pod("shop/client").unwrap(),
+        lab.pod("shop/server").unwrap(),
+    );
+    send(&client, &server, 100);
+    let wire = lab.between(client.address(), server.address()).unwrap();
+    let answer = until(PATIENCE, "all bytes in the pair", || {
+        let answer = json(
+            &agent,
+            "/api/pairs?window=start&scope=cross_zone&search=shop/server",
+        );
+        (answer["pairs"][0]["transmit"]["bytes"] == wire.bytes).then_some(answer)
+    })
+    .unwrap();
+    let pair = &answer["pairs"][0];
+    assert_eq!(pair["transmit"]["packets"], wire.packets);
+    assert_eq!(pair["local"], end("client", "us-east-2a"));
+    assert_eq!(pair["peer"], end("server", "us-east-2b"));
+    let seconds = answer["seconds"].as_f64().unwrap();
+    let rate = pair["transmit"]["bytes_per_second"].as_f64().unwrap();
+    assert!((rate - wire.bytes as f64 / seconds).abs() < 1e-6 * rate);
+    // $0.01 for each of 10^9 bytes at each end, in 730 hours.
+    let month = wire.bytes as f64 * 0.02 / 1e9 / seconds * 730.0 * 3600.0;
+    let back = pair["receive"]["bytes"].as_u64().unwrap();
+    let month = month * (wire.bytes + back) as f64 / wire.bytes as f64;
+    let dollars = pair["dollars_per_month"].as_f64().unwrap();
+    assert!(
+        (dollars - month).abs() < 1e-6 * month,
+        "{dollars} for {month}"
+    );
+    assert_eq!(answer["prices"]["as_of"][0], "2026-05");
+    let labels = [("peer_workload", "server"), ("direction", "transmit")];
+    let metrics = agent.settled().unwrap();
+    assert_eq!(
+        metrics.sum("zonemeter_workload_bytes_total", &labels),
+        wire.bytes
+    );
+    let minute = until(PATIENCE, "a window of its own", || {
+        let answer = json(&agent, "/api/pairs?window=1m");
+        let trend = answer["pairs"][0]["trend"].as_array().unwrap();
+        (!trend.is_empty()).then_some(answer)
+    })
+    .unwrap();
+    assert_eq!(minute["window"], "1m");
+    let health = json(&agent, "/api/health");
+    assert_eq!(
+        (&health["counted_pods"], &health["uncounted_pods"]),
+        (&1.into(), &0.into())
+    );
+    for sum in health["sums"].as_array().unwrap() {
+        assert_eq!(sum["equal"], true, "{health}");
+    }
+}
+
+fn end(pod: &str, zone: &str) -> Value {
+    serde_json::json!({ "namespace": "shop", "workload": pod, "kind": "Pod", "zone": zone })
+}
+
 #[test]
 fn a_service_is_shown_beside_the_backend_that_conntrack_chose() {
     let mut lab = lab("debug-service");
@@ -142,14 +208,25 @@ fn the_commands_say_who_and_why() {
     let said = command(&agent, &["explain", &address]);
     let node = server.node().object_name();
     let lines: Vec<&str> = said.lines().map(str::trim).collect();
-    assert_eq!(lines[0], format!("{address}  cross_zone"), "{said}");
+    let home = client.node().object_name();
+    let from = format!("seen from node {home}, zone us-east-2a");
+    assert_eq!(lines[0], from, "{said}");
+    assert_eq!(lines[1], format!("{address}  cross_zone"), "{said}");
+    assert!(said.contains("a GB      its price is not known"), "{said}");
     assert!(lines.contains(&"zone      us-east-2b"), "{said}");
     let because = format!("* Pod            shop/server on node {node} (");
     assert!(said.contains(&because), "{said}");
     let zone = format!("* Node           node {node}, zone us-east-2b (");
     assert!(said.contains(&zone), "{said}");
     let outside = command(&agent, &["explain", "1.1.1.1"]);
-    assert!(outside.starts_with("1.1.1.1  internet\n"), "{outside}");
+    assert!(outside.contains("\n1.1.1.1  internet\n"), "{outside}");
+    let named = command(&agent, &["explain", "shop/server"]);
+    assert!(named.contains("\nPod shop/server: 1 address\n"), "{named}");
+    let json = command(&agent, &["explain", "server", "--json"]);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let explained = &json["matches"][0]["explained"][0];
+    assert_eq!(explained["holder"]["address"], address);
+    assert_eq!(explained["scope"], "cross_zone");
     let table = until(PATIENCE, "the flow in top", || {
         send(&client, &server, 20);
         let table = command(&agent, &["top", "--once", "--sort", "transmit"]);

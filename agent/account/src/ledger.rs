@@ -41,6 +41,8 @@ pub(crate) struct Ledger {
     retire_after: Duration,
     interface: [Count; 2],
     unattributed: [[Count; 2]; Reason::ALL.len()],
+    /// What this process added to it.
+    own_unattributed: [Count; 2],
     retired: [Count; 2],
     flow_overflow: [Count; 2],
     folded: u64,
@@ -120,6 +122,7 @@ impl Ledger {
             retire_after,
             interface: [Count::ZERO; 2],
             unattributed: [[Count::ZERO; 2]; Reason::ALL.len()],
+            own_unattributed: [Count::ZERO; 2],
             retired: [Count::ZERO; 2],
             flow_overflow: [Count::ZERO; 2],
             folded: 0,
@@ -205,7 +208,7 @@ impl Ledger {
         }
         self.folded += u64::from(route.pod_folded);
         if let Some(way) = route.workload {
-            self.workloads.add(way, count.bytes, at.now);
+            self.workloads.add(way, count, at.now);
             self.folded += u64::from(way.folded);
         }
     }
@@ -238,6 +241,7 @@ impl Ledger {
     /// Adds what is for good without a pod or a peer.
     pub(crate) fn add_unattributed(&mut self, reason: Reason, direction: Direction, count: Count) {
         self.unattributed[reason as usize][direction as usize] += count;
+        self.own_unattributed[direction as usize] += count;
     }
 
     /// Takes out all series of each gone pod once none of them was fed for a time, and those of a
@@ -272,6 +276,7 @@ impl Ledger {
             workloads: self.workloads.snapshot(),
             interface: self.interface,
             unattributed: unattributed.into(),
+            own_unattributed: self.own_unattributed,
             retired: self.retired,
             flow_overflow: self.flow_overflow,
             series_folded: self.folded,

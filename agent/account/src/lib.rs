@@ -38,8 +38,8 @@ use std::{
 use zonemeter_model::{
     cluster::{Change, Kind, Name, Pod},
     kept::DrainId,
-    recent::{Explanation, Recent},
-    snapshot::{Reason, Snapshot, ZoneInfo},
+    recent::{Answered, Asked, Explanation, Recent},
+    snapshot::{Covered, Reason, Snapshot, ZoneInfo},
     traffic::{Drain, InterfaceChange, Translated},
 };
 use zonemeter_naming::{
@@ -85,6 +85,7 @@ pub struct Account {
     /// still there.
     pods_awaited: bool,
     uncounted: Uncounted,
+    covered: Option<Covered>,
 }
 
 impl Account {
@@ -116,6 +117,7 @@ impl Account {
             translated_changed: false,
             pods_awaited: false,
             uncounted: Uncounted::default(),
+            covered: None,
         }
     }
 
@@ -164,6 +166,11 @@ impl Account {
             return;
         }
         let at = Moment::of(drain, wall);
+        self.covered = Some(Covered {
+            since: self.covered.map_or(drain.from, |covered| covered.since),
+            until: drain.until,
+            ended: wall,
+        });
         self.ledger.add_totals(drain);
         let held = self.pending.take();
         let new = drain.flows.iter().map(|flow| Held::new(flow, drain));
@@ -194,6 +201,7 @@ impl Account {
     /// All traffic numbers as of the last drain.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
+            covered: self.covered,
             pending: self.pending.totals(),
             before_attach: self.names.interfaces.before_attach(),
             zone: self.zone_info(),
@@ -201,6 +209,11 @@ impl Account {
             backends: self.backends.totals(),
             ..self.ledger.snapshot()
         }
+    }
+
+    /// Whether the flows of drains are written down with their names from now on.
+    pub fn record(&mut self, records: bool) {
+        self.recorder.records = records;
     }
 
     /// The flows of the last drain with their names, once.
@@ -211,6 +224,11 @@ impl Account {
     /// What is known of an address, and what traffic to it from this node is.
     pub fn explain(&self, address: IpAddr, now: Instant) -> Explanation {
         explain::explain(&self.names, address, now)
+    }
+
+    /// The same for whatever people have in hand.
+    pub fn answer(&self, asked: &Asked, now: Instant) -> Answered {
+        explain::answer(&self.names, asked, now)
     }
 
     /// The pod behind an interface, once known.

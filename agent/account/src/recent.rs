@@ -33,6 +33,8 @@ pub(crate) struct Placed {
 #[derive(Debug)]
 pub(crate) struct Recorder {
     recent: Recent,
+    /// The flows of the next drain are written down.
+    pub(crate) records: bool,
     /// Stands for a pod that is not known.
     nobody: Arc<Party>,
 }
@@ -52,6 +54,7 @@ impl Default for Recorder {
         };
         Self {
             recent: Recent::default(),
+            records: false,
             nobody: Arc::new(nobody),
         }
     }
@@ -60,10 +63,13 @@ impl Default for Recorder {
 impl Recorder {
     /// A drain that ended at `ended` begins.
     pub(crate) fn begin(&mut self, drain: &Drain, ended: SystemTime) {
+        let recorded = self.records;
+        let flows = if recorded { drain.flows.len() } else { 0 };
         self.recent = Recent {
             ended,
             lasted: drain.until.saturating_duration_since(drain.from),
-            flows: Vec::with_capacity(drain.flows.len()),
+            recorded,
+            flows: Vec::with_capacity(flows),
             interfaces: Vec::new(),
             overflow: drain.overflowed(),
         };
@@ -71,6 +77,9 @@ impl Recorder {
 
     /// One of its flows, and what became of it.
     pub(crate) fn add(&mut self, flow: &Flow, placed: Placed) {
+        if !self.recent.recorded {
+            return;
+        }
         self.recent.flows.push(ResolvedFlow {
             interface: flow.interface,
             direction: flow.direction,

@@ -4,6 +4,7 @@ mod beside;
 mod conditions;
 mod conservation;
 mod detail;
+mod explain;
 mod hosts;
 mod naming;
 mod oracle;

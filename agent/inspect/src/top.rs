@@ -131,6 +131,7 @@ mod tests {
         Recent {
             ended: SystemTime::now(),
             lasted: Duration::from_secs(2),
+            recorded: true,
             flows: vec![ResolvedFlow {
                 interface: 1,
                 direction: Direction::Transmit,
@@ -159,12 +160,7 @@ mod tests {
     async fn reads_what_the_debug_listener_writes() {
         let (_, snapshots) = watch::channel(Arc::default());
         let (_, recent) = watch::channel(Arc::new(recent()));
-        let state = debug::State {
-            snapshots,
-            recent,
-            questions: mpsc::channel(1).0,
-            config: Arc::default(),
-        };
+        let state = debug::State::new(snapshots, recent, mpsc::channel(1).0);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, debug::router(state)).await });

@@ -99,6 +99,11 @@ impl SelfMetrics {
         self.numbers.uncounted_pods.set(pods);
     }
 
+    /// What was set last.
+    pub fn uncounted_pods(&self) -> u64 {
+        self.numbers.uncounted_pods.get()
+    }
+
     /// Flows in the last drain.
     pub fn set_flows(&self, flows: u64) {
         self.numbers.flows.set(flows);

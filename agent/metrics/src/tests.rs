@@ -105,6 +105,8 @@ fn example() -> Snapshot {
         created,
     };
     Snapshot {
+        covered: None,
+        own_unattributed: [Count::ZERO; 2],
         flow_overflow: [count(60, 2), count(0, 0)],
         restoring: false,
         drains_that_disagreed: 0,
@@ -136,6 +138,7 @@ fn example() -> Snapshot {
                 via: Via::Untold,
             },
             bytes: 1500,
+            own: count(1500, 1),
             created,
         }],
         hosts: vec![HostSeries {

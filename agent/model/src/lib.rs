@@ -3,7 +3,8 @@
 //!
 //! In the order of the flow: [`cluster`] (what a feed says), [`traffic`] (what a drain brings),
 //! [`snapshot`] (what a scrape shows), [`kept`] (what outlives the process), [`recent`] (what the
-//! debug listener shows), [`condition`] (what must hold for numbers to be whole). What all of them
+//! debug listener shows), [`interest`] (whether somebody looks at it), [`condition`] (what must hold
+//! for numbers to be whole). What all of them
 //! share: [`address`] (how addresses are read), [`text`] (how others' text is shown), [`syntax`]
 //! (what is wrong with a JSON or YAML text) and [`strings`] (one copy of what recurs).
 
@@ -11,6 +12,7 @@ pub mod address;
 pub mod cgroup;
 pub mod cluster;
 pub mod condition;
+pub mod interest;
 pub mod kept;
 pub mod recent;
 pub mod snapshot;

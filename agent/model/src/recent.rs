@@ -20,7 +20,9 @@ pub struct Recent {
     pub ended: SystemTime,
     /// How long the programs wrote to the drained set: divide by it for a rate.
     pub lasted: Duration,
-    /// Every flow of the drain, in no order.
+    /// Somebody looked: flows were written down.
+    pub recorded: bool,
+    /// Every flow of the drain, in no order; empty where they were not written down.
     pub flows: Vec<ResolvedFlow>,
     /// Every interface that is counted, in no order.
     pub interfaces: Vec<RecentInterface>,
@@ -33,6 +35,7 @@ impl Default for Recent {
         Self {
             ended: SystemTime::UNIX_EPOCH,
             lasted: Duration::ZERO,
+            recorded: false,
             flows: Vec::new(),
             interfaces: Vec::new(),
             overflow: [Count::ZERO; 2],
@@ -97,7 +100,8 @@ pub struct RecentInterface {
     pub name: Arc<str>,
     /// The pod behind it, once known, and how it was found.
     pub pod: Option<(Name, FoundBy)>,
-    /// Its flows of this drain, by [`Direction`] code; [`Recent::overflow`] is apart.
+    /// Its flows of this drain, where they were written down, by [`Direction`] code;
+    /// [`Recent::overflow`] is apart.
     pub seen: [Count; 2],
     /// What it carried before counting began, by [`Direction`] code.
     pub before_attach: [Count; 2],
@@ -131,7 +135,7 @@ impl FoundBy {
 }
 
 /// Why an address gets its scope, seen from this node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Explanation {
     /// The address asked for.
     pub address: IpAddr,
@@ -140,14 +144,53 @@ pub struct Explanation {
     /// By what it would leave the VPC from this node's own subnet, or from the pod's where the node
     /// keeps the pod's address.
     pub via: Via,
+    /// The rule that decided, in words.
+    pub rule: String,
     /// Who holds it now.
     pub party: Party,
     /// Everything that says something about the address, the deciding one first.
     pub evidence: Vec<Evidence>,
 }
 
-/// One source's word about an address.
+/// What people have in hand when they ask why.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// An address.
+    Address(IpAddr),
+    /// A pod, workload, Service, node or network: `namespace/name`, or the name alone.
+    Name(String),
+}
+
+/// The answer to [`Asked`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// Name of the node whose agent answers.
+    pub node: Arc<str>,
+    /// Its zone; empty where not known.
+    pub zone: Arc<str>,
+    /// What has that name, sorted; one without a kind for an address.
+    pub matches: Vec<Match>,
+    /// How many have that name; `matches` holds the first ones.
+    pub total: usize,
+}
+
+/// One thing that was meant.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Match {
+    /// `Pod`, `Service`, `Node`, `Network`, or the kind of a workload; empty for an address.
+    pub kind: Arc<str>,
+    /// Its namespace; empty where it has none.
+    pub namespace: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// How many addresses it has.
+    pub addresses: usize,
+    /// Its first addresses, explained.
+    pub explained: Vec<Explanation>,
+}
+
+/// One source's word about an address.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Evidence {
     /// Where it comes from.
     pub source: Source,

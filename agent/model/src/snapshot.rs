@@ -1,6 +1,9 @@
 //! What one scrape shows: every traffic number of one drain, so that sums hold within a scrape.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 
 use super::{
     cluster::Workload,
@@ -13,6 +16,8 @@ use super::{
 pub struct Snapshot {
     /// True until the totals that an earlier process kept have been read: nothing may be shown.
     pub restoring: bool,
+    /// What time this process's own counts cover; `None` before its first drain.
+    pub covered: Option<Covered>,
     /// `zonemeter_pod_*`, sorted by labels.
     pub pods: Vec<PodSeries>,
     /// `zonemeter_workload_bytes_total`, sorted by labels.
@@ -31,6 +36,8 @@ pub struct Snapshot {
     pub interface: [Count; 2],
     /// `zonemeter_unattributed_*`: every reason in both directions, also at 0.
     pub unattributed: Vec<(Reason, [Count; 2])>,
+    /// What this process added to `unattributed`, by [`Direction`] code.
+    pub own_unattributed: [Count; 2],
     /// `zonemeter_pending_*` by [`Direction`] code.
     pub pending: [Count; 2],
     /// `zonemeter_retired_*` by [`Direction`] code.
@@ -52,6 +59,17 @@ pub struct Snapshot {
     pub backends: [Count; 4],
     /// `zonemeter_cluster_objects` by kind, in the order of [`super::cluster::Kind::ALL`].
     pub cluster_objects: [u64; 4],
+}
+
+/// The time that the counts of one process cover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Covered {
+    /// When the interval of its first drain began.
+    pub since: Instant,
+    /// When the last drain ended.
+    pub until: Instant,
+    /// The same by the clock on the wall.
+    pub ended: SystemTime,
 }
 
 /// `zonemeter_zone_info`
@@ -119,13 +137,15 @@ pub struct WorkloadLabels {
     pub via: Via,
 }
 
-/// One series of the workload family: bytes only.
+/// One series of the workload family: it shows bytes only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkloadSeries {
     /// Labels.
     pub labels: WorkloadLabels,
     /// Total since the series began.
     pub bytes: u64,
+    /// What this process counted of it, and the packets that the family does not show.
+    pub own: Count,
     /// When the series began: the OpenMetrics created timestamp.
     pub created: SystemTime,
 }

@@ -1,12 +1,15 @@
-//! Why an address gets its scope: for the debug page and `zonemeter explain`.
+//! Why an address or a name gets its scope: for the debug page and `zonemeter explain`.
 
 mod evidence;
+mod meant;
+mod rule;
 
 use std::{net::IpAddr, time::Instant};
 
 use zonemeter_model::recent::Explanation;
 
-use self::evidence::Witness;
+pub use self::meant::answer;
+use self::{evidence::Witness, rule::rule};
 use super::{
     resolve::Names,
     scope::{Class, party},
@@ -34,6 +37,7 @@ pub fn explain(names: &Names, address: IpAddr, now: Instant) -> Explanation {
         address,
         scope: class.scope,
         via: class.via,
+        rule: rule(names, meant, peer, class.scope),
         party: party(peer, &class),
         evidence,
     }

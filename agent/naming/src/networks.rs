@@ -101,6 +101,20 @@ impl Networks {
         self.ways.get(subnet as usize)
     }
 
+    /// The networks of this name.
+    pub(crate) fn named(&self, name: &str) -> impl Iterator<Item = (IpNet, &Network)> {
+        let all = self.named.iter();
+        all.filter(move |(_, network)| &*network.name == name)
+    }
+
+    /// The VPC's ranges.
+    pub(crate) fn vpc_ranges(&self) -> Vec<String> {
+        self.vpc
+            .iter()
+            .map(|(range, ())| range.to_string())
+            .collect()
+    }
+
     /// True where the file says which addresses the VPC has.
     pub fn knows_vpc(&self) -> bool {
         !self.vpc.is_empty()

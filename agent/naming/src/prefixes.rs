@@ -44,6 +44,19 @@ impl<T> Prefixes<T> {
         }
     }
 
+    /// All networks, IPv4 first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (IpNet, &T)> {
+        let v4 = self
+            .v4
+            .iter()
+            .map(|(network, value)| (network.into(), value));
+        let v6 = self
+            .v6
+            .iter()
+            .map(|(network, value)| (network.into(), value));
+        v4.chain(v6)
+    }
+
     /// True without a single network.
     pub(crate) fn is_empty(&self) -> bool {
         self.v4.is_empty() && self.v6.is_empty()

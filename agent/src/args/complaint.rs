@@ -232,7 +232,7 @@ mod tests {
         );
         assert_eq!(
             complaint(&["explain"]),
-            "ADDRESS is missing: see `zonemeter explain --help`"
+            "WHAT is missing: see `zonemeter explain --help`"
         );
         assert_eq!(
             complaint(&["top", "--limit", "0"]),
@@ -240,7 +240,7 @@ mod tests {
         );
         assert_eq!(
             complaint(&["explain", "010.0.0.1"]),
-            "ADDRESS: \"010.0.0.1\" is not accepted: an IPv4 or IPv6 address"
+            "WHAT: \"010.0.0.1\" is not accepted: an IPv4 or IPv6 address"
         );
         assert_eq!(
             complaint(&["agent", "--listen"]),

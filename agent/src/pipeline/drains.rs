@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Result;
 
-use super::{Pipeline, once::Underway};
+use super::{LOOKED_AT, Pipeline, once::Underway};
 
 /// How far the last drain has come.
 #[derive(Debug, Default)]
@@ -60,6 +60,8 @@ impl Pipeline {
     fn begin_drain(&mut self) -> Result<()> {
         let (began, again) = (Instant::now(), self.kernel.has_predecessor());
         self.translate_for_services();
+        let looked_at = LOOKED_AT.max(2 * self.interval);
+        self.account.record(self.watched.within(looked_at, began));
         let (begun, heard) = self.begin();
         let begun = begun.map(|underway| {
             self.progress.waiting = Some(Waiting::Drain {

@@ -230,6 +230,7 @@ impl<'a> Way<'a> {
                 via,
             },
             bytes: self.bytes,
+            own: Count::ZERO,
             created: system_time(self.created)?,
         })
     }

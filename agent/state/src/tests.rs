@@ -63,6 +63,7 @@ fn workload(number: usize, bytes: u64) -> WorkloadSeries {
             via: Via::Nat,
         },
         bytes,
+        own: Count::ZERO,
         created: UNIX_EPOCH + Duration::from_millis(1),
     }
 }

@@ -13,10 +13,11 @@ use crate::{
 };
 
 /// A program, and the Debian package that brings it.
-const TOOLS: [(&str, &str); 16] = [
+const TOOLS: [(&str, &str); 19] = [
     ("bpftool", "bpftool"),
     ("capsh", "libcap2-bin"),
     ("cc", "gcc"),
+    ("chromium", "chromium"),
     ("conntrack", "conntrack"),
     ("crun", "crun"),
     ("curl", "curl"),
@@ -26,6 +27,8 @@ const TOOLS: [(&str, &str); 16] = [
     ("iperf3", "iperf3"),
     ("iptables", "iptables"),
     ("nft", "nftables"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
     ("ping", "iputils-ping"),
     ("sysctl", "procps"),
     ("tc", "iproute2"),

@@ -37,13 +37,14 @@ pub(crate) struct Executable {
 
 /// Programs of the lab whose tests measure time, fill the machine, or read counters of its one
 /// kernel: theirs run one at a time.
-const ALONE: [&str; 8] = [
+const ALONE: [&str; 9] = [
     "tests: capacity",
     "tests: cardinality",
     "tests: chart",
     "tests: churn",
     "tests: late",
     "tests: neighbours",
+    "tests: page",
     "tests: prometheus",
     "tests: services",
 ];

@@ -9,6 +9,7 @@ use std::{
 use zonemeter_model::{
     cluster::Workload,
     snapshot::{WorkloadLabels, WorkloadSeries},
+    traffic::Count,
 };
 
 use super::{
@@ -20,11 +21,18 @@ use super::{
 /// All workload series.
 #[derive(Debug, Default)]
 pub(crate) struct Workloads {
-    shown: Table<WorkloadLabels, Series<u64>>,
+    shown: Table<WorkloadLabels, Series<Total>>,
     /// Series under their own names, by workload.
     of_workload: HashMap<Local, usize>,
     /// Workloads that were refused a series since series were last taken out.
     refused: HashSet<Local>,
+}
+
+/// What a series shows, and what of it this process counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Total {
+    bytes: u64,
+    own: Count,
 }
 
 /// Namespace and name of a workload of this node.
@@ -39,10 +47,11 @@ pub(crate) struct Way {
 }
 
 impl Workloads {
-    /// Adds bytes where the way leads.
-    pub(crate) fn add(&mut self, way: Way, bytes: u64, now: Instant) {
+    /// Adds a count where the way leads.
+    pub(crate) fn add(&mut self, way: Way, count: Count, now: Instant) {
         if let Some(series) = self.shown.value_mut(way.slot) {
-            series.total += bytes;
+            series.total.bytes += count.bytes;
+            series.total.own += count;
             series.fed = now;
         }
     }
@@ -87,6 +96,7 @@ impl Workloads {
         for WorkloadSeries {
             labels,
             bytes,
+            own: _,
             created,
         } in kept
         {
@@ -96,7 +106,10 @@ impl Workloads {
                 *self.of_workload.entry(local(labels)).or_default() += 1;
             }
             let series = Series {
-                total: *bytes,
+                total: Total {
+                    bytes: *bytes,
+                    own: Count::ZERO,
+                },
                 created: *created,
                 fed: now,
             };
@@ -146,9 +159,10 @@ impl Workloads {
 
     /// All series in the order of their labels.
     pub(crate) fn snapshot(&self) -> Vec<WorkloadSeries> {
-        let series = |(labels, series): &(WorkloadLabels, Series<u64>)| WorkloadSeries {
+        let series = |(labels, series): &(WorkloadLabels, Series<Total>)| WorkloadSeries {
             labels: labels.clone(),
-            bytes: series.total,
+            bytes: series.total.bytes,
+            own: series.total.own,
             created: series.created,
         };
         self.shown.iter().map(series).collect()

@@ -180,17 +180,23 @@ pub struct Interface {
     pub lacks: Option<String>,
 }
 
-/// `/api/explain`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// `/api/explain?address=`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Explained {
     /// What a flow of a local pod with this address would be now.
     pub scope: String,
     /// By what it would leave the VPC; empty where not told.
     pub via: String,
+    /// The rule that decided, in words.
+    #[serde(default)]
+    pub rule: String,
     /// Who holds the address now; its port is 0.
     pub holder: End,
     /// The deciding source first.
     pub evidence: Vec<Evidence>,
+    /// What a gigabyte of this scope costs, at the pod's own end; null without prices.
+    #[serde(default)]
+    pub prices: Option<Vec<GigabytePrice>>,
 }
 
 /// One source's word about an address.
@@ -200,10 +206,107 @@ pub struct Evidence {
     pub source: String,
     /// What it says.
     pub says: String,
-    /// How long ago it was learnt; null for what is built in.
+    /// How long ago it was learnt; null for what is built in, and where it is not known.
     pub age_seconds: Option<f64>,
     /// The answer comes from it.
     pub decides: bool,
+}
+
+/// `/api/explain?what=`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Explanations {
+    /// What was asked for.
+    pub what: String,
+    /// The node whose agent answers: scopes are seen from there.
+    pub node: String,
+    /// Its zone; empty where not known.
+    pub zone: String,
+    /// How many things have that name; `matches` holds the first 20.
+    pub total: usize,
+    /// Sorted by kind, namespace and name.
+    pub matches: Vec<Match>,
+}
+
+/// One thing that was meant.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Match {
+    /// `Pod`, `Service`, `Node`, `Network`, or the kind of a workload; empty for an address.
+    pub kind: String,
+    /// Its namespace; empty where it has none.
+    pub namespace: String,
+    /// Its name; empty for an address.
+    pub name: String,
+    /// How many addresses it has.
+    pub addresses: usize,
+    /// The first 10 of them, explained.
+    pub explained: Vec<Explained>,
+}
+
+/// What a gigabyte of a scope costs in one direction.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GigabytePrice {
+    /// `transmit` or `receive`, seen from the pod.
+    pub direction: String,
+    /// The way out for which it holds; empty for every one without a row of its own.
+    pub via: String,
+    /// Dollars.
+    pub dollars: f64,
+    /// The date of the price.
+    pub as_of: String,
+}
+
+/// `/api/health`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HealthShown {
+    /// Of the agent.
+    pub version: String,
+    /// Name of the node; empty until it is known, and for a whole cluster.
+    pub node: String,
+    /// Its zone.
+    pub zone: String,
+    /// Its zone's id.
+    pub zone_id: String,
+    /// When this process began to count, as Unix time; 0 before the first drain.
+    pub since_unix_seconds: f64,
+    /// How long ago the last drain ended; null before the first one.
+    pub age_seconds: Option<f64>,
+    /// As `/readyz` says.
+    pub ready: bool,
+    /// As `/livez` says.
+    pub alive: bool,
+    /// The lines of `/readyz`, and those of `/livez` where a loop stands still.
+    pub missing: Vec<String>,
+    /// Interfaces that are counted.
+    pub interfaces: usize,
+    /// Pods behind them.
+    pub counted_pods: usize,
+    /// Pods of this node with an address and no counted interface.
+    pub uncounted_pods: u64,
+    /// Transmit, then receive: what must be equal at every drain.
+    pub sums: Vec<DirectionSums>,
+    /// Drains in which flows and overflow did not make up what the interfaces saw.
+    pub drains_that_disagreed: u64,
+    /// Interfaces with a direction that cannot be counted, and why.
+    pub lacking: Vec<String>,
+}
+
+/// The parts of what interfaces saw in one direction.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DirectionSums {
+    /// `transmit` or `receive`.
+    pub direction: String,
+    /// In series of pods.
+    pub pods: Total,
+    /// For good without a pod.
+    pub unattributed: Total,
+    /// Held back for a name.
+    pub pending: Total,
+    /// Of series that are no longer shown.
+    pub retired: Total,
+    /// What the interfaces saw, counted apart.
+    pub interfaces: Total,
+    /// The parts make up the whole.
+    pub equal: bool,
 }
 
 /// Why a request is refused: one JSON line.
@@ -246,9 +349,19 @@ impl IntoResponse for Refusal {
 }
 
 pub(super) async fn no_such_path(uri: Uri) -> Refusal {
-    let accepted = "/, /api/flows, /api/zones, /api/workloads, /api/interfaces, /api/explain or \
-                    /api/config";
+    let accepted = "/, /api/pairs, /api/flows, /api/zones, /api/workloads, /api/interfaces, /api/explain, \
+                    /api/health or /api/config";
     Refusal::new(StatusCode::NOT_FOUND, "path", uri.path(), accepted)
+}
+
+/// Whoever answers has panicked; the log says why.
+pub(super) fn failed(path: &str) -> Refusal {
+    Refusal {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        parameter: "path".to_owned(),
+        value: path.to_owned(),
+        why: "no answer: see the agent's log".to_owned(),
+    }
 }
 
 /// Unix time; 0 for a clock before 1970.

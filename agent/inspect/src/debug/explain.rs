@@ -1,75 +1,138 @@
 //! `/api/explain`: asks the owner of the address book.
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use axum::{
     Json,
     extract::{Query, State},
     http::StatusCode,
+    response::{IntoResponse as _, Response},
 };
 use tokio::{sync::oneshot, time::timeout};
 use zonemeter_model::{
     address::{self, ADDRESS},
-    recent::{self, Explanation},
+    recent::{self, Answered, Asked, Explanation},
+    snapshot::{Scope, direction_name},
 };
 
 use super::{
     Question,
-    answer::{Evidence, Explained, Refusal},
+    answer::{Evidence, Explained, Explanations, GigabytePrice, Match, Refusal},
     flows::end,
     query::{Parameters, refuse},
 };
+use crate::prices::Prices;
 
 /// The owner answers between two drains; a drain of a full map takes well under a second.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Longer than any name of Kubernetes or of DNS with its namespace.
+const LONGEST: usize = 600;
 
 pub(super) async fn explain(
     State(state): State<super::State>,
     Query(pairs): Query<Vec<(String, String)>>,
-) -> Result<Json<Explained>, Refusal> {
-    let parameters = Parameters::new(pairs, &["address"])?;
+) -> Result<Response, Refusal> {
+    let parameters = Parameters::new(pairs, &["address", "what"])?;
     let address = parameters.read("address", ADDRESS, address::address)?;
-    let address = address.ok_or_else(|| refuse("address", "", ADDRESS))?;
-    match timeout(PATIENCE, ask(&state, address)).await {
-        Ok(Some(explanation)) => Ok(Json(answer(explanation))),
-        Ok(None) | Err(_) => Err(no_answer(address)),
+    let prices = std::sync::Arc::clone(&state.prices.borrow());
+    let prices = prices.as_ref().as_ref();
+    match (address, parameters.text("what")) {
+        (Some(address), None) => {
+            let name = address.to_string();
+            let answered = ask(&state, ("address", &name), Asked::Address(address)).await?;
+            let explained = answered.matches.into_iter().flat_map(|one| one.explained);
+            let mut explained = explained.map(|one| shown(one, prices));
+            let first = explained.next();
+            Ok(Json(first.ok_or_else(|| no_answer("address", &name))?).into_response())
+        }
+        (None, Some(what)) if what.len() <= LONGEST => {
+            let asked = match address::address(what) {
+                Some(address) => Asked::Address(address),
+                None => Asked::Name(what.to_owned()),
+            };
+            let answered = ask(&state, ("what", what), asked).await?;
+            Ok(Json(all(what, answered, prices)).into_response())
+        }
+        (None, Some(what)) => Err(refuse("what", what, "a name of at most 600 characters")),
+        (None, None) => Err(refuse("address", "", ADDRESS)),
+        (Some(_), Some(what)) => Err(refuse("what", what, "address or what, not both")),
     }
 }
 
-async fn ask(state: &super::State, address: IpAddr) -> Option<Explanation> {
+async fn ask(
+    state: &super::State,
+    (parameter, value): (&str, &str),
+    asked: Asked,
+) -> Result<Answered, Refusal> {
     let (answer, receiver) = oneshot::channel();
-    state
-        .questions
-        .send(Question { address, answer })
-        .await
-        .ok()?;
-    receiver.await.ok()
+    let exchange = async {
+        let question = Question { asked, answer };
+        state.questions.send(question).await.ok()?;
+        receiver.await.ok()
+    };
+    let answered = timeout(PATIENCE, exchange).await.ok().flatten();
+    answered.ok_or_else(|| no_answer(parameter, value))
 }
 
-fn no_answer(address: IpAddr) -> Refusal {
+fn no_answer(parameter: &str, value: &str) -> Refusal {
     Refusal {
         status: StatusCode::SERVICE_UNAVAILABLE,
-        parameter: "address".to_owned(),
-        value: address.to_string(),
+        parameter: parameter.to_owned(),
+        value: value.to_owned(),
         why: "no answer: the agent starts, stops or stalls, see /livez of its listen port"
             .to_owned(),
     }
 }
 
-fn answer(explanation: Explanation) -> Explained {
+fn all(what: &str, answered: Answered, prices: Option<&Prices>) -> Explanations {
+    let thing = |one: recent::Match| Match {
+        kind: one.kind.to_string(),
+        namespace: one.namespace.to_string(),
+        name: one.name.to_string(),
+        addresses: one.addresses,
+        explained: one
+            .explained
+            .into_iter()
+            .map(|one| shown(one, prices))
+            .collect(),
+    };
+    Explanations {
+        what: what.to_owned(),
+        node: answered.node.to_string(),
+        zone: answered.zone.to_string(),
+        total: answered.total,
+        matches: answered.matches.into_iter().map(thing).collect(),
+    }
+}
+
+fn shown(explanation: Explanation, prices: Option<&Prices>) -> Explained {
     let Explanation {
         address,
         scope,
         via,
+        rule,
         party,
         evidence,
     } = explanation;
     Explained {
         scope: scope.name().to_owned(),
         via: via.name().to_owned(),
+        rule,
         holder: end(&party, address, 0),
         evidence: evidence.into_iter().map(row).collect(),
+        prices: prices.map(|prices| of_scope(prices, scope)),
     }
+}
+
+fn of_scope(prices: &Prices, scope: Scope) -> Vec<GigabytePrice> {
+    let in_force = prices.of_scope(scope);
+    let shown = in_force.map(|price| GigabytePrice {
+        direction: direction_name(price.direction).to_owned(),
+        via: price.via.clone(),
+        dollars: price.dollars,
+        as_of: price.as_of.clone(),
+    });
+    shown.collect()
 }
 
 fn row(evidence: recent::Evidence) -> Evidence {

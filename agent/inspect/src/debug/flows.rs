@@ -1,11 +1,12 @@
 //! `/api/flows`: conversations of the last drain, both directions of one in one row.
 
-use std::{cmp::Reverse, collections::HashMap, net::IpAddr, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap, net::IpAddr};
 
 use axum::{
     Json,
     extract::{Query, State},
 };
+use tokio::task::spawn_blocking;
 use zonemeter_model::{
     address,
     recent::{Party, Recent, ResolvedFlow},
@@ -14,7 +15,8 @@ use zonemeter_model::{
 };
 
 use super::{
-    answer::{End, Flow, Flows, Refusal, Traffic, per_second, unix_seconds},
+    answer::{End, Flow, Flows, Refusal, Traffic, failed, per_second, unix_seconds},
+    pairs::search::Search,
     query::Parameters,
 };
 
@@ -26,8 +28,10 @@ pub(super) async fn list(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Json<Flows>, Refusal> {
     let request = Request::new(pairs)?;
-    let recent = Arc::clone(&state.recent.borrow());
-    Ok(Json(select(&recent, &request)))
+    let recent = state.recorded().await;
+    // A hundred thousand flows take tens of milliseconds: not on the thread that serves others.
+    let answered = spawn_blocking(move || select(&recent, &request)).await;
+    answered.map(Json).map_err(|_| failed("/api/flows"))
 }
 
 /// What is asked for.
@@ -39,6 +43,7 @@ struct Request {
     namespace: Option<String>,
     pod: Option<String>,
     peer: Option<String>,
+    search: Option<Search>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +55,15 @@ enum Sort {
 
 impl Request {
     fn new(pairs: Vec<(String, String)>) -> Result<Self, Refusal> {
-        let known = ["limit", "sort", "scope", "namespace", "pod", "peer"];
+        let known = [
+            "limit",
+            "sort",
+            "scope",
+            "namespace",
+            "pod",
+            "peer",
+            "search",
+        ];
         let parameters = Parameters::new(pairs, &known)?;
         let text = |name| parameters.text(name).map(str::to_owned);
         Ok(Self {
@@ -64,6 +77,7 @@ impl Request {
             namespace: text("namespace"),
             pod: text("pod"),
             peer: text("peer"),
+            search: parameters.text("search").map(Search::new),
         })
     }
 
@@ -75,6 +89,10 @@ impl Request {
             && is(&self.pod, &flow.local.pod)
             && self.scope.is_none_or(|scope| scope == flow.scope)
             && self.peer.as_deref().is_none_or(|peer| is_peer(flow, peer))
+            && self
+                .search
+                .as_ref()
+                .is_none_or(|search| search.matches_flow(flow))
     }
 }
 
@@ -95,7 +113,7 @@ fn is_peer(flow: &ResolvedFlow, wanted: &str) -> bool {
         || address::address(wanted) == Some(flow.peer_address.to_canonical())
 }
 
-fn limit(value: &str) -> Option<usize> {
+pub(super) fn limit(value: &str) -> Option<usize> {
     value
         .parse()
         .ok()
@@ -111,26 +129,34 @@ fn sort(value: &str) -> Option<Sort> {
     }
 }
 
-fn scope(value: &str) -> Option<Scope> {
+pub(super) fn scope(value: &str) -> Option<Scope> {
     Scope::ALL.into_iter().find(|scope| scope.name() == value)
 }
 
-fn scopes() -> String {
+pub(super) fn scopes() -> String {
     format!("one of {}", Scope::ALL.map(Scope::name).join(", "))
 }
 
 /// Joins both directions of what matches and takes the busiest.
 fn select(recent: &Recent, request: &Request) -> Flows {
     let mut conversations = join(recent, request);
-    conversations
-        .sort_by_cached_key(|(flow, counts)| (Reverse(weight(counts, request.sort)), key(flow)));
     let matched = conversations.len();
-    let rows = conversations.into_iter().take(request.limit);
+    let order = |one: &Conversation<'_>, other: &Conversation<'_>| {
+        let rank =
+            |(flow, counts): &Conversation<'_>| (Reverse(weight(counts, request.sort)), key(flow));
+        rank(one).cmp(&rank(other))
+    };
+    if matched > request.limit {
+        conversations.select_nth_unstable_by(request.limit, order);
+        conversations.truncate(request.limit);
+    }
+    conversations.sort_unstable_by(order);
     Flows {
         drained_unix_seconds: unix_seconds(recent.ended),
         seconds: recent.lasted.as_secs_f64(),
         matched,
-        flows: rows
+        flows: conversations
+            .into_iter()
             .map(|(flow, counts)| row(flow, counts, recent))
             .collect(),
     }
@@ -152,7 +178,10 @@ fn key(flow: &ResolvedFlow) -> Key {
     )
 }
 
-fn join<'a>(recent: &'a Recent, request: &Request) -> Vec<(&'a ResolvedFlow, [Count; 2])> {
+/// A flow of it, and both directions' counts.
+type Conversation<'a> = (&'a ResolvedFlow, [Count; 2]);
+
+fn join<'a>(recent: &'a Recent, request: &Request) -> Vec<Conversation<'a>> {
     let mut joined: HashMap<_, (&ResolvedFlow, [Count; 2])> = HashMap::new();
     for flow in recent.flows.iter().filter(|flow| request.matches(flow)) {
         let (_, counts) = joined.entry(key(flow)).or_insert((flow, [Count::ZERO; 2]));

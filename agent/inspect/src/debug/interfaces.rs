@@ -1,7 +1,5 @@
 //! `/api/interfaces`: what is counted, and where.
 
-use std::sync::Arc;
-
 use axum::{
     Json,
     extract::{Query, State},
@@ -20,7 +18,7 @@ pub(super) async fn list(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Json<Interfaces>, Refusal> {
     Parameters::new(pairs, &[])?;
-    let recent = Arc::clone(&state.recent.borrow());
+    let recent = state.recorded().await;
     let mut interfaces: Vec<_> = recent
         .interfaces
         .iter()

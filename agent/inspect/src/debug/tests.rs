@@ -12,6 +12,7 @@ use self::example::state;
 use super::*;
 
 mod example;
+mod speed;
 
 async fn get_from(host: &str, path: &str) -> (StatusCode, Vec<u8>) {
     let request = Request::get(path)
@@ -86,6 +87,9 @@ async fn flows_are_sorted_and_filtered() {
         ("?peer=data/db-0", vec![server]),
         ("?peer=198.51.100.7", vec![internet]),
         ("?scope=&peer=", vec![server, internet]),
+        ("?search=10.0.2.0/24", vec![server]),
+        ("?search=data/d", vec![server]),
+        ("?search=client&limit=1", vec![server]),
     ] {
         assert_eq!(peers(query).await, expected, "{query}");
     }
@@ -113,7 +117,7 @@ async fn a_bad_parameter_is_named_with_what_is_accepted() {
         ),
         (
             "/api/flows?pods=x",
-            "pods=x: accepted is a parameter of limit, sort, scope, namespace, pod, peer",
+            "pods=x: accepted is a parameter of limit, sort, scope, namespace, pod, peer, search",
         ),
         (
             "/api/flows?pod=a&pod=b",
@@ -127,6 +131,18 @@ async fn a_bad_parameter_is_named_with_what_is_accepted() {
         (
             "/api/explain?address=db",
             "address=db: accepted is an IPv4 or IPv6 address",
+        ),
+        (
+            "/api/explain?address=10.0.0.1&what=db",
+            "what=db: accepted is address or what, not both",
+        ),
+        (
+            "/api/pairs?window=2m",
+            "window=2m: accepted is 1m, 5m, 1h or start",
+        ),
+        (
+            "/api/pairs?sort=up",
+            "sort=up: accepted is dollars, total, transmit, receive or name",
         ),
     ] {
         let (status, answer) = get_json(path).await;
@@ -196,6 +212,45 @@ async fn an_address_is_explained_by_the_book() {
 }
 
 #[tokio::test]
+async fn a_name_is_explained_by_what_has_it() {
+    let (status, answer) = get_json("/api/explain?what=shop/client-0").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(
+        (&answer["node"], &answer["total"]),
+        (&json!("node-a"), &json!(1))
+    );
+    let found = &answer["matches"][0];
+    assert_eq!(
+        (&found["kind"], &found["name"]),
+        (&json!("Pod"), &json!("client-0"))
+    );
+    let explained = &found["explained"][0];
+    assert_eq!(explained["rule"], "a pod of this node, or this node itself");
+    assert_eq!(explained["prices"], Value::Null);
+    let (_, answer) = get_json("/api/explain?what=10.0.1.1").await;
+    assert_eq!(answer["matches"][0]["explained"][0]["scope"], "intra_node");
+}
+
+#[tokio::test]
+async fn health_has_the_sums_and_what_is_missing() {
+    let (status, answer) = get_json("/api/health").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(answer["missing"], json!(["networks_file: none (for 3 s)"]));
+    assert_eq!(
+        (&answer["uncounted_pods"], &answer["counted_pods"]),
+        (&json!(2), &json!(1))
+    );
+    let [transmit, receive] = [&answer["sums"][0], &answer["sums"][1]];
+    assert_eq!(transmit["direction"], "transmit");
+    assert_eq!(transmit["pods"], json!({ "bytes": 300, "packets": 3 }));
+    // The example's interfaces saw nothing.
+    assert_eq!(
+        (&receive["equal"], &receive["pods"]["bytes"]),
+        (&json!(false), &json!(1200))
+    );
+}
+
+#[tokio::test]
 async fn a_book_that_does_not_answer_is_said() {
     let (status, answer) = get_json("/api/explain?address=10.9.9.9").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
@@ -207,15 +262,44 @@ async fn a_book_that_does_not_answer_is_said() {
     );
 }
 
+/// What the page names is there, and what is there asks for nothing from elsewhere.
 #[tokio::test]
 async fn the_page_needs_nothing_from_elsewhere() {
-    let (status, body) = get_from("localhost:9465", "/").await;
-    assert_eq!(status, StatusCode::OK);
-    let page = String::from_utf8(body).unwrap();
-    assert!(page.contains("<title>zonemeter</title>"));
-    for foreign in ["http://", "https://", "src=", "<link"] {
-        assert!(!page.contains(foreign), "{foreign}");
+    let mut wanted = vec!["/".to_owned()];
+    let mut seen = Vec::new();
+    while let Some(path) = wanted.pop() {
+        if seen.contains(&path) {
+            continue;
+        }
+        let (status, body) = get_from("localhost:9465", &path).await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+        let text = String::from_utf8(body).unwrap();
+        let own = !path.contains("vendor");
+        for foreign in ["http://", "https://", "//cdn"] {
+            let named = text.replace("http://www.w3.org/2000/svg", "");
+            assert!(!own || !named.contains(foreign), "{path}: {foreign}");
+        }
+        for part in text.split(['"', '\'']) {
+            if let Some(file) = part.strip_prefix("./") {
+                wanted.push(format!("/page/{file}"));
+            } else if part.starts_with("page/") {
+                wanted.push(format!("/{part}"));
+            }
+        }
+        seen.push(path);
     }
+    assert_eq!(seen.len(), 11, "{seen:?}");
+}
+
+#[tokio::test]
+async fn only_its_own_script_runs_on_the_page() {
+    let request = Request::get("/").header("host", "127.0.0.1:9465");
+    let request = request.body(Body::empty()).unwrap();
+    let response = router(state()).oneshot(request).await.unwrap();
+    let policy = &response.headers()["content-security-policy"];
+    let policy = policy.to_str().unwrap();
+    assert!(policy.contains("default-src 'none'"), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
 }
 
 #[tokio::test]

@@ -7,17 +7,20 @@ pub enum ConfigFile {
     Cluster,
     /// `--networks-file`
     Networks,
+    /// `--prices-file`
+    Prices,
 }
 
 impl ConfigFile {
     /// All files.
-    pub const ALL: [Self; 2] = [Self::Cluster, Self::Networks];
+    pub const ALL: [Self; 3] = [Self::Cluster, Self::Networks, Self::Prices];
 
     /// The `file` label.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cluster => "cluster",
             Self::Networks => "networks",
+            Self::Prices => "prices",
         }
     }
 }

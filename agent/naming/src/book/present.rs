@@ -30,6 +30,16 @@ impl Book {
         }
     }
 
+    /// All pods, in no order.
+    pub(crate) fn pods(&self) -> impl Iterator<Item = &Pod> {
+        self.pods.iter().map(|entry| &entry.object)
+    }
+
+    /// All Services, in no order.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &Service> {
+        self.services.iter().map(|entry| &entry.object)
+    }
+
     /// Pods that had the address, oldest first.
     pub fn former_pods(&self, address: IpAddr) -> &[FormerTenure<Entry<Pod>>] {
         self.pods.former(address)

@@ -173,3 +173,40 @@ seccompProfile:
 true
 {{- end }}
 {{- end }}
+
+{{/* What a gigabyte costs, as rules: for Prometheus, and for the agents' page. */}}
+{{- define "zonemeter.prices" -}}
+groups:
+  - name: zonemeter.prices
+    interval: 1m
+    rules:
+      {{- if .Values.prices.defaults }}
+      {{- range (index (.Files.Get "files/zonemeter.prices.yaml" | fromYaml).groups 0).rules }}
+      {{- if not (has .record (list "zonemeter:gigabyte:bytes" "zonemeter:workload_budget:dollars_per_month")) }}
+      - {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- end }}
+      {{- end }}
+      {{- range .Values.prices.rows }}
+      - record: zonemeter:price:dollars_per_gigabyte
+        expr: vector({{ .dollarsPerGigabyte }})
+        labels:
+          scope: {{ .scope }}
+          direction: {{ .direction }}
+          {{- with .via }}
+          via: {{ . }}
+          {{- end }}
+          as_of: {{ .asOf | quote }}
+      {{- end }}
+      - record: zonemeter:gigabyte:bytes
+        expr: vector({{ .Values.prices.gigabyteBytes | int64 }})
+      - record: zonemeter:workload_budget:dollars_per_month
+        expr: vector({{ .Values.prices.workloadBudgetDollarsPerMonth }})
+{{- end }}
+
+{{/* The ConfigMap with these; empty where there are none to mount. */}}
+{{- define "zonemeter.pricesConfigMap" -}}
+{{- if or .Values.prices.defaults .Values.prices.rows -}}
+{{ include "zonemeter.fullname" . }}-prices
+{{- end }}
+{{- end }}

@@ -1,11 +1,17 @@
 //! One node's drain, totals and address book, small enough to add up by hand.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::{
+    net::IpAddr,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use serde_json::json;
 use zonemeter_model::{
     cluster::{Name, Workload},
-    recent::{Evidence, FoundBy, Party, RecentInterface, ResolvedFlow, Source},
+    recent::{
+        Answered, Asked, Evidence, Explanation, FoundBy, Match, Party, RecentInterface,
+        ResolvedFlow, Source,
+    },
     snapshot::{PodLabels, PodSeries, Scope, Via, WorkloadLabels, WorkloadSeries},
     traffic::{Count, Direction},
 };
@@ -61,6 +67,7 @@ fn recent() -> Recent {
     Recent {
         ended: UNIX_EPOCH + Duration::from_secs(1_700_000_000),
         lasted: Duration::from_secs(4),
+        recorded: true,
         flows: vec![
             flow(
                 transmit,
@@ -121,6 +128,7 @@ fn snapshot() -> Snapshot {
             via: Via::Untold,
         },
         bytes,
+        own: count(bytes),
         created: UNIX_EPOCH,
     };
     let [transmit, receive] = Direction::ALL;
@@ -146,17 +154,44 @@ pub(super) fn state() -> State {
     let (_, recent) = watch::channel(Arc::new(recent()));
     let (questions, mut asked) = mpsc::channel::<Question>(1);
     tokio::spawn(async move {
-        while let Some(Question { address, answer }) = asked.recv().await {
-            if address == "10.0.1.1".parse::<IpAddr>().unwrap() {
-                answer.send(explanation(address)).unwrap();
-            }
+        while let Some(Question { asked, answer }) = asked.recv().await {
+            let address = "10.0.1.1".parse().unwrap();
+            let kind = match asked {
+                Asked::Address(asked) if asked == address => "",
+                Asked::Name(name) if name == "shop/client-0" => "Pod",
+                Asked::Address(_) | Asked::Name(_) => continue,
+            };
+            answer.send(answered(kind, address)).unwrap();
         }
     });
     State {
-        snapshots,
-        recent,
-        questions,
         config: Arc::new(json!({ "interval": "5s" })),
+        standing: Arc::new(standing),
+        ..State::new(snapshots, recent, questions)
+    }
+}
+
+fn standing() -> Standing {
+    Standing {
+        ready: true,
+        alive: true,
+        missing: vec!["networks_file: none (for 3 s)".to_owned()],
+        uncounted_pods: 2,
+    }
+}
+
+fn answered(kind: &str, address: IpAddr) -> Answered {
+    Answered {
+        node: "node-a".into(),
+        zone: "us-east-2a".into(),
+        total: 1,
+        matches: vec![Match {
+            kind: kind.into(),
+            namespace: "shop".into(),
+            name: "client-0".into(),
+            addresses: 1,
+            explained: vec![explanation(address)],
+        }],
     }
 }
 
@@ -165,6 +200,7 @@ fn explanation(address: IpAddr) -> Explanation {
         address,
         scope: Scope::IntraNode,
         via: Via::Untold,
+        rule: "a pod of this node, or this node itself".to_owned(),
         party: (*party("shop", "client-0", "Deployment", "client", "us-east-2a")).clone(),
         evidence: vec![
             Evidence {

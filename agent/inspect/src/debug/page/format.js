@@ -1,0 +1,53 @@
+// Numbers and names as people read them.
+
+const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
+
+/** Bytes in decimal units. */
+export function bytes(value) {
+  let unit = 0;
+  while (value >= 1000 && unit < UNITS.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return (unit && value < 100 ? value.toFixed(value < 10 ? 2 : 1) : Math.round(value)) + " " + UNITS[unit];
+}
+
+/** A rate. */
+export function rate(value) {
+  return bytes(value) + "/s";
+}
+
+/** Dollars; a dash where there are no prices. */
+export function dollars(value) {
+  if (value === null || value === undefined) return "–";
+  if (value > 0 && value < 0.005) return "< $0.01";
+  return "$" + value.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+}
+
+/** A time span in its largest unit. */
+export function span(seconds) {
+  if (seconds < 90) return Math.round(seconds) + " s";
+  if (seconds < 5400) return Math.round(seconds / 60) + " min";
+  if (seconds < 172800) return Math.round(seconds / 3600) + " h";
+  return Math.round(seconds / 86400) + " days";
+}
+
+/** The name of an end of a pair. */
+export function endName(end, scope) {
+  if (!end.workload) return scope || "unknown";
+  return (end.namespace ? end.namespace + "/" : "") + end.workload;
+}
+
+/** Both ends' zones. */
+export function zones(pair) {
+  const [from, to] = [pair.local.zone || "?", pair.peer.zone || "?"];
+  return from === to ? from : from + " – " + to;
+}
+
+/** What the two ends of a pair move together. */
+export function total(pair) {
+  return pair.transmit.bytes_per_second + pair.receive.bytes_per_second;
+}
+
+/** Scopes for which somebody pays in most price lists. */
+export const CHARGED = ["cross_zone", "cross_region", "internet"];

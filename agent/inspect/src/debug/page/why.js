@@ -1,0 +1,80 @@
+// Why a pair has its scope and its price: what `zonemeter explain` says of both ends.
+
+import { html, useEffect, useState } from "./vendor/htm-preact.js";
+import { dollars, endName, rate, span } from "./format.js";
+import { ask } from "./state.js";
+
+/** What to ask of an end: a name, or the addresses of its connections. */
+async function subjects(pair, end) {
+  if (end.workload && end.kind !== "other") return [endName(end)];
+  const answer = await ask("flows", { scope: pair.scope, namespace: pair.local.namespace, search: pair.local.workload, limit: "500" });
+  const of = answer.flows.filter((flow) => flow.local.workload === pair.local.workload && flow.peer.workload === end.workload);
+  return [...new Set(of.map((flow) => flow.peer.address))].slice(0, 5);
+}
+
+async function explain(pair, end) {
+  const answers = [];
+  for (const what of await subjects(pair, end)) answers.push(await ask("explain", { what }));
+  const of = (one) => !end.kind || !one.kind || one.kind === end.kind || ["Pod", "Service"].includes(one.kind);
+  return answers.flatMap((answer) => answer.matches.filter(of).map((match) => ({ ...match, node: answer.node, zone: answer.zone })));
+}
+
+function Evidence({ evidence }) {
+  const age = (one) => one.age_seconds !== null ? `, ${span(one.age_seconds)} old`
+    : ["special_range", "default"].includes(one.source) ? ", built in" : "";
+  return html`<ul>${evidence.map((one) => html`<li class=${one.decides ? "decides" : "dim"}>${one.source}: ${one.says}${age(one)}${one.decides ? " – decides" : ""}</li>`)}</ul>`;
+}
+
+function price(prices) {
+  if (!prices) return "not known: the agent has no --prices-file";
+  if (!prices.length) return "nothing, by the prices in force";
+  const way = { transmit: "from the pod", receive: "to the pod" };
+  return prices.map((one) => `$${one.dollars} ${way[one.direction]}${one.via ? " by " + one.via : ""} (${one.as_of || "no date"})`).join(", ");
+}
+
+function End({ title, found, end, pair }) {
+  if (!found) return html`<div><h3>${title}</h3><p class="dim">asking …</p></div>`;
+  if (found.error) return html`<div><h3>${title}</h3><p class="bad">${found.error}</p></div>`;
+  if (end.kind === "other") {
+    return html`<div><h3>${title}</h3><p>Peers that had no series or no room of their own: --max-series and --map-memory are the bounds. They are counted, not named.</p></div>`;
+  }
+  const things = found.flatMap((thing) => thing.explained.slice(0, 3).map((one) => ({ thing, one })));
+  if (!things.length) return html`<div><h3>${title}</h3><p>Nothing of this name is known now, and no connection of the last drain shows an address.</p></div>`;
+  return html`<div><h3>${title}</h3>${things.map(({ thing, one }) => html`<dl>
+    <dt>address</dt><dd>${one.holder.address}${thing.addresses > thing.explained.length ? ` (and ${thing.addresses - 1} more)` : ""}</dd>
+    ${one.holder.pod ? html`<dt>pod</dt><dd>${one.holder.namespace}/${one.holder.pod}</dd>` : ""}
+    ${one.holder.node ? html`<dt>node</dt><dd>${one.holder.node}</dd>` : ""}
+    ${one.holder.zone ? html`<dt>zone</dt><dd>${one.holder.zone}</dd>` : ""}
+    <dt>scope</dt><dd>${one.scope}${one.via ? " by " + one.via : ""}, seen from ${thing.node}</dd>
+    <dt>rule</dt><dd>${one.rule}</dd>
+    ${pair ? html`<dt>a GB costs</dt><dd>${price(one.prices)}</dd>` : ""}
+    <dt>because</dt><dd><${Evidence} evidence=${one.evidence} /></dd></dl>`)}</div>`;
+}
+
+function Money({ pair, answer }) {
+  if (!answer.prices) return html`<p class="whole">No dollars: the agent has no --prices-file.</p>`;
+  const moved = pair.transmit.bytes_per_second + pair.receive.bytes_per_second;
+  const ends = pair.scope === "cross_zone" && pair.peer.kind !== "Network" ? "both ends pay" : "this end pays";
+  return html`<p class="whole"><strong>${dollars(pair.dollars_per_month)} a month</strong> at ${rate(moved)}, the mean of the last
+    ${" "}${span(answer.seconds)}, for 730 hours of 3,600 s and a gigabyte of ${answer.prices.gigabyte_bytes.toLocaleString("en-US")} bytes; ${ends}.
+    Prices of ${answer.prices.as_of.join(", ") || "no date"}.</p>`;
+}
+
+export function Why({ pair, answer, state, go }) {
+  const [ends, setEnds] = useState({});
+  useEffect(() => {
+    let gone = false;
+    const take = (name) => (found) => gone || setEnds((ends) => ({ ...ends, [name]: found }));
+    for (const name of ["local", "peer"]) {
+      explain(pair, pair[name]).then(take(name), (error) => take(name)({ error: error.message }));
+    }
+    return () => { gone = true; };
+  }, [state.open]);
+  const search = pair.peer.workload ? endName(pair.peer) : endName(pair.local);
+  return html`<div class="why">
+    <p class="whole"><strong>Why ${pair.scope}?</strong> The deciding sources are in bold, the others were considered.</p>
+    <${End} title=${endName(pair.local)} found=${ends.local} end=${pair.local} />
+    <${End} title=${endName(pair.peer, pair.scope)} found=${ends.peer} end=${pair.peer} pair=${pair} />
+    <${Money} pair=${pair} answer=${answer} />
+    <p class="whole"><button type="button" onClick=${() => go({ tab: "connections", search, scope: pair.scope, open: "" })}>its connections</button></p></div>`;
+}

@@ -1,0 +1,173 @@
+//! A node whose drains are looked at.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use crate::prices::Prices;
+use zonemeter_model::{
+    cluster::{Name, Workload},
+    recent::{Party, Recent, ResolvedFlow},
+    snapshot::{Covered, Scope, Snapshot, Via, WorkloadLabels, WorkloadSeries},
+    traffic::{Count, Direction},
+};
+
+use super::super::{answer::Pairs, history::History, request::Request, select::select};
+
+const PRICES: &str = include_str!("../../../../../../deploy/prometheus/zonemeter.prices.yaml");
+pub(super) const OUT: Direction = Direction::Transmit;
+pub(super) const IN: Direction = Direction::Receive;
+
+/// A node whose drains are looked at.
+pub(super) struct Node {
+    start: Instant,
+    pub(super) history: History,
+    snapshot: Snapshot,
+    pub(super) recent: Recent,
+    pub(super) prices: Option<Prices>,
+}
+
+/// Local workload, peer workload and its zone, scope.
+pub(super) type Who = (&'static str, &'static str, &'static str, Scope);
+
+pub(super) const DB: Who = ("client", "db", "us-east-2b", Scope::CrossZone);
+pub(super) const WEB: Who = ("client", "", "", Scope::Internet);
+
+impl Node {
+    pub(super) fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            history: History::default(),
+            snapshot: Snapshot::default(),
+            recent: Recent::default(),
+            prices: Some(Prices::parse(PRICES).unwrap()),
+        }
+    }
+
+    /// A drain ends so many seconds after the start; the series show these totals.
+    pub(super) fn drain(
+        &mut self,
+        seconds: u64,
+        series: &[(Who, Direction, u64, u64)],
+    ) -> &mut Self {
+        self.snapshot = Snapshot {
+            covered: Some(Covered {
+                since: self.start,
+                until: self.start + Duration::from_secs(seconds),
+                ended: wall(seconds),
+            }),
+            workloads: series.iter().map(one_series).collect(),
+            own_unattributed: [count(seconds, 1), count(0, 0)],
+            ..Snapshot::default()
+        };
+        self.history.note(&self.snapshot, &self.recent);
+        self
+    }
+
+    pub(super) fn ask(&self, query: &str) -> Pairs {
+        let pairs = query
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| {
+                let (name, value) = pair.split_once('=').unwrap();
+                (name.to_owned(), value.to_owned())
+            });
+        let request = Request::new(pairs.collect()).unwrap();
+        let now = self.snapshot.covered.unwrap().until + Duration::from_secs(2);
+        select(
+            &self.snapshot,
+            &self.recent,
+            &self.history,
+            self.prices.as_ref(),
+            &request,
+            now,
+        )
+    }
+}
+
+pub(super) fn wall(seconds: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_000_000 + seconds)
+}
+
+pub(super) fn count(bytes: u64, packets: u64) -> Count {
+    Count { bytes, packets }
+}
+
+pub(super) fn workload(name: &str) -> Workload {
+    let kind = match name {
+        "" => "",
+        "rds" | "vpce/s3" | "s3" => "Network",
+        _ => "Deployment",
+    };
+    Workload {
+        kind: kind.into(),
+        name: name.into(),
+    }
+}
+
+pub(super) fn via(peer: &str) -> Via {
+    match peer {
+        "s3" => Via::Nat,
+        _ => Via::Untold,
+    }
+}
+
+pub(super) fn namespace(name: &str) -> Arc<str> {
+    let is_pod = &*workload(name).kind == "Deployment";
+    if is_pod { "shop" } else { "" }.into()
+}
+
+pub(super) fn one_series(
+    (who, direction, bytes, packets): &(Who, Direction, u64, u64),
+) -> WorkloadSeries {
+    let (local, peer, peer_zone, scope) = *who;
+    WorkloadSeries {
+        labels: WorkloadLabels {
+            namespace: namespace(local),
+            workload: workload(local),
+            zone: "us-east-2a".into(),
+            direction: *direction,
+            scope,
+            peer_namespace: namespace(peer),
+            peer_workload: workload(peer),
+            peer_zone: peer_zone.into(),
+            via: via(peer),
+        },
+        bytes: bytes + 1_000,
+        own: count(*bytes, *packets),
+        created: UNIX_EPOCH,
+    }
+}
+
+pub(super) fn flow(who: Who, pod: &str, peer: &str, service: Option<&str>) -> ResolvedFlow {
+    let (local, name, zone, scope) = who;
+    let party = |pod: &str, name: &str, zone: &str| {
+        Arc::new(Party {
+            namespace: namespace(name),
+            pod: pod.into(),
+            workload: workload(name),
+            node: "".into(),
+            zone: zone.into(),
+        })
+    };
+    ResolvedFlow {
+        interface: 1,
+        direction: OUT,
+        local: party(pod, local, "us-east-2a"),
+        local_address: "10.0.1.1".parse().unwrap(),
+        local_port: 0,
+        peer: party("", name, zone),
+        peer_address: peer.parse().unwrap(),
+        peer_port: 443,
+        service: service.map(|name| Name {
+            namespace: "shop".into(),
+            name: name.into(),
+        }),
+        protocol: 6,
+        scope,
+        via: via(name),
+        pending: false,
+        count: count(1, 1),
+    }
+}

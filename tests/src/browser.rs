@@ -1,0 +1,83 @@
+//! A browser that looks at a page: Debian's chromium, driven by a script of `tests/browser`.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::{
+    namespace::Namespace,
+    tool::{check, find, pipe},
+};
+
+/// Program and Debian package of what it takes.
+const REQUIRED: [(&str, &str); 3] = [("chromium", "chromium"), ("node", "nodejs"), ("npm", "npm")];
+
+/// Where npm has put what the script needs.
+#[derive(Debug)]
+pub struct Browser {
+    modules: PathBuf,
+}
+
+impl Browser {
+    /// Gets what is missing of the packages that `tests/browser/package-lock.json` names, once, into
+    /// `$XDG_CACHE_HOME/zonemeter`.
+    ///
+    /// # Errors
+    /// Names the program that is missing, or what npm says.
+    pub fn find() -> Result<Self> {
+        for (program, package) in REQUIRED {
+            ensure!(
+                find(program).is_some(),
+                "the page's test needs {program} (package {package}): run cargo xtask setup"
+            );
+        }
+        let lock = sources().join("package-lock.json");
+        let text = fs::read(&lock).with_context(|| format!("read {}", lock.display()))?;
+        let version: String = sha1_of(&text).chars().take(12).collect();
+        let modules = crate::go_tools::cache()?.join(format!("browser-{version}"));
+        let done = modules.join("done");
+        if !done.exists() {
+            fs::create_dir_all(&modules)?;
+            for file in ["package.json", "package-lock.json"] {
+                fs::copy(sources().join(file), modules.join(file))?;
+            }
+            let mut npm = Command::new("npm");
+            npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+                .current_dir(&modules);
+            let output = npm.output().context("npm ci")?;
+            check("npm ci", &output)?;
+            fs::write(done, "")?;
+        }
+        Ok(Self { modules })
+    }
+
+    /// Looks at `url` from within a namespace; pictures go to `pictures`.
+    ///
+    /// # Errors
+    /// What the script says.
+    pub fn look(&self, from: &Namespace, url: &str, pictures: &Path) -> Result<Value> {
+        fs::create_dir_all(pictures)?;
+        let mut node = from.command("node");
+        node.arg(sources().join("drive.mjs"))
+            .arg(url)
+            .arg(&self.modules)
+            .arg(pictures);
+        let said = pipe(&mut node, b"")?;
+        serde_json::from_slice(&said).context("what drive.mjs prints")
+    }
+}
+
+fn sources() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("browser")
+}
+
+fn sha1_of(text: &[u8]) -> String {
+    use sha1::{Digest as _, Sha1};
+    let digest = Sha1::digest(text);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
