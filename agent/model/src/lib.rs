@@ -8,6 +8,14 @@
 //! share: [`address`] (how addresses are read), [`text`] (how others' text is shown), [`syntax`]
 //! (what is wrong with a JSON or YAML text) and [`strings`] (one copy of what recurs).
 
+#![cfg_attr(
+    test,
+    expect(
+        clippy::disallowed_methods,
+        reason = "a test has no other way to come by an instant"
+    )
+)]
+
 pub mod address;
 pub mod cgroup;
 pub mod cluster;
