@@ -94,11 +94,6 @@ impl Default for SelfMetrics {
 }
 
 impl SelfMetrics {
-    /// Pods of this node with an address and no interface that is counted.
-    pub fn set_uncounted_pods(&self, pods: u64) {
-        self.numbers.uncounted_pods.set(pods);
-    }
-
     /// What was set last.
     pub fn uncounted_pods(&self) -> u64 {
         self.numbers.uncounted_pods.get()

@@ -1,4 +1,4 @@
-//! What the programs have skipped, and where those of the node itself are.
+//! What the programs have skipped, where those of the node itself are, and where none are.
 
 use std::sync::atomic::Ordering;
 
@@ -10,6 +10,11 @@ use super::SelfMetrics;
 pub(super) const CGROUP_STATES: [&str; 2] = ["linked", "failed"];
 
 impl SelfMetrics {
+    /// Pods of this node with an address and no interface that is counted.
+    pub fn set_uncounted_pods(&self, pods: u64) {
+        self.numbers.uncounted_pods.set(pods);
+    }
+
     /// What the kernel has skipped for this reason so far: a total, not a difference. Bytes are
     /// those of frames.
     pub fn set_skipped(&self, reason: SkipReason, total: Count) {
