@@ -50,10 +50,14 @@ fn main() {
 const SIZES: [&str; 2] = ["5500/110", "10000/200"];
 
 /// Where lists come from, and the API server's flags for it.
-type Lists = (&'static str, &'static [&'static str]);
+type Lists = (&'static str, &'static str);
+/// The server's own comparison of its watch cache with etcd is off: it reads every list.
 const LISTS: [Lists; 2] = [
-    ("streamed", &[]),
-    ("watch cache", &["--feature-gates=WatchList=false"]),
+    ("streamed", "--feature-gates=DetectCacheInconsistency=false"),
+    (
+        "watch cache",
+        "--feature-gates=DetectCacheInconsistency=false,WatchList=false",
+    ),
 ];
 
 fn compare(arguments: &[String]) {
@@ -86,8 +90,8 @@ fn compare(arguments: &[String]) {
 }
 
 /// Both measurements of one cluster; the agent's line of the table.
-async fn one(size: Size, (lists, flags): Lists) -> String {
-    let plane = tokio::task::spawn_blocking(|| ControlPlane::start(flags).unwrap())
+async fn one(size: Size, (lists, gates): Lists) -> String {
+    let plane = tokio::task::spawn_blocking(|| ControlPlane::start(&[gates]).unwrap())
         .await
         .unwrap();
     let started = std::time::Instant::now();
@@ -103,11 +107,11 @@ async fn one(size: Size, (lists, flags): Lists) -> String {
     tokio::task::block_in_place(|| {
         let before = etcd::reads(&plane);
         assert!(
-            before > 0,
+            before.values().any(|count| *count > 0),
             "writing pods reads, or the metric has another name"
         );
         let measured = agent::measure(&kubeconfig, &relay, size);
-        let reads = etcd::reads(&plane) - before;
+        let reads = etcd::between(&before, &etcd::reads(&plane));
         report::row(size, lists, pod_bytes, &measured, reads)
     })
 }

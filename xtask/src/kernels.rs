@@ -156,8 +156,22 @@ fn row(wanted: &Wanted, update: bool, userland: &image::Userland) -> Result<Row>
         let printed = guest::run(&kernel, &[&userland.archive, &modules], say)?;
         let row = Row::read(&kernel.release, &printed);
         progress::say(&format!("    {row}"));
+        if !row.is_green() {
+            keep(&kernel.release, &printed)?;
+        }
         Ok(row)
     })
+}
+
+/// Keeps what a guest printed whose tests failed.
+fn keep(release: &str, printed: &str) -> Result<()> {
+    let folder = repository::root().join("target/kernels");
+    let file = folder.join(format!("{release}.log"));
+    fs::create_dir_all(&folder)
+        .and_then(|()| fs::write(&file, printed))
+        .with_context(|| format!("writing {}", file.display()))?;
+    progress::fail(&format!("what it printed is in {}", file.display()));
+    Ok(())
 }
 
 /// `$XDG_CACHE_HOME/zonemeter/kernels`, where no `cargo clean` reaches.

@@ -10,6 +10,10 @@ mount -t tmpfs tmp /tmp
 mount -t bpf bpf /sys/fs/bpf
 exec >/dev/$TESTS 2>&1
 stty -F /dev/$TESTS raw 2>/dev/null
+# Whom the kernel asks for modules: kmod, wherever Debian of this suite puts it, else busybox.
+for program in /sbin/modprobe /usr/sbin/modprobe /bin/modprobe; do
+    [ ! -x $program ] || { echo $program >/proc/sys/kernel/modprobe && break; }
+done
 modprobe veth
 # On a node kube-proxy has loaded it long before an agent starts.
 modprobe nf_conntrack
