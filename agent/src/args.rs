@@ -14,7 +14,7 @@ use zonemeter_io::number;
 use zonemeter_networks::prices::PricesArgs;
 
 use crate::{
-    commands::{networks::NetworksArgs, remove::RemoveArgs},
+    commands::{networks::NetworksArgs, remove::RemoveArgs, serve::ServeArgs},
     listen::Address,
 };
 
@@ -36,8 +36,10 @@ pub struct Cli {
 pub enum Command {
     /// Attach, count, resolve, serve: the process of the DaemonSet
     Agent(Box<AgentArgs>),
-    /// Show the busiest conversations of an agent, live
-    Top(TopArgs),
+    /// Show who speaks with whom and what it costs, live
+    Top(Box<TopArgs>),
+    /// Serve the page and its JSON for the whole cluster, out of Prometheus
+    Serve(Box<ServeArgs>),
     /// Say why an address, a name or a Service gets its scope, and what a GB costs
     Explain(ExplainArgs),
     /// Write a networks file from what AWS says of the VPC
@@ -48,6 +50,13 @@ pub enum Command {
     Check(Box<CheckArgs>),
     /// Take off this node what an agent that ended left counting
     Remove(RemoveArgs),
+}
+
+impl Command {
+    /// Whether lines of a log may be written: they would lie across the table of `top`.
+    pub fn has_log(&self) -> bool {
+        !matches!(self, Self::Top(_))
+    }
 }
 
 /// Flags of `zonemeter check`: those of the agent, because they decide what it needs.

@@ -5,3 +5,4 @@ pub mod check;
 pub mod networks;
 pub mod prices;
 pub mod remove;
+pub mod serve;

@@ -6,7 +6,7 @@ use clap::Parser as _;
 use zonemeter::{
     app::App,
     args::{AgentArgs, Cli, Command, complaint},
-    commands::{check, networks, prices, remove},
+    commands::{check, networks, prices, remove, serve},
     logging,
 };
 use zonemeter_inspect::{client, explain, top};
@@ -16,10 +16,13 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return complaint::of_command_line(&error),
     };
-    logging::start();
+    if cli.command.has_log() {
+        logging::start();
+    }
     match cli.command {
         Command::Agent(args) => agent(*args),
         Command::Top(args) => complaint::ended(client::run(top::run(&args))),
+        Command::Serve(args) => serve::run(&args),
         Command::Explain(args) => complaint::ended(client::run(explain::run(&args))),
         Command::Check(args) => check::run(*args),
         Command::Remove(args) => complaint::input(remove::run(&args)),

@@ -23,6 +23,14 @@ pub struct HttpAnswer {
     pub body: String,
 }
 
+/// Gets `path` of a server in this namespace.
+///
+/// # Errors
+/// When it does not answer in time.
+pub fn http_get(server: SocketAddr, path: &str) -> Result<HttpAnswer> {
+    get(server, path, &[])
+}
+
 /// Gets `path`; HTTP/1.0, so that the body ends with the connection and is never chunked.
 pub(crate) fn get(server: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<HttpAnswer> {
     let mut stream = TcpStream::connect_timeout(&server, PATIENCE)

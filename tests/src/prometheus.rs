@@ -16,6 +16,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 mod answer;
+mod backfill;
 mod config;
 mod rules;
 

@@ -229,12 +229,15 @@ fn the_commands_say_who_and_why() {
     assert_eq!(explained["scope"], "cross_zone");
     let table = until(PATIENCE, "the flow in top", || {
         send(&client, &server, 20);
-        let table = command(&agent, &["top", "--once", "--sort", "transmit"]);
+        let table = command(
+            &agent,
+            &["top", "--group", "connection", "--sort", "transmit"],
+        );
         table.contains("shop/server:7000").then_some(table)
     })
     .unwrap();
     let row = table.lines().find(|line| line.contains(":7000")).unwrap();
-    let cells: Vec<&str> = row.split_whitespace().take(7).collect();
-    let expected = "shop/client shop/server:7000 cross_zone us-east-2a > us-east-2b udp";
+    let cells: Vec<&str> = row.split_whitespace().take(5).collect();
+    let expected = "shop/client -> shop/server:7000 us-east-2a>us-east-2b cross_zone";
     assert_eq!(cells.join(" "), expected, "{table}");
 }

@@ -43,7 +43,7 @@ mod host;
 mod interfaces;
 pub mod page;
 pub mod pairs;
-mod query;
+pub(crate) mod query;
 #[cfg(test)]
 mod tests;
 mod workloads;

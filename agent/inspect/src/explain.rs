@@ -64,7 +64,7 @@ pub async fn run(args: &ExplainArgs) -> Result<()> {
     }
 }
 
-async fn ask(agent: &Client, what: &str) -> Result<Explanations> {
+pub(crate) async fn ask(agent: &Client, what: &str) -> Result<Explanations> {
     agent
         .get(&format!("/api/explain?what={}", encoded(what)))
         .await
@@ -118,7 +118,7 @@ async fn host(agent: &Client, name: &str) -> Result<Vec<Match>> {
 }
 
 /// Whose view it is, then each thing and its addresses: the answer first, then what it stands on.
-fn text(explained: &Explanations) -> String {
+pub(crate) fn text(explained: &Explanations) -> String {
     let zone = match explained.zone.is_empty() {
         true => "zone not known".to_owned(),
         false => format!("zone {}", explained.zone),

@@ -5,4 +5,7 @@ pub mod client;
 pub mod debug;
 pub mod explain;
 pub mod prices;
+pub mod serve;
+pub mod store;
 pub mod top;
+pub mod view;

@@ -1,179 +1,141 @@
-//! `zonemeter top`: the busiest conversations of one agent, live in a terminal.
+//! `zonemeter top`: who speaks with whom and what it costs, live in a terminal.
+//!
+//! [`question`] is what is asked, [`source`] asks it, [`reading`] and [`fold`] make rows of the
+//! answers. [`state`] and [`screen`] are the terminal without IO, [`live`] is the IO; [`plain`] is
+//! the table where there is no terminal.
 
-use std::{
-    io::{self, IsTerminal as _, Write as _},
-    time::Duration,
+use anyhow::{Result, bail};
+use clap::{Args, builder::PossibleValuesParser};
+
+use crate::{
+    client::Client,
+    store::{Access, Address, Store},
+    view::{Group, Question, Sort, Source, Window},
 };
+use zonemeter_io::number;
+use zonemeter_io::output;
+use zonemeter_model::snapshot::Scope;
 
-use anyhow::Result;
-use clap::{Args, ValueEnum};
-use zonemeter_io::{number, output};
-use zonemeter_model::text::visible;
+mod columns;
+mod head;
+mod live;
+mod plain;
+mod screen;
+mod state;
+mod units;
+mod why;
+mod zones;
 
-use crate::{client::AgentAt, debug::answer::Flows};
-
-mod table;
+/// Rows of a table that is printed, as `/api/pairs` has it.
+const DEFAULT_LIMIT: u16 = 100;
+/// Rows that a terminal can scroll through.
+const LIVE_LIMIT: u16 = 1000;
 
 /// Flags of `zonemeter top`.
 #[derive(Clone, Debug, Args)]
 pub struct TopArgs {
-    /// The agent to ask.
+    /// Debug listeners of the agents to ask, repeatable: what two of them saw is one row
+    #[arg(
+        long = "url",
+        env = "ZONEMETER_URL",
+        value_name = "URL",
+        value_delimiter = ',',
+        default_value = "http://127.0.0.1:9465"
+    )]
+    pub urls: Vec<Client>,
+
+    /// Prometheus-compatible store to ask in place of agents: the whole cluster
+    #[arg(
+        long,
+        env = "ZONEMETER_PROMETHEUS",
+        value_name = "URL",
+        conflicts_with = "urls"
+    )]
+    pub prometheus: Option<Address>,
+
+    /// How to reach that store.
     #[command(flatten)]
-    pub agent: AgentAt,
+    pub access: Access,
 
-    /// What makes a conversation busy
-    #[arg(long, value_enum, default_value = "total")]
-    pub sort: Sort,
+    /// What a row is
+    #[arg(long, value_enum, default_value = "pair")]
+    pub group: Group,
 
-    /// Conversations to show
-    #[arg(long, value_name = "N", default_value = "20",
-          value_parser = number::<u16>(1, 10_000))]
-    pub limit: u16,
+    /// Over which time rates are a mean: 1m, 5m, 1h or start; with --prometheus 5m, 1h or 1d
+    #[arg(long, value_enum, default_value = "5m")]
+    pub window: Window,
+
+    /// What comes first [default: dollars on a terminal, else total]
+    #[arg(long, value_enum)]
+    pub sort: Option<Sort>,
+
+    /// Only this scope
+    #[arg(long, value_parser = PossibleValuesParser::new(Scope::ALL.map(Scope::name)))]
+    pub scope: Option<String>,
+
+    /// Only workloads of this namespace, and their peers
+    #[arg(long, value_name = "NAME")]
+    pub namespace: Option<String>,
+
+    /// Only rows with this part of a name, namespace/name, Service or CIDR
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub search: String,
+
+    /// Rows to print [default: 100]
+    #[arg(long, value_name = "N", value_parser = number::<u16>(1, 10_000))]
+    pub limit: Option<u16>,
+
+    /// Each connection to a Service in a row of its own, with --group connection
+    #[arg(long)]
+    pub unfolded: bool,
 
     /// Print one table and end; so it is when the output is no terminal
     #[arg(long)]
     pub once: bool,
+
+    /// Print JSON in the shape of /api/pairs and end
+    #[arg(long)]
+    pub json: bool,
 }
 
-/// `--sort`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Sort {
-    /// Bytes from the pod.
-    Transmit,
-    /// Bytes to the pod.
-    Receive,
-    /// Both.
-    Total,
-}
-
-impl Sort {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Transmit => "transmit",
-            Self::Receive => "receive",
-            Self::Total => "total",
+impl TopArgs {
+    fn question(&self, live: bool) -> Question {
+        let (sort, limit) = match live {
+            true => (Sort::Dollars, LIVE_LIMIT),
+            false => (Sort::Total, DEFAULT_LIMIT),
+        };
+        Question {
+            group: self.group,
+            window: self.window,
+            sort: self.sort.unwrap_or(sort),
+            scope: self.scope.clone(),
+            namespace: self.namespace.clone(),
+            search: self.search.clone(),
+            limit: self.limit.unwrap_or(limit).into(),
+            unfolded: self.unfolded,
         }
     }
 }
 
-/// The agent's numbers change once per drain; this is often enough for any interval.
-const REFRESH: Duration = Duration::from_secs(1);
-/// Cursor to the top left; what is below is written over, then cleared.
-const HOME: &str = "\x1b[H";
-const CLEAR_BELOW: &str = "\x1b[J";
-const CLEAR_ALL: &str = "\x1b[2J";
-
-/// Prints the table until interrupted, or once.
+/// Shows the table until it is quit, or prints it once.
 ///
 /// # Errors
-/// As [`Client::get`], at the first reading; later ones are shown in place of the table.
+/// As [`Client::get`] where one table is printed; on a terminal failures are shown in the table.
 pub async fn run(args: &TopArgs) -> Result<()> {
-    let mut out = io::stdout();
-    let live = out.is_terminal() && !args.once;
-    let first = read(args).await?;
-    if !live {
-        return output::print(&table::render(&first));
-    }
-    write!(out, "{CLEAR_ALL}{HOME}{}", table::render(&first))?;
-    loop {
-        out.flush()?;
-        tokio::time::sleep(REFRESH).await;
-        let shown = match read(args).await {
-            Ok(flows) => table::render(&flows),
-            Err(error) => format!("{}\n", visible(&format!("{error:#}"))),
-        };
-        write!(out, "{HOME}{}{CLEAR_BELOW}", end_lines(&shown))?;
-    }
-}
-
-async fn read(args: &TopArgs) -> Result<Flows> {
-    let path = format!("/api/flows?sort={}&limit={}", args.sort.name(), args.limit);
-    args.agent.url.get(&path).await
-}
-
-/// Clears the rest of each line, where an earlier table may have been wider.
-fn end_lines(text: &str) -> String {
-    text.replace('\n', "\x1b[K\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{sync::Arc, time::SystemTime};
-
-    use tokio::{
-        net::TcpListener,
-        sync::{mpsc, watch},
+    let source = match &args.prometheus {
+        Some(address) => Source::Store(Store::new(address, &args.access)?),
+        None => Source::Agents(args.urls.clone()),
     };
-
-    use zonemeter_model::{
-        cluster::Workload,
-        recent::{Party, Recent, ResolvedFlow},
-        snapshot::{Scope, Via},
-        traffic::{Count, Direction},
-    };
-
-    use super::*;
-    use crate::debug;
-
-    fn recent() -> Recent {
-        let party = |pod: &str, zone: &str| {
-            Arc::new(Party {
-                namespace: "shop".into(),
-                pod: pod.into(),
-                workload: Workload {
-                    kind: "Pod".into(),
-                    name: pod.into(),
-                },
-                node: "".into(),
-                zone: zone.into(),
-            })
-        };
-        Recent {
-            ended: SystemTime::now(),
-            lasted: Duration::from_secs(2),
-            recorded: true,
-            flows: vec![ResolvedFlow {
-                interface: 1,
-                direction: Direction::Transmit,
-                local: party("client", "a"),
-                local_address: "10.0.0.1".parse().unwrap(),
-                local_port: 0,
-                peer: party("server", "b"),
-                peer_address: "10.0.0.2".parse().unwrap(),
-                peer_port: 80,
-                service: None,
-                protocol: 6,
-                scope: Scope::CrossZone,
-                via: Via::Untold,
-                pending: false,
-                count: Count {
-                    bytes: 2000,
-                    packets: 2,
-                },
-            }],
-            interfaces: Vec::new(),
-            overflow: [Count::ZERO; 2],
-        }
+    if !args.once && !args.json && live::is_possible() {
+        return live::run(source, args.question(true)).await;
     }
-
-    #[tokio::test]
-    async fn reads_what_the_debug_listener_writes() {
-        let (_, snapshots) = watch::channel(Arc::default());
-        let (_, recent) = watch::channel(Arc::new(recent()));
-        let state = debug::State::new(snapshots, recent, mpsc::channel(1).0);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, debug::router(state)).await });
-        let args = TopArgs {
-            agent: AgentAt {
-                url: url.parse().unwrap(),
-            },
-            sort: Sort::Transmit,
-            limit: 5,
-            once: true,
-        };
-        let table = table::render(&read(&args).await.unwrap());
-        let row = "shop/client  shop/server:80  cross_zone  a > b  tcp         1 kB/s    0 B/s";
-        assert_eq!(table.lines().last(), Some(row));
+    let question = args.question(false);
+    let reading = source.read(&question).await?;
+    if !reading.failed.is_empty() {
+        bail!("{}", reading.failed.join("; "));
     }
+    output::print(&match args.json {
+        true => serde_json::to_string(&reading.document(question.limit))? + "\n",
+        false => plain::render(&reading, &question, question.limit),
+    })
 }

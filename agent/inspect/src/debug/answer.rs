@@ -324,7 +324,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// The value is not one that is accepted.
-    pub(super) fn new(status: StatusCode, parameter: &str, value: &str, accepted: &str) -> Self {
+    pub(crate) fn new(status: StatusCode, parameter: &str, value: &str, accepted: &str) -> Self {
         Self {
             status,
             parameter: parameter.to_owned(),

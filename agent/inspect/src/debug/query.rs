@@ -7,13 +7,13 @@ use super::answer::Refusal;
 
 /// The parameters of one request, not yet taken.
 #[derive(Debug)]
-pub(super) struct Parameters {
+pub(crate) struct Parameters {
     pairs: Vec<(String, String)>,
 }
 
 impl Parameters {
     /// Takes the pairs of a query string if every name is one of `known`.
-    pub(super) fn new(pairs: Vec<(String, String)>, known: &[&str]) -> Result<Self, Refusal> {
+    pub(crate) fn new(pairs: Vec<(String, String)>, known: &[&str]) -> Result<Self, Refusal> {
         for (index, (name, value)) in pairs.iter().enumerate() {
             if !known.contains(&name.as_str()) {
                 return Err(refuse(name, value, &accepted_names(known)));
@@ -26,7 +26,7 @@ impl Parameters {
     }
 
     /// A parameter's text; `None` where it is absent or empty.
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
         let found = self.pairs.iter().find(|(found, _)| found == name);
         found
             .map(|(_, value)| value.as_str())
@@ -34,7 +34,7 @@ impl Parameters {
     }
 
     /// A parameter's meaning by `read`; `None` where it is absent or empty.
-    pub(super) fn read<T>(
+    pub(crate) fn read<T>(
         &self,
         name: &str,
         accepted: &str,
@@ -50,7 +50,7 @@ impl Parameters {
 }
 
 /// A refusal of a parameter's value.
-pub(super) fn refuse(name: &str, value: &str, accepted: &str) -> Refusal {
+pub(crate) fn refuse(name: &str, value: &str, accepted: &str) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, name, value, accepted)
 }
 

@@ -67,6 +67,13 @@ pub struct Pair {
     /// where it is not known.
     #[serde(default)]
     pub trend: Vec<f64>,
+    /// Bytes per second in both directions over the same window a week earlier; only where it is
+    /// known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_per_second_week_ago: Option<f64>,
+    /// What the UTC month has cost so far, both ends together; only where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub month_to_date_dollars: Option<f64>,
 }
 
 /// One end of a pair. Unknown names are empty.
@@ -106,6 +113,13 @@ pub struct ScopeSum {
     pub receive: PairTraffic,
     /// As in a pair; null without prices.
     pub dollars_per_month: Option<f64>,
+    /// Bytes per second in both directions over the same window a week earlier; only where it is
+    /// known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_per_second_week_ago: Option<f64>,
+    /// What the UTC month has cost so far, whatever the filters; only where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub month_to_date_dollars: Option<f64>,
 }
 
 /// What all pairs between two zones that match the filters make up.

@@ -195,6 +195,8 @@ impl<'a> View<'a> {
                 transmit,
                 receive,
                 dollars_per_month: dollars,
+                bytes_per_second_week_ago: None,
+                month_to_date_dollars: None,
             }
         });
         let zones = by_zone
@@ -234,6 +236,8 @@ impl<'a> View<'a> {
             total_bytes: total.bytes,
             dollars_per_month: row.dollars,
             trend: self.trend(total, *number),
+            bytes_per_second_week_ago: None,
+            month_to_date_dollars: None,
         }
     }
 
