@@ -20,7 +20,7 @@ fn refused(arguments: &[&str], line: &str) {
 fn a_wrong_command_line_is_refused_in_one_line() {
     refused(
         &["explain"],
-        "ADDRESS is missing: see `zonemeter explain --help`",
+        "WHAT is missing: see `zonemeter explain --help`",
     );
     refused(
         &["netwrks"],
@@ -35,8 +35,8 @@ fn a_wrong_command_line_is_refused_in_one_line() {
         "--max-flows: \"many\" is not accepted: a whole number from 1 to 16777216",
     );
     refused(
-        &["explain", "\u{1b}[31m"],
-        "ADDRESS: \"\\u{1b}[31m\" is not accepted: an IPv4 or IPv6 address",
+        &["explain", "\u{1b}[31m:"],
+        "WHAT: \"\\u{1b}[31m:\" is not accepted: an IPv4 or IPv6 address",
     );
 }
 
@@ -73,7 +73,7 @@ fn a_closed_pipe_is_no_error() {
 fn an_agent_that_is_not_there_is_named_with_what_to_do() {
     let output = zonemeter(&["top", "--once", "--url", "http://127.0.0.1:1"]);
     let said = String::from_utf8(output.stderr).unwrap();
-    let beginning = "zonemeter: http://127.0.0.1:1/api/flows?";
+    let beginning = "zonemeter: http://127.0.0.1:1/api/pairs?";
     assert!(said.starts_with(beginning), "{said}");
     assert!(
         said.contains("connection refused") && said.contains("port-forward"),
