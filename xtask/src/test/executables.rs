@@ -37,7 +37,7 @@ pub(crate) struct Executable {
 
 /// Programs of the lab whose tests measure time, fill the machine, or read counters of its one
 /// kernel: theirs run one at a time.
-const ALONE: [&str; 9] = [
+const ALONE: [&str; 10] = [
     "tests: capacity",
     "tests: cardinality",
     "tests: chart",
@@ -47,6 +47,7 @@ const ALONE: [&str; 9] = [
     "tests: page",
     "tests: prometheus",
     "tests: services",
+    "tests: whole_cluster",
 ];
 
 impl Executable {

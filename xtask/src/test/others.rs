@@ -27,15 +27,17 @@ const ALL: [Need; 5] = [
     Need::Prometheus,
     Need::Kubernetes,
 ];
-const NEEDS: [(&str, &[Need]); 8] = [
+const NEEDS: [(&str, &[Need]); 10] = [
     ("agent: live_cluster", &[Need::Kubernetes]),
     ("tests: capacity", &[Need::Kubernetes]),
     ("tests: chart", &ALL),
     ("tests: clusters", &[Need::Kubernetes]),
+    ("tests: documents", &[Need::Helm, Need::Kubernetes]),
     ("tests: exactness", &[Need::Kubernetes]),
     ("tests: late", &[Need::Kubernetes]),
     ("tests: live", &[Need::Kubernetes]),
     ("tests: prometheus", &[Need::Prometheus]),
+    ("tests: whole_cluster", &[Need::Prometheus]),
 ];
 
 impl Need {
