@@ -219,8 +219,8 @@ mod tests {
             assert_eq!(complaint(&all), expected);
         }
         assert_eq!(
-            complaint(&["top", "--blue"]),
-            "--blue: no such flag: see `zonemeter top --help`"
+            complaint(&["top", "--zzz"]),
+            "--zzz: no such flag: see `zonemeter top --help`"
         );
         assert_eq!(
             complaint(&["fly"]),
