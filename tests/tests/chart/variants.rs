@@ -15,7 +15,7 @@ const BOTTLEROCKET: &str = "{seLinuxOptions: {user: system_u, role: system_r, ty
     stateDir: /var/lib/zm/state, tolerations: [], nodeSelector: {a: b}, priorityClassName: \"\"}";
 
 /// Name, values.
-const VARIANTS: [(&str, &str); 9] = [
+const VARIANTS: [(&str, &str); 11] = [
     ("defaults", "{}"),
     ("refresh", REFRESH),
     ("operator", OPERATOR),
@@ -37,6 +37,15 @@ const VARIANTS: [(&str, &str); 9] = [
         "{listenAddress: 127.0.0.1, port: 9500, debugPort: 9501, scrapeAnnotations: true, stateDir: \"\", interfaces: [\"eth*\"]}",
     ),
     (
+        "whole cluster",
+        "{serve: {enabled: true, prometheus: \"http://prometheus.monitoring:9090\"}}",
+    ),
+    (
+        "whole cluster of a tenant",
+        "{serve: {enabled: true, prometheus: \"https://mimir.example/prometheus\", headers: {X-Scope-OrgID: team-a}, \
+         cluster: prod, secret: mimir, secretKey: password, user: reader}}",
+    ),
+    (
         "least",
         "{serviceAccount: {create: false, name: mine}, rbac: {create: false}, dashboards: {enabled: false}, \
          uninstall: {enabled: false}, prices: {defaults: false}}",
@@ -44,7 +53,7 @@ const VARIANTS: [(&str, &str); 9] = [
 ];
 
 /// Values, and what the refusal names.
-const REFUSED: [(&str, &str); 11] = [
+const REFUSED: [(&str, &str); 13] = [
     ("{mapMemmory: 1Gi}", "mapMemmory"),
     ("{mapMemory: much}", "mapMemory"),
     ("{maxSeries: 5}", "maxSeries"),
@@ -71,6 +80,11 @@ const REFUSED: [(&str, &str); 11] = [
     ),
     ("{podMonitor: {enabled: maybe}}", "podMonitor"),
     ("{stateDir: /state}", "stateDir"),
+    ("{serve: {enabled: true}}", "serve.prometheus"),
+    (
+        "{serve: {enabled: true, prometheus: prometheus:9090}}",
+        "serve.prometheus",
+    ),
 ];
 
 fn values(folder: &Path, yaml: &str) -> String {

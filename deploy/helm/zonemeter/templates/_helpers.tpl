@@ -40,6 +40,12 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
+{{/* Of what serves the whole cluster's page. */}}
+{{- define "zonemeter.serveLabels" -}}
+app.kubernetes.io/name: {{ include "zonemeter.name" . }}-serve
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
 {{- define "zonemeter.image" -}}
 {{- $tag := default .Chart.AppVersion .Values.image.tag -}}
 {{ .Values.image.repository }}:{{ $tag }}{{ with .Values.image.digest }}@{{ . }}{{ end }}

@@ -14,6 +14,7 @@ const OF_A_NODE = ["connections", "health"];
 const SCOPES = ["intra_node", "intra_zone", "cross_zone", "cross_region", "vpc", "peered", "aws_service", "internet", "link_local",
   "unresolved_service", "unknown"];
 const WINDOWS = { "1m": "1 minute", "5m": "5 minutes", "1h": "1 hour", start: "since the start" };
+const WINDOWS_OF_A_CLUSTER = { "5m": "5 minutes", "1h": "1 hour", "1d": "1 day" };
 
 /** What a tab needs, asked at once. */
 async function load(state) {
@@ -23,8 +24,8 @@ async function load(state) {
   const needsFlows = ["connections", "outside"].includes(state.tab);
   const flows = needsFlows ? ask("flows", { ...filters, limit: state.tab === "outside" ? "2000" : "200" }) : null;
   const interfaces = state.tab === "health" ? ask("interfaces") : null;
-  // A whole cluster has no health of one agent.
-  const health = ask("health").catch(() => null);
+  // Null: a whole cluster has no health of one agent.
+  const health = ask("health");
   return { answer: await pairs, health: await health, flows: await flows, interfaces: await interfaces };
 }
 
@@ -54,7 +55,7 @@ function Tabs({ state, health, go }) {
     aria-current=${state.tab === tab ? "page" : undefined} onClick=${open(tab)}>${TABS[tab]}</a></li>`)}</ul></nav>`;
 }
 
-function Filters({ state, go, json }) {
+function Filters({ state, go, json, windows }) {
   const [copied, setCopied] = useState(false);
   const copy = async () => {
     await navigator.clipboard.writeText(location.href);
@@ -66,7 +67,7 @@ function Filters({ state, go, json }) {
   return html`<form id="filters" role="search" onSubmit=${(event) => event.preventDefault()}>
     <label class="wide">Search<input id="search" type="search" value=${state.search} onInput=${type("search")}
       placeholder="name, namespace/name, Service, zone, address or CIDR" /></label>
-    <label>Mean over<select id="window" value=${state.window} onChange=${choose("window")}>${Object.entries(WINDOWS).map(([value, name]) =>
+    <label>Mean over<select id="window" value=${state.window} onChange=${choose("window")}>${Object.entries(windows).map(([value, name]) =>
       html`<option value=${value} selected=${state.window === value}>${name}</option>`)}</select></label>
     <label>Scope<select id="scope" value=${state.scope} onChange=${choose("scope")}><option value="">all</option>${SCOPES.map((scope) =>
       html`<option value=${scope} selected=${state.scope === scope}>${scope}</option>`)}</select></label>
@@ -77,7 +78,7 @@ function Filters({ state, go, json }) {
 
 function covers(answer) {
   const since = new Date(1000 * answer.since_unix_seconds).toISOString().slice(0, 19).replace("T", " ");
-  const short = { "1m": 60, "5m": 300, "1h": 3600 }[answer.window];
+  const short = { "1m": 60, "5m": 300, "1h": 3600, "1d": 86400 }[answer.window];
   const note = short === undefined ? "" : answer.seconds < 0.9 * short ? " – watched for no longer yet"
     : answer.seconds > 2 * short ? " – since the start: the window fills while this page is open" : "";
   return `means over ${span(answer.seconds)}, from ${since} UTC${note}`;
@@ -132,7 +133,7 @@ function Page() {
     namespace: state.namespace, search: state.search }).filter(([, value]) => value));
   return html`${data ? html`<${Head} answer=${data.answer} health=${data.health} />` : html`<header><h1>zonemeter</h1><span class="dim">asking …</span></header>`}
     <${Tabs} state=${state} health=${!data || data.health} go=${go} />
-    <main><${Filters} state=${state} go=${go} json=${json} />
+    <main><${Filters} state=${state} go=${go} json=${json} windows=${!data || data.health ? WINDOWS : WINDOWS_OF_A_CLUSTER} />
     ${error ? html`<p class="error" role="alert">${error}</p>` : ""}
     ${data ? html`<p id="covers" class="dim">${covers(data.answer)}${data.answer.prices ? `; prices of ${data.answer.prices.as_of.join(", ") || "no date"}` : "; no prices: --prices-file tells dollars"}</p>
       <${Cards} answer=${data.answer} />
