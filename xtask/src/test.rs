@@ -85,6 +85,8 @@ pub(crate) fn run_with(args: &Args, mut others: Others) -> Result<()> {
     let mut runs = plan(&executables, args, privilege)?;
     if runs.iter().any(Run::needs_image) {
         let image = image::dev()?;
+        // The image's is static: no library can be put in front of it, as a test of a slow disk does.
+        build_agent()?;
         let with_image = |run: Run| match run.needs_image() {
             true => run.env(IMAGE_ROOT, image.root.clone()),
             false => run,

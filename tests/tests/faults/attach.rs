@@ -14,8 +14,8 @@ use zonemeter_lab::{
 };
 
 use super::{
-    DATAGRAM, before_attach, carried, interfaces, is_exact, plan, raise, send, wait_for_interfaces,
-    wait_for_pod,
+    DATAGRAM, before_attach, carried, interfaces, is_exact, pinned, plan, raise, send,
+    wait_for_interfaces, wait_for_pod,
 };
 
 /// More than a TCX hook has room for (`BPF_MPROG_MAX`).
@@ -66,8 +66,7 @@ fn a_hook_without_room_leaves_nothing_and_what_passed_is_reported() {
     assert_eq!(before[1], receive);
     assert!(before[0] + failed_attempts[0] <= transmit);
     is_exact(&mut agent, &client, &far);
-    let links = node.pin_directory().join("v2/links");
-    assert_eq!(fs::read_dir(links).unwrap().count(), 2);
+    assert_eq!(pinned(node.pin_directory(), "links"), 2);
 }
 
 /// A veth goes and another one of the same name comes while the agent is held up.
