@@ -6,7 +6,7 @@ use std::{fs, path::Path, time::Duration};
 use serde_json::{Value, json};
 use zonemeter_lab::{
     ClusterApi, Lab, Node, chart,
-    container::{Cluster, Container},
+    container::{Cluster, Container, host_path},
     until,
 };
 
@@ -51,6 +51,8 @@ pub(super) fn container(
     binary: &Path,
 ) -> Container {
     fs::create_dir_all(node.pin_directory()).unwrap();
+    // Every node has it; without a hierarchy below, the node's own bytes are counted without names.
+    fs::create_dir_all(host_path(node, Path::new("/sys/fs/cgroup"))).unwrap();
     let cluster = cluster(lab, node, workload);
     Container::new(node, workload, name, binary, &cluster).unwrap()
 }
