@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use zonemeter_lab::{
-    Count, Family, Plan, Pod, PodPlan, ServicePlan, Transport, Truth, Way, count,
+    Count, Family, Metrics, Plan, Pod, PodPlan, ServicePlan, Transport, Truth, Way, count,
     traffic::{self, Datagrams},
 };
 
@@ -160,6 +160,13 @@ fn a_service_is_named_by_its_backend_in_both_directions() {
         .port(Transport::Tcp, 80, 8080)
         .backend(far.v4().unwrap());
     scene.lab.add_service(backend).unwrap();
+    // A connection that is older than what the agent knows of the Service keeps the Service's name.
+    let known = |metrics: &Metrics| {
+        let of = |kind| metrics.sum("zonemeter_cluster_objects", &[("kind", kind)]);
+        of("Service") > 0 && of("EndpointSlice") > 0
+    };
+    scene.agent.wait_until(WITHIN, known).unwrap();
+    scene.agent.settled().unwrap();
     let other = scene.lab.agent("b1").unwrap();
     let mut other = other.flag("--interval", "100ms").start_ready().unwrap();
     let service = SocketAddr::new("10.100.7.8".parse().unwrap(), 80);
