@@ -65,7 +65,7 @@ pub use lab::{Lab, NatGateway};
 pub use memory_group::MemoryGroup;
 pub use metrics::{Metrics, Sample};
 pub use namespace::Namespace;
-pub use node::Node;
+pub use node::{Node, pinned};
 pub use patience::until;
 pub use plan::{KubeProxy, NodePlan, Owner, Plan, PodPlan, ServicePlan, ServicePort, Transport};
 pub use pod::Pod;

@@ -1,6 +1,7 @@
 //! Nodes that stand.
 
 use std::{
+    fs,
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     sync::Arc,
@@ -137,4 +138,12 @@ impl Node {
             "",
         )
     }
+}
+
+/// How many objects of a kind (`links`, `maps`, `cgroups`) are pinned below an agent's pin
+/// directory, in the folder of whatever layout.
+pub fn pinned(pins: &Path, kind: &str) -> usize {
+    let layouts = fs::read_dir(pins).into_iter().flatten().flatten();
+    let of = |layout: fs::DirEntry| fs::read_dir(layout.path().join(kind)).ok();
+    layouts.filter_map(of).map(Iterator::count).sum()
 }

@@ -10,12 +10,12 @@ use std::{
 use zonemeter_lab::{
     Agent, Lab, Metrics, PodPlan,
     foreign::{Hook, Program, Tcx, Verdict, index, tcx_programs},
-    until,
+    pinned, until,
 };
 
 use super::{
-    DATAGRAM, before_attach, carried, interfaces, is_exact, pinned, plan, raise, send,
-    wait_for_interfaces, wait_for_pod,
+    DATAGRAM, before_attach, carried, interfaces, is_exact, plan, raise, send, wait_for_interfaces,
+    wait_for_pod,
 };
 
 /// More than a TCX hook has room for (`BPF_MPROG_MAX`).

@@ -16,7 +16,7 @@ mod pins;
 mod slow;
 mod slow_disk;
 
-use std::{fs, net::SocketAddr, path::Path, thread, time::Duration};
+use std::{net::SocketAddr, thread, time::Duration};
 
 use zonemeter_lab::{
     Agent, AgentPlan, Lab, Metrics, NodePlan, Plan, Pod, PodPlan, SILENCE,
@@ -65,13 +65,6 @@ fn carried(pod: &Pod) -> [u64; 2] {
         (before == last).then_some(last)
     })
     .unwrap()
-}
-
-/// How many maps or links are pinned.
-fn pinned(pins: &Path, what: &str) -> usize {
-    let layouts = fs::read_dir(pins).into_iter().flatten().flatten();
-    let of = |layout: fs::DirEntry| fs::read_dir(layout.path().join(what)).ok();
-    layouts.filter_map(of).map(Iterator::count).sum()
 }
 
 fn by_direction(metrics: &Metrics, name: &str, labels: &[(&str, &str)]) -> [u64; 2] {

@@ -2,9 +2,9 @@
 
 use std::{fs, time::Duration};
 
-use zonemeter_lab::{PodPlan, mount::Mount, until};
+use zonemeter_lab::{PodPlan, mount::Mount, pinned, until};
 
-use super::{DATAGRAM, counted, is_exact, pinned, plan, raise, ready, send, wait_for_pod};
+use super::{DATAGRAM, counted, is_exact, plan, raise, ready, send, wait_for_pod};
 
 /// Everything is pinned again: the next agent goes on where a killed one stopped.
 #[test]

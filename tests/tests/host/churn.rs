@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, thread};
 
 use zonemeter_lab::{
-    Lab,
+    Lab, pinned,
     traffic::{self, Datagrams},
 };
 
@@ -39,12 +39,8 @@ fn killed_agents_lose_nothing_and_leave_nothing_twice() {
         20,
         "received",
     );
-    let pinned = |folder: &str| {
-        let folder = node.pin_directory().join("v3").join(folder);
-        std::fs::read_dir(folder).unwrap().count()
-    };
     let linked = metrics.sum("zonemeter_host_cgroups", &[("state", "linked")]);
-    assert_eq!(pinned("cgroups") as u64, linked);
+    assert_eq!(pinned(node.pin_directory(), "cgroups") as u64, linked);
 }
 
 /// Cgroups come and go quicker than anybody could look at them.
