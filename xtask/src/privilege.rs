@@ -5,9 +5,12 @@ use std::{
     fs,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
-use crate::exec::{self, Cmd};
+use crate::{
+    exec::{self, Cmd},
+    repository,
+};
 
 /// By what means a command can run as root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +60,7 @@ pub(crate) fn as_root<A: AsRef<OsStr>>(
     match Privilege::find() {
         Privilege::Root => work(),
         privilege @ Privilege::Sudo => {
-            let program = std::env::current_exe().context("this program's own path")?;
+            let program = repository::own_program();
             exec::run(
                 privilege
                     .command(&program.to_string_lossy())

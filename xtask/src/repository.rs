@@ -20,6 +20,13 @@ pub(crate) fn release_folder() -> Result<PathBuf> {
     Ok(target_folder()?.join("release"))
 }
 
+/// This program, to be started again while this process lives, also from another network
+/// namespace. The kernel's link to the running file (proc_pid_exe(5)), not the file's name: a
+/// cargo command of the same run may have put a new build under that name.
+pub(crate) fn own_program() -> PathBuf {
+    PathBuf::from(format!("/proc/{}/exe", std::process::id()))
+}
+
 /// Where cargo put this program, and everything else that it builds.
 ///
 /// # Errors

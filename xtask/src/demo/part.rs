@@ -17,6 +17,8 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use zonemeter_lab::{DEBUG_PORT, Namespace, traffic};
 
+use crate::repository;
+
 /// Longer than any demo is kept.
 const LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -68,8 +70,7 @@ pub(super) fn forward_page(node: &Namespace) -> Result<SocketAddr> {
     let listener = here(DEBUG_PORT).or_else(|_| here(0));
     let listener = listener.context("a port on the loopback for the page")?;
     let address = listener.local_addr()?;
-    let program = std::env::current_exe().context("this program's own path")?;
-    node.command(program)
+    node.command(repository::own_program())
         .args(Part::PortForward.arguments(node.name(), DEBUG_PORT))
         .process_group(0)
         .stdin(Stdio::from(OwnedFd::from(listener)))

@@ -13,6 +13,7 @@ use zonemeter_lab::{
 };
 
 use super::part::Part;
+use crate::repository;
 
 /// Out of the range that EKS gives to Services.
 const SERVICE_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 100, 27, 14));
@@ -97,9 +98,9 @@ impl Traffic {
         };
         let pod = |key: &str| lab.pod(&format!("default/{key}"));
         for server in SERVERS {
-            traffic.add(http_server(lab.pod(server)?.namespace())?)?;
+            traffic.add(http_server(lab.pod(server)?.namespace()))?;
         }
-        traffic.add(http_server(lab.internet())?)?;
+        traffic.add(http_server(lab.internet()))?;
         traffic.add(client(&pod("client-dep-6c8f-x2v7p")?))?;
         traffic.add(download(&pod("updater-5b4d-tq9wl")?, lab.internet_host(0)))?;
         traffic.add(download(&pod("reports-7c9f-m2k8d")?, s3(lab)))?;
@@ -151,11 +152,10 @@ impl Drop for Traffic {
 }
 
 /// This program again, inside the namespace.
-fn http_server(on: &Namespace) -> Result<Command> {
-    let program = std::env::current_exe().context("this program's own path")?;
-    let mut command = on.command(program);
+fn http_server(on: &Namespace) -> Command {
+    let mut command = on.command(repository::own_program());
     command.args(Part::HttpServer.arguments(on.name(), HTTP_PORT));
-    Ok(command)
+    command
 }
 
 /// A loop over HTTP, as the application has it: each request is a connection of its own, and
