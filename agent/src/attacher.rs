@@ -15,11 +15,12 @@ use tokio::{
     sync::{mpsc, watch},
     time::MissedTickBehavior,
 };
-use zonemeter_datapath::{
-    attach::{Attachments, Counting, Kept, NotCounted},
+use zonemeter_attach::{
+    attachments::{Attachments, Counting, Kept, NotCounted},
     hooks::watch::Watch,
-    links::{Link, LinkEvent, Links, Role},
+    links::{Link, LinkEvent, Links},
 };
+use zonemeter_datapath::object::Role;
 use zonemeter_metrics::SelfMetrics;
 use zonemeter_model::{
     condition::Status,

@@ -10,7 +10,7 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
-use zonemeter_datapath::cgroups::{Cgroups, Hierarchy, link::Linker};
+use zonemeter_attach::cgroups::{Cgroups, Hierarchy, link::Linker};
 use zonemeter_metrics::SelfMetrics;
 use zonemeter_model::{condition::Status, traffic::CgroupChange};
 

@@ -10,10 +10,9 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use glob::Pattern;
 use zonemeter_account::Detail;
+use zonemeter_attach::{cgroups::Hierarchy, links::Names};
 use zonemeter_cluster::Source;
 use zonemeter_datapath::{
-    cgroups::Hierarchy,
-    links::Names,
     memory::{Machine, Plan},
     translate::Methods,
 };
@@ -77,6 +76,8 @@ pub struct Config {
     pub cni: Chain,
     /// What cgroups `--cgroup-dir` has.
     pub cgroups: Hierarchy,
+    /// `--attach`; `None` takes TCX where the kernel has it.
+    pub attach: Option<AttachMode>,
     /// What the kernel programs are loaded with.
     pub kernel: zonemeter_datapath::Settings,
     /// All of it by flag, as `/api/config` shows it.
@@ -111,6 +112,11 @@ impl Config {
             place_services: args
                 .name_backends_by
                 .contains(&NameBackendsBy::EndpointSlices),
+            attach: match args.attach {
+                Attach::Auto => None,
+                Attach::Tcx => Some(AttachMode::Tcx),
+                Attach::Tc => Some(AttachMode::Tc),
+            },
             kernel: zonemeter_datapath::Settings {
                 plan,
                 fold_ports: args.flow_ports == FlowPorts::Service,
@@ -121,13 +127,7 @@ impl Config {
                         .name_backends_by
                         .contains(&NameBackendsBy::ConntrackTable),
                 },
-                mode: match args.attach {
-                    Attach::Auto => None,
-                    Attach::Tcx => Some(AttachMode::Tcx),
-                    Attach::Tc => Some(AttachMode::Tc),
-                },
                 has_cgroup2: cgroups.root().is_some(),
-                may_add_clsact: cni.may_add_clsact(),
                 pin_dir: Some(args.pins.pin_dir).filter(|path| !path.as_os_str().is_empty()),
             },
             cgroups,

@@ -1,47 +1,40 @@
-//! Loads the kernel programs, keeps them attached to every pod veth, and drains what they counted.
-//! The only package that talks to bpf and netlink, and the only one with `unsafe`.
+//! Loads the kernel programs and drains what they counted.
 //!
-//! In the order of the data: [`object`] loads, [`links`] follows the veths as they come and go,
-//! [`attach`] puts the programs on them and keeps them in front of others on their [`hooks`], [`sets`] drains the maps by [`batch`] calls after a
-//! [`grace`] period, [`skipped`] tells what was not counted, [`warnings`] carries the programs'
-//! own log lines. [`cgroups`] follows the node's cgroups, by which its own sockets are named.
-//! [`preflight`] answers `zonemeter check`.
+//! In the order of the data: [`object`] loads, [`pins`] finds what an earlier process left running, [`sets`]
+//! drains the maps by [`batch`] calls after a [`grace`] period, [`translate`] puts real ends in the place of Services,
+//! [`skipped`] tells what was not counted, [`warnings`] carries the programs' own log lines.
+//! [`preflight`] answers `zonemeter check`. `zonemeter_attach` puts the programs on interfaces.
 
-pub mod attach;
 mod batch;
 mod btf;
-pub mod cgroups;
 mod conntrack;
 mod explain;
 pub mod facts;
 mod grace;
-pub mod hooks;
-pub mod links;
 mod maps;
 pub mod memory;
 pub mod object;
 pub mod pins;
 pub mod preflight;
-pub mod remove;
 pub mod sets;
 pub mod skipped;
-mod syscall;
+pub mod syscall;
 #[cfg(test)]
 mod tests;
 pub mod translate;
 pub mod warnings;
 
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{collections::BTreeSet, os::fd::OwnedFd, path::PathBuf, sync::Arc, time::Instant};
 
 use anyhow::{Context as _, Result};
-use zonemeter_model::traffic::{AttachMode, Drain, Translated};
+use aya::maps::{Array, MapData};
+use zonemeter_common::Uplinks;
+use zonemeter_model::traffic::{Drain, Translated};
 
 use self::{
-    attach::{Attachments, Hooks},
-    cgroups::link::Linker,
     conntrack::table::Table,
     maps::Leftover,
-    object::Object,
+    object::{Object, Programs},
     pins::Pins,
     sets::{Drained, Sets},
     skipped::Skipped,
@@ -59,13 +52,8 @@ pub struct Settings {
     pub ephemeral_ports: [u16; 2],
     /// How the other end behind a translated address is found.
     pub methods: Methods,
-    /// How to attach; `None` takes TCX where the kernel has it.
-    pub mode: Option<AttachMode>,
     /// Sockets are in cgroups of version 2: those of its root are the kernel's own.
     pub has_cgroup2: bool,
-    /// False where clsact on a pod's veth keeps the pod from starting: a filter then takes what
-    /// is there.
-    pub may_add_clsact: bool,
     /// Where links and maps are pinned; `None` pins nothing.
     pub pin_dir: Option<PathBuf>,
 }
@@ -83,23 +71,32 @@ pub struct Kernel {
     salvaged: Vec<PathBuf>,
 }
 
+/// What is to be attached, and what attaching needs to know.
+pub struct Attachable {
+    /// The programs of interfaces.
+    pub programs: Programs,
+    /// The program for cgroups, or why this kernel does not have it.
+    pub host_program: Result<OwnedFd>,
+    /// The table by which programs know the uplinks.
+    pub uplinks: Array<MapData, Uplinks>,
+    /// The number by which the kernel tells the control map from every other map.
+    pub control_map: u32,
+    /// Numbers of the control maps that earlier processes pinned.
+    pub inherited: BTreeSet<u32>,
+    /// Where links are pinned.
+    pub pins: Option<Arc<Pins>>,
+}
+
 impl Kernel {
-    /// Takes what [`object::load`] made apart: the maps, and the programs with the interfaces that
-    /// they are attached to, each for a thread of its own, and what links the cgroups. Needs CAP_NET_ADMIN for the connection
-    /// table.
+    /// Takes what [`object::load`] made apart: the maps, and what is to be attached, each for a
+    /// thread of its own. Needs CAP_NET_ADMIN for the connection table.
     ///
     /// # Errors
     /// When the kernel refuses a netlink socket or the control map cannot be read.
-    pub fn new(
-        object: Object,
-        methods: Methods,
-        now: Instant,
-    ) -> Result<(Self, Attachments, Linker)> {
+    pub fn new(object: Object, methods: Methods, now: Instant) -> Result<(Self, Attachable)> {
         let Object {
             programs,
-            identity,
-            mode,
-            may_add_clsact,
+            inherited,
             maps,
             leftovers,
             pins,
@@ -107,13 +104,14 @@ impl Kernel {
             ..
         } = object;
         let table = methods.table.then(Table::open).transpose()?;
-        let hooks = Hooks {
-            identity,
-            mode,
-            may_add_clsact,
+        let attachable = Attachable {
+            programs,
+            host_program,
+            uplinks: maps.uplinks,
+            control_map: maps.written.number,
+            inherited,
+            pins: pins.clone(),
         };
-        let attachments = Attachments::new(programs, hooks, maps.uplinks, pins.clone())?;
-        let linker = Linker::new(host_program, pins.clone());
         let kernel = Self {
             _pins: pins,
             sets: Sets::new(maps.written, now).context("reading the control map")?,
@@ -123,7 +121,7 @@ impl Kernel {
             uplink_skipped: Skipped::new(maps.uplink_skipped),
             translator: Translator::new(maps.addresses, table),
         };
-        Ok((kernel, attachments, linker))
+        Ok((kernel, attachable))
     }
 
     /// No program runs on this interface any more. Its last flows come with the next drain, whose

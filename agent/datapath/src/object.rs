@@ -15,16 +15,12 @@ use aya::{
     programs::{CgroupSkb, ProgramError, SchedClassifier},
 };
 use zonemeter_common::{Direction, conntrack::ConntrackOffsets, names};
-use zonemeter_model::traffic::AttachMode;
 
 use super::{
     Settings,
-    attach::{self, tc::Identity},
     conntrack::offsets,
     explain,
     facts::Facts,
-    hooks::filter::Mark,
-    links::Role,
     maps::{Leftover, Maps},
     memory::Plan,
     pins::{self, Pins},
@@ -39,9 +35,8 @@ pub(super) static BYTES: &[u8] =
 /// Programs that the verifier accepted, and their maps.
 pub struct Object {
     pub(super) programs: Programs,
-    pub(super) identity: Identity,
-    pub(super) mode: AttachMode,
-    pub(super) may_add_clsact: bool,
+    /// Numbers of the control maps that earlier processes pinned.
+    pub(super) inherited: BTreeSet<u32>,
     reads_connections: bool,
     pub(super) maps: Maps,
     /// Maps of earlier processes that no longer fit, to be drained once nothing writes to them.
@@ -52,11 +47,6 @@ pub struct Object {
 }
 
 impl Object {
-    /// How its programs will be attached.
-    pub fn mode(&self) -> AttachMode {
-        self.mode
-    }
-
     /// Whether its programs read the connection that a packet carries: asked for, and possible on
     /// this kernel.
     pub fn reads_connections(&self) -> bool {
@@ -92,7 +82,6 @@ fn load_bytes(
     bytes: &[u8],
     pins: Option<Arc<Pins>>,
 ) -> Result<(Object, Warnings)> {
-    let mode = attach::choose_mode(settings.mode)?;
     check_memory(&settings.plan)?;
     let (set_aside, inherited) = match &pins {
         Some(pins) => {
@@ -111,19 +100,13 @@ fn load_bytes(
     if let Some(pins) = &pins {
         pins.hold_maps()?;
     }
-    let mark = Mark {
-        map: maps.written.number,
-        pinned: pins.is_some(),
-    };
     let leftovers = set_aside.into_iter().map(Leftover::open);
     let leftovers = leftovers.collect::<Result<_>>()?;
     let mut programs = Programs::load(ebpf, &settings.plan)?;
     let host_program = programs.load_for_cgroups(&settings.plan);
     let object = Object {
         programs,
-        identity: Identity { mark, inherited },
-        mode,
-        may_add_clsact: settings.may_add_clsact,
+        inherited,
         reads_connections: conntrack != ConntrackOffsets::default(),
         maps,
         leftovers,
@@ -147,8 +130,19 @@ fn without_types(object: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// What an interface is to the programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The host's end of a pod's veth.
+    Pod,
+    /// Packets leave the node by it.
+    Uplink,
+    /// Its packets pass an uplink below it (VLAN), where they are counted.
+    AboveUplink,
+}
+
 /// The programs of interfaces, loaded.
-pub(super) struct Programs(Ebpf);
+pub struct Programs(Ebpf);
 
 impl Programs {
     fn load(mut ebpf: Ebpf, plan: &Plan) -> Result<Self> {
@@ -175,6 +169,7 @@ impl Programs {
         Ok(program.fd()?.as_fd().try_clone_to_owned()?)
     }
 
+    /// Runs the program for cgroups once on a crafted packet and returns its verdict.
     #[cfg(test)]
     pub(super) fn test_run_in_cgroup(&mut self, frame: &[u8], context: &[u8]) -> Result<i32> {
         use aya::{TestRun as _, TestRunOptions};
@@ -188,19 +183,43 @@ impl Programs {
         Ok(program.test_run(options)?.return_value as i32)
     }
 
+    /// Runs the program of an interface once on a crafted frame and returns its verdict.
+    #[cfg(test)]
+    pub(super) fn test_run(
+        &mut self,
+        role: Role,
+        direction: Direction,
+        frame: &[u8],
+        context: &[u8],
+    ) -> Result<i32> {
+        use aya::{TestRun as _, TestRunOptions};
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            ctx_in: Some(context),
+            ..TestRunOptions::new()
+        };
+        Ok(self.get(role, direction)?.test_run(options)?.return_value as i32)
+    }
+
     /// The program for this hook of such an interface. [`Direction`] names the hook as it is for a
     /// pod: transmit is tc ingress, receive tc egress.
-    pub(super) fn get(&mut self, role: Role, direction: Direction) -> Result<&mut SchedClassifier> {
+    ///
+    /// # Errors
+    /// When the object file has none.
+    pub fn get(&mut self, role: Role, direction: Direction) -> Result<&mut SchedClassifier> {
         program(&mut self.0, role, direction)
     }
 
     /// Its name in the object file.
-    pub(super) fn name(&self, role: Role, direction: Direction) -> &'static str {
+    pub fn name(&self, role: Role, direction: Direction) -> &'static str {
         name(role, direction)
     }
 
     /// The number by which the kernel lists it.
-    pub(super) fn number(&mut self, role: Role, direction: Direction) -> Result<u32> {
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub fn number(&mut self, role: Role, direction: Direction) -> Result<u32> {
         Ok(self.get(role, direction)?.info()?.id())
     }
 }

@@ -27,7 +27,7 @@ use aya::maps::MapInfo;
 use zonemeter_common::names;
 use zonemeter_model::traffic::Direction;
 
-use super::{attach::tcx, memory::Capacity};
+use super::{memory::Capacity, syscall};
 
 /// `BPF_FS_MAGIC` (`include/uapi/linux/magic.h`).
 const BPF_FS: libc::c_long = 0xcafe_4a11;
@@ -99,7 +99,7 @@ impl Pins {
     }
 
     /// The directory.
-    pub(super) fn root(&self) -> &Path {
+    pub fn root(&self) -> &Path {
         &self.root
     }
 
@@ -132,7 +132,7 @@ impl Pins {
     }
 
     /// Where the link of a program on an interface is pinned.
-    pub(super) fn link(&self, interface: u32, direction: Direction) -> PathBuf {
+    pub fn link(&self, interface: u32, direction: Direction) -> PathBuf {
         let direction = match direction {
             Direction::Transmit => "transmit",
             Direction::Receive => "receive",
@@ -142,12 +142,12 @@ impl Pins {
     }
 
     /// Where the link of a cgroup is pinned.
-    pub(super) fn cgroup(&self, id: u64) -> PathBuf {
+    pub fn cgroup(&self, id: u64) -> PathBuf {
         self.folder(CGROUPS).join(id.to_string())
     }
 
     /// Cgroups that have a pinned link.
-    pub(super) fn linked_cgroups(&self) -> Result<Vec<u64>> {
+    pub fn linked_cgroups(&self) -> Result<Vec<u64>> {
         let folder = self.folder(CGROUPS);
         let mut cgroups = Vec::new();
         for entry in fs::read_dir(&folder).with_context(|| refusal(&folder))? {
@@ -158,7 +158,7 @@ impl Pins {
     }
 
     /// Interfaces that have a pinned link.
-    pub(super) fn linked_interfaces(&self) -> Result<Vec<u32>> {
+    pub fn linked_interfaces(&self) -> Result<Vec<u32>> {
         let folder = self.folder("links");
         let mut interfaces = Vec::new();
         for entry in fs::read_dir(&folder).with_context(|| refusal(&folder))? {
@@ -173,10 +173,10 @@ impl Pins {
     }
 
     /// Takes the pinned links of an interface off their hooks and removes them.
-    pub(super) fn unlink(&self, interface: u32) -> Result<()> {
+    pub fn unlink(&self, interface: u32) -> Result<()> {
         Direction::ALL
             .into_iter()
-            .try_for_each(|direction| tcx::remove(&self.link(interface, direction)))
+            .try_for_each(|direction| syscall::remove(&self.link(interface, direction)))
     }
 
     /// Sets the pinned maps aside if there are any and they do not fit `capacity`: aya would take

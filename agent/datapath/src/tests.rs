@@ -14,11 +14,9 @@ use zonemeter_model::traffic::{Count, Direction, Drain, Flow};
 
 use self::frame::{Frame, Segments};
 use super::{
-    Kernel, Settings,
-    attach::Attachments,
-    links::Role,
+    Attachable, Kernel, Settings,
     memory::{DEFAULT_BUDGET, Machine, Plan},
-    object,
+    object::{self, Role},
     translate::Methods,
 };
 
@@ -39,7 +37,7 @@ fn of_flows(flows: u32) -> Plan {
 
 struct Bench {
     kernel: Kernel,
-    attachments: Attachments,
+    attachable: Attachable,
 }
 
 impl Bench {
@@ -57,25 +55,21 @@ impl Bench {
                 packet: true,
                 table: true,
             },
-            mode: None,
             has_cgroup2: true,
-            may_add_clsact: true,
             pin_dir: None,
         };
         adjust(&mut settings);
         let (object, _warnings) =
             object::load(&settings, None).expect("the programs load: run as root");
-        let (kernel, attachments, _linker) =
+        let (kernel, attachable) =
             Kernel::new(object, settings.methods, Instant::now()).expect("maps");
-        Self {
-            kernel,
-            attachments,
-        }
+        Self { kernel, attachable }
     }
 
     fn run(&mut self, direction: Direction, frame: &Frame) {
         let verdict = self
-            .attachments
+            .attachable
+            .programs
             .test_run(Role::Pod, direction, &frame.bytes(), &frame.context())
             .expect("the kernel takes the frame");
         assert_eq!(

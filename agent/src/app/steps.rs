@@ -13,16 +13,14 @@ use tokio::{
     task::spawn_blocking,
 };
 use zonemeter_account::{Account, Settings};
-use zonemeter_cluster::{Feed, Source};
-use zonemeter_datapath::{
-    Kernel,
-    attach::Attachments,
+use zonemeter_attach::{
+    attachments::{Attachments, choose_mode},
     cgroups::{Hierarchy, link::Linker},
     hooks::watch::Watch,
     links::{Links, Names},
-    object,
-    pins::Pins,
 };
+use zonemeter_cluster::{Feed, Source};
+use zonemeter_datapath::{Kernel, object, pins::Pins};
 use zonemeter_inspect::{
     debug::{
         self, Question, Standing,
@@ -240,6 +238,7 @@ impl<'a> Steps<'a> {
         config: &Config,
         pins: Option<Arc<Pins>>,
     ) -> Result<(Kernel, Attachments, Linker)> {
+        let mode = choose_mode(config.attach)?;
         let settings = config.kernel.clone();
         let (object, warnings) = apart(move || object::load(&settings, pins)).await?;
         tracing::info!("map memory: {}", config.kernel.plan);
@@ -253,7 +252,10 @@ impl<'a> Steps<'a> {
         config.cni.log();
         self.tasks.spawn_endless("program log", warnings.run());
         self.tasks.spawn_endless("memory", memory::give_back());
-        Kernel::new(object, config.kernel.methods, Instant::now())
+        let (kernel, attachable) = Kernel::new(object, config.kernel.methods, Instant::now())?;
+        let may_add_clsact = config.cni.may_add_clsact();
+        let (attachments, linker) = zonemeter_attach::prepare(attachable, mode, may_add_clsact)?;
+        Ok((kernel, attachments, linker))
     }
 
     pub(super) fn follow_cluster(

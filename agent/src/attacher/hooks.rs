@@ -2,11 +2,8 @@
 
 use std::time::Instant;
 
-use zonemeter_datapath::{
-    attach::Counting,
-    hooks::watch::Disturbed,
-    links::{LinkEvent, Role},
-};
+use zonemeter_attach::{attachments::Counting, hooks::watch::Disturbed, links::LinkEvent};
+use zonemeter_datapath::object::Role;
 use zonemeter_model::{condition::Status, traffic::Missed};
 
 use super::Attacher;

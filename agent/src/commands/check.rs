@@ -60,11 +60,11 @@ fn check(args: &CheckArgs) -> Result<Report> {
 
 async fn of_kernel(config: &Config) -> Vec<Requirement> {
     let memory = kernel::memory(&config.kernel.plan);
-    let (programs, mode) = kernel::programs(&config.kernel);
+    let (programs, mode) = kernel::programs(&config.kernel, config.attach);
     let mut found = vec![
         memory,
         programs,
-        kernel::attach(mode.as_ref(), config.kernel.mode),
+        kernel::attach(mode.as_ref(), config.attach),
     ];
     found.push(kernel::connections(config.kernel.methods));
     found.push(kernel::grace_period());

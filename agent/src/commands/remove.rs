@@ -10,11 +10,9 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
+use zonemeter_attach::remove;
 use zonemeter_cluster::objects::ObjectName;
-use zonemeter_datapath::{
-    pins::{InUse, Pinned, Pins},
-    remove,
-};
+use zonemeter_datapath::pins::{InUse, Pinned, Pins};
 use zonemeter_inspect::client;
 use zonemeter_io::output;
 use zonemeter_state::StateDir;

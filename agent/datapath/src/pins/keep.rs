@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::{FOLDERS, InUse, Pins, map_names, open, refusal, try_lock};
-use crate::attach::tcx;
+use crate::syscall;
 
 impl Pins {
     /// Opens the pinned maps, so that they can be pinned again.
@@ -23,7 +23,7 @@ impl Pins {
     pub(crate) fn hold_maps(&self) -> Result<()> {
         let hold = |name| {
             let path = self.map(name);
-            let map = tcx::open(&path).with_context(|| path.display().to_string())?;
+            let map = syscall::open(&path).with_context(|| path.display().to_string())?;
             Ok((path, map))
         };
         let maps: Vec<_> = map_names().map(hold).collect::<Result<_>>()?;
@@ -32,7 +32,7 @@ impl Pins {
     }
 
     /// False while nothing can be pinned, as the last call of [`Self::keep`] found.
-    pub(crate) fn are_usable(&self) -> bool {
+    pub fn are_usable(&self) -> bool {
         !self.lost.load(Ordering::Relaxed)
     }
 
@@ -41,7 +41,7 @@ impl Pins {
     ///
     /// # Errors
     /// When the directory is gone and cannot be made again.
-    pub(crate) fn keep<'a>(
+    pub fn keep<'a>(
         &self,
         links: impl Iterator<Item = (PathBuf, &'a OwnedFd)>,
     ) -> Result<Result<usize, InUse>> {
@@ -72,7 +72,8 @@ impl Pins {
         let mut pinned = 0;
         let mut pin = |path: &Path, object| -> Result<()> {
             if !there.contains(path) {
-                tcx::pin(object, path).with_context(|| format!("pinning {}", path.display()))?;
+                syscall::pin(object, path)
+                    .with_context(|| format!("pinning {}", path.display()))?;
                 pinned += 1;
             }
             Ok(())

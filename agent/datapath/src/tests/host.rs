@@ -2,6 +2,7 @@
 //! cgroup v2, whose id is 1.
 
 use super::{frame::Frame, *};
+use zonemeter_common::hardware_address;
 use zonemeter_model::traffic::{Class, HostDrain, HostFlow};
 
 const NODE: &str = "192.168.7.1";
@@ -30,13 +31,25 @@ impl Bench {
     fn at_uplink(&mut self, hook: Direction, frame: &Frame) {
         let (bytes, context) = (frame.bytes(), frame.context());
         let run = self
-            .attachments
+            .attachable
+            .programs
             .test_run(Role::Uplink, hook, &bytes, &context);
         assert_eq!(run.expect("the kernel takes the frame"), -1);
     }
 
+    /// Has the programs take an interface for an uplink.
+    fn take_for_uplink(&mut self, index: u32) {
+        let map = &mut self.attachable.uplinks;
+        let mut table = map.get(&0, 0).expect("the table of uplinks");
+        assert!(table.insert(index, hardware_address([2, 0, 0, 0, 0, 1])));
+        map.set(0, table, 0).expect("the table of uplinks");
+    }
+
     fn is_received(&mut self, bytes: &[u8], frame: &Frame) {
-        let run = self.attachments.test_run_in_cgroup(bytes, &frame.context());
+        let run = self
+            .attachable
+            .programs
+            .test_run_in_cgroup(bytes, &frame.context());
         assert_eq!(
             run.expect("the kernel takes the packet"),
             1,
@@ -161,7 +174,7 @@ async fn sockets_receive_tcp_and_unicast_udp_that_came_by_an_uplink() {
     let frame = Frame::ipv4(PEER, NODE).tcp(443, 40000, 100);
     bench.is_received(&frame.bytes(), &frame);
     assert_eq!(bench.host(), HostDrain::default(), "by another interface");
-    bench.attachments.take_for_uplink(LOOPBACK);
+    bench.take_for_uplink(LOOPBACK);
     bench.is_received(&frame.bytes(), &frame);
     let datagram = Frame::ipv6(PEER6, NODE6).udp(40000, 53, 10);
     bench.is_received(&datagram.bytes(), &datagram);

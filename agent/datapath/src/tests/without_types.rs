@@ -15,18 +15,12 @@ async fn the_programs_load_and_walk_extension_headers_without_type_information()
         fold_ports: true,
         ephemeral_ports: [32768, 60999],
         methods,
-        mode: None,
-        may_add_clsact: true,
         pin_dir: None,
     };
     let (object, _warnings) =
         object::load_without_types(&settings).expect("the programs load: run as root");
-    let (kernel, attachments, _linker) =
-        Kernel::new(object, methods, Instant::now()).expect("maps");
-    let mut bench = Bench {
-        kernel,
-        attachments,
-    };
+    let (kernel, attachable) = Kernel::new(object, methods, Instant::now()).expect("maps");
+    let mut bench = Bench { kernel, attachable };
     let frame = Frame::ipv6(POD6, PEER6)
         .hop_by_hop(8)
         .destination_options(16)

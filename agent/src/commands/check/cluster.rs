@@ -13,8 +13,9 @@ use tokio::{
     time::timeout,
 };
 use zonemeter_account::{Account, Settings};
+use zonemeter_attach::links::{LinkEvent, Links, Names};
 use zonemeter_cluster::{Feed, Health};
-use zonemeter_datapath::links::{LinkEvent, Links, Names, Role};
+use zonemeter_datapath::object::Role;
 use zonemeter_model::{
     cluster::{Change, Kind},
     condition::{Condition, Conditions, Status},

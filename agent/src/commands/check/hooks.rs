@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use zonemeter_datapath::{
-    links::{Link, Links, Names, Role},
-    preflight::{Hooks, Surveyor},
+use zonemeter_attach::{
+    links::{Link, Links, Names},
+    survey::{Hooks, Surveyor},
 };
+use zonemeter_datapath::object::Role;
 use zonemeter_model::traffic::{AttachMode, Direction};
 
 use super::report::Requirement;
@@ -124,7 +125,7 @@ fn described(hooks: &[Hooks]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use zonemeter_datapath::preflight::Neighbour;
+    use zonemeter_attach::survey::Neighbour;
 
     use super::*;
     use crate::commands::check::report::Status;

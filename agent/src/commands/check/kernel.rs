@@ -1,10 +1,9 @@
 //! What is asked of the kernel itself, by doing what the agent would do.
 
 use anyhow::{Error, Result, anyhow};
+use zonemeter_attach::{attachments::best_mode, cgroups::Hierarchy};
 use zonemeter_datapath::{
     Settings,
-    attach::best_mode,
-    cgroups::Hierarchy,
     facts::Facts,
     memory::{Plan, Size},
     object, preflight,
@@ -47,23 +46,21 @@ pub(super) fn memory(plan: &Plan) -> Requirement {
     }
 }
 
-/// Really loads the programs and their maps, and lets go of them again.
-pub(super) fn programs(settings: &Settings) -> (Requirement, Result<AttachMode>) {
+/// Really loads the programs and their maps, and lets go of them again; and how they would be
+/// attached.
+pub(super) fn programs(
+    settings: &Settings,
+    asked: Option<AttachMode>,
+) -> (Requirement, Result<AttachMode>) {
     let needed = "the kernel accepts the programs and their maps";
-    // What was asked for need not be there; that is another line.
-    let any = Settings {
-        mode: None,
-        ..settings.clone()
-    };
-    match object::load(&any, None) {
-        Ok((object, _warnings)) => {
-            let mode = settings.mode.unwrap_or(object.mode());
-            let mode = match (mode, object.mode()) {
+    match object::load(settings, None) {
+        Ok(_) => {
+            let mode = best_mode().and_then(|best| match (asked.unwrap_or(best), best) {
                 (AttachMode::Tcx, AttachMode::Tc) => {
                     Err(anyhow!("--attach tcx: this kernel has no TCX"))
                 }
                 (mode, _) => Ok(mode),
-            };
+            });
             (Requirement::ok("programs", "accepted", needed), mode)
         }
         Err(error) => {

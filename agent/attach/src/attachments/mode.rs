@@ -24,7 +24,7 @@ pub fn best_mode() -> Result<AttachMode> {
 ///
 /// # Errors
 /// One line for TCX on a kernel without.
-pub(crate) fn choose_mode(asked: Option<AttachMode>) -> Result<AttachMode> {
+pub fn choose_mode(asked: Option<AttachMode>) -> Result<AttachMode> {
     let best = best_mode()?;
     if asked == Some(AttachMode::Tcx) && best == AttachMode::Tc {
         let (major, minor, _) = TCX_SINCE;

@@ -4,8 +4,6 @@
 //! AWS network policy agent but under another handle ([`tc`]). [`front`] keeps them there.
 
 mod attempt;
-#[cfg(test)]
-mod bench;
 mod failed;
 pub mod front;
 mod kept;
@@ -30,13 +28,19 @@ use aya::{
     programs::TcAttachType,
 };
 use zonemeter_common::Uplinks;
+use zonemeter_datapath::{
+    object::{Programs, Role},
+    pins::Pins,
+};
 use zonemeter_model::traffic::{AttachMode, Count, Direction};
 
-pub(super) use self::mode::choose_mode;
 use self::{
     failed::Failed, front::Off, refusal::cause, tc::Identity, tries::Tries, uplinks::UplinkTable,
 };
-pub use self::{kept::Kept, mode::best_mode};
+pub use self::{
+    kept::Kept,
+    mode::{best_mode, choose_mode},
+};
 use super::{
     hooks::{
         agents::{Agents, Announced, announce},
@@ -44,9 +48,7 @@ use super::{
         qdisc::Qdisc,
         rounds::Rounds,
     },
-    links::{Link, Role},
-    object::Programs,
-    pins::Pins,
+    links::Link,
 };
 
 /// The programs, and the interfaces that they are attached to.

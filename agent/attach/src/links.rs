@@ -22,6 +22,7 @@ use netlink_sys::SocketAddr;
 use rtnetlink::{MulticastGroup, new_multicast_connection};
 use tokio::{task::JoinHandle, time::Interval};
 use zonemeter_common::{Count, Direction};
+use zonemeter_datapath::object::Role;
 use zonemeter_model::traffic::Interface;
 
 pub use self::{routes::HostRoute, veths::Names};
@@ -32,17 +33,6 @@ use super::hooks::netlink::Route;
 const RELIST: Duration = Duration::from_secs(30);
 /// What a veth's own counters include and layer 3 does not.
 const ETHERNET_BYTES: u64 = 14;
-
-/// What an interface is to the programs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// The host's end of a pod's veth.
-    Pod,
-    /// Packets leave the node by it.
-    Uplink,
-    /// Its packets pass an uplink below it (VLAN), where they are counted.
-    AboveUplink,
-}
 
 /// A host-side veth of a pod, or an uplink.
 #[derive(Clone, Debug, PartialEq, Eq)]

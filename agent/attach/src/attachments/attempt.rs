@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
+use zonemeter_datapath::object::Role;
 use zonemeter_model::traffic::{AttachMode, Count, Direction};
 
 use super::{Attached, Attachments, Counting, Hook, NotCounted, Placed, Tries};
 use crate::{
     hooks::filter,
-    links::{self, Link, Role},
+    links::{self, Link},
 };
 
 /// What an interface had carried at its turns, by [`Direction`] code, by its own counters.

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use zonemeter_datapath::pins::{InUse, Pins};
 
 use super::{Attachments, Direction, OwnedFd, Placed};
-use crate::pins::{InUse, Pins};
 
 /// Whether everything is pinned.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use netlink_packet_route::{RouteNetlinkMessage, link::LinkMessage};
 use zonemeter_model::traffic::Direction;
 
 use super::{
-    attach::tc,
+    attachments::tc,
     hooks::{
         netlink::Route,
         qdisc::{self, Qdisc},

@@ -13,7 +13,10 @@ use std::{
 use anyhow::{Context as _, Result, anyhow};
 use aya_obj::generated::{bpf_attach_type, bpf_cmd};
 
-use crate::{attach::tcx, pins::Pins, syscall};
+use zonemeter_datapath::{
+    pins::Pins,
+    syscall::{self, descriptor},
+};
 
 /// The program and the cgroups that it is linked to.
 pub struct Linker {
@@ -86,7 +89,7 @@ impl Linker {
         for (id, link) in &self.linked {
             let path = pins.cgroup(*id);
             if !path.exists()
-                && let Err(error) = tcx::pin(link, &path)
+                && let Err(error) = syscall::pin(link, &path)
             {
                 tracing::warn!("pinning {}: {error}", path.display());
             }
@@ -107,8 +110,8 @@ impl Linker {
             .map_err(|error| anyhow!("{error:#}"))?;
         let pins = self.pins.as_ref().filter(|pins| pins.are_usable());
         let pin = pins.map(|pins| pins.cgroup(id));
-        if let Some(link) = pin.as_deref().and_then(|pin| tcx::open(pin).ok()) {
-            match tcx::update(&link, std::os::fd::AsFd::as_fd(program)) {
+        if let Some(link) = pin.as_deref().and_then(|pin| syscall::open(pin).ok()) {
+            match syscall::update(&link, std::os::fd::AsFd::as_fd(program)) {
                 Ok(()) => return Ok(link),
                 // A link whose cgroup is gone; ids are not used twice, so this cannot be.
                 Err(error) => tracing::debug!(cgroup = id, "its pinned link: {error}"),
@@ -117,8 +120,8 @@ impl Linker {
         let cgroup = File::open(folder)?;
         let link = create(program, &cgroup).context("linking")?;
         if let Some(pin) = pin {
-            tcx::remove(&pin)?;
-            tcx::pin(&link, &pin).with_context(|| format!("pinning {}", pin.display()))?;
+            syscall::remove(&pin)?;
+            syscall::pin(&link, &pin).with_context(|| format!("pinning {}", pin.display()))?;
         }
         Ok(link)
     }
@@ -128,9 +131,9 @@ impl Linker {
             return;
         };
         // It has gone with its cgroup, where that is why.
-        let _ = tcx::detach(&link);
+        let _ = syscall::detach(&link);
         if let Some(pins) = &self.pins
-            && let Err(error) = tcx::remove(&pins.cgroup(id))
+            && let Err(error) = syscall::remove(&pins.cgroup(id))
         {
             tracing::warn!("{error:#}");
         }
@@ -142,7 +145,7 @@ impl Linker {
         let swept = pins.linked_cgroups().and_then(|pinned| {
             let linked: BTreeSet<u64> = self.linked.keys().copied().collect();
             let mut gone = pinned.into_iter().filter(|id| !linked.contains(id));
-            gone.try_for_each(|id| tcx::remove(&pins.cgroup(id)))
+            gone.try_for_each(|id| syscall::remove(&pins.cgroup(id)))
         });
         if let Err(error) = swept {
             tracing::warn!("links of cgroups that are gone: {error:#}");
@@ -157,5 +160,5 @@ fn create(program: &OwnedFd, cgroup: &File) -> io::Result<OwnedFd> {
     attr.link_create.__bindgen_anon_2.target_fd = cgroup.as_raw_fd() as u32;
     attr.link_create.attach_type = bpf_attach_type::BPF_CGROUP_INET_INGRESS as u32;
     // SAFETY: no pointers.
-    unsafe { tcx::descriptor(bpf_cmd::BPF_LINK_CREATE, &mut attr) }
+    unsafe { descriptor(bpf_cmd::BPF_LINK_CREATE, &mut attr) }
 }

@@ -11,9 +11,10 @@
 use std::{io, mem, time::Instant};
 
 use anyhow::{Context as _, Result};
+use zonemeter_datapath::syscall;
 use zonemeter_model::traffic::{AttachMode, Count, Direction, Missed};
 
-use super::{Attached, Attachments, Link, Placed, Role, barred_by_ingress, hook, tc, tcx};
+use super::{Attached, Attachments, Link, Placed, Role, barred_by_ingress, hook, tc};
 use crate::hooks::{
     Place, chain,
     filter::{self, Filter},
@@ -169,9 +170,9 @@ impl Attachments {
         match hooks[direction as usize].program.take() {
             Some(Placed::Tcx(placed)) => {
                 // At once, before the new one comes; fails where another took it off.
-                let _ = tcx::detach(&placed);
+                let _ = syscall::detach(&placed);
                 if let Some(pins) = &self.pins {
-                    tcx::remove(&pins.link(link.index, direction))?;
+                    syscall::remove(&pins.link(link.index, direction))?;
                 }
             }
             Some(Placed::Filter) => {

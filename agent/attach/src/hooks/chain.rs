@@ -5,10 +5,10 @@
 use std::io;
 
 use aya_obj::generated::{bpf_attach_type, bpf_cmd};
+use zonemeter_datapath::syscall;
 use zonemeter_model::traffic::Direction;
 
 use super::{Place, agents::Agents};
-use crate::syscall;
 
 /// A hook has no room for more (`BPF_MPROG_MAX`).
 const MOST: usize = 64;

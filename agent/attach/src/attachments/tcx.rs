@@ -3,22 +3,18 @@
 //! be another interface's by the time the kernel looks it up.
 
 use std::{
-    ffi::CString,
     io,
-    os::{
-        fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
-        unix::ffi::OsStrExt as _,
-    },
+    os::fd::{AsRawFd as _, BorrowedFd, OwnedFd},
     path::Path,
 };
 
 use anyhow::{Context as _, Result};
-use aya_obj::generated::{
-    BPF_F_BEFORE, bpf_attach_type, bpf_attr, bpf_cmd, bpf_link_info, bpf_link_type,
+use aya_obj::generated::{BPF_F_BEFORE, bpf_attach_type, bpf_cmd, bpf_link_info, bpf_link_type};
+use zonemeter_datapath::{
+    pins::Pins,
+    syscall::{self, descriptor, open, pin, remove, update},
 };
 use zonemeter_model::traffic::Direction;
-
-use crate::{pins::Pins, syscall};
 
 /// Attaches `program` to a hook of interface `index`, in place of its pinned predecessor or at the
 /// head of the chain; true where there was a predecessor. Where it fails, nothing stays.
@@ -39,32 +35,6 @@ pub(super) fn attach(
     // Its only descriptor is dropped on failure, and the link with it.
     pin(&link, &path).with_context(|| format!("pinning {}", path.display()))?;
     Ok((link, false))
-}
-
-/// Takes a link off its hook at once, and its pin away; a link whose last descriptor is closed may
-/// stay for a moment.
-pub(crate) fn detach(link: &OwnedFd) -> io::Result<()> {
-    let mut attr = syscall::attr();
-    attr.link_detach.link_fd = link.as_raw_fd() as u32;
-    // SAFETY: no pointers.
-    unsafe { syscall::bpf(bpf_cmd::BPF_LINK_DETACH, &mut attr) }.map(|_| ())
-}
-
-/// Takes what is pinned at `path` off its hook and removes the pin; nothing there is as good.
-///
-/// # Errors
-/// When the pin cannot be removed.
-pub(crate) fn remove(path: &Path) -> Result<()> {
-    // Anything but a link of an interface that is still there has nothing to take off.
-    if let Ok(link) = open(path) {
-        let _ = detach(&link);
-    }
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| path.display().to_string())
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 /// Replaces the program of a pinned link in one step (`BPF_LINK_UPDATE`). `None` where nothing is
@@ -125,43 +95,6 @@ fn create(program: BorrowedFd<'_>, index: u32, direction: Direction) -> io::Resu
     attr.link_create.flags = BPF_F_BEFORE;
     // SAFETY: no pointers.
     unsafe { descriptor(bpf_cmd::BPF_LINK_CREATE, &mut attr) }
-}
-
-/// Puts another program in the place of a link's, in one step.
-pub(crate) fn update(link: &OwnedFd, program: BorrowedFd<'_>) -> io::Result<()> {
-    let mut attr = syscall::attr();
-    attr.link_update.link_fd = link.as_raw_fd() as u32;
-    attr.link_update.__bindgen_anon_1.new_prog_fd = program.as_raw_fd() as u32;
-    // SAFETY: no pointers.
-    unsafe { syscall::bpf(bpf_cmd::BPF_LINK_UPDATE, &mut attr) }.map(|_| ())
-}
-
-/// Opens any pinned object of BPF.
-pub(crate) fn open(path: &Path) -> io::Result<OwnedFd> {
-    let path = CString::new(path.as_os_str().as_bytes())?;
-    let mut attr = syscall::attr();
-    attr.__bindgen_anon_4.pathname = path.as_ptr() as u64;
-    // SAFETY: the path ends with a zero and lives through the call.
-    unsafe { descriptor(bpf_cmd::BPF_OBJ_GET, &mut attr) }
-}
-
-/// Pins any object of BPF.
-pub(crate) fn pin(object: &OwnedFd, path: &Path) -> io::Result<()> {
-    let path = CString::new(path.as_os_str().as_bytes())?;
-    let mut attr = syscall::attr();
-    attr.__bindgen_anon_4.pathname = path.as_ptr() as u64;
-    attr.__bindgen_anon_4.bpf_fd = object.as_raw_fd() as u32;
-    // SAFETY: the path ends with a zero and lives through the call.
-    unsafe { syscall::bpf(bpf_cmd::BPF_OBJ_PIN, &mut attr) }.map(|_| ())
-}
-
-/// # Safety
-/// As for [`syscall::bpf`]; the command returns a new descriptor.
-pub(crate) unsafe fn descriptor(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<OwnedFd> {
-    // SAFETY: the caller answers for `attr`.
-    let fd = unsafe { syscall::bpf(command, attr) }?;
-    // SAFETY: the command returned a descriptor of our own.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
 fn attach_type(direction: Direction) -> bpf_attach_type {
