@@ -25,13 +25,6 @@ impl Metric {
         }
     }
 
-    /// The family without its unit.
-    pub fn stem(&self) -> &'static str {
-        let family = self.family();
-        let stem = self.unit().and_then(|unit| family.strip_suffix(unit));
-        stem.map_or(family, |stem| stem.trim_end_matches('_'))
-    }
-
     /// The unit, where the family's name ends in a base unit.
     pub fn unit(&self) -> Option<&'static str> {
         let (_, last) = self.family().rsplit_once('_')?;
@@ -177,7 +170,7 @@ catalogue! {
     MAP_MEMORY = Stable Gauge "zonemeter_map_memory_bytes" []
         "Kernel memory that the agent's maps take, all of it from the start";
     DRAIN_DURATION = Stable Histogram "zonemeter_drain_duration_seconds" []
-        "Time from the flip of the kernel's maps to the new snapshot";
+        "Time from the switch to the other set of maps until the new snapshot";
     LAST_DRAIN = Stable Gauge "zonemeter_last_drain_timestamp_seconds" []
         "When the last drain ended, as Unix time; 0 before the first";
     INTERFACES = Stable Gauge "zonemeter_interfaces" ["mode"]
@@ -263,8 +256,6 @@ mod tests {
         assert_eq!(POD_BYTES.family(), "zonemeter_pod_bytes");
         assert_eq!(POD_BYTES.unit(), Some("bytes"));
         assert_eq!(PROCESS_CPU.unit(), Some("seconds"));
-        assert_eq!(PROCESS_CPU.stem(), "process_cpu");
         assert_eq!(POD_PACKETS.unit(), None);
-        assert_eq!(POD_PACKETS.stem(), "zonemeter_pod_packets");
     }
 }

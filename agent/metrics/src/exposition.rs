@@ -8,13 +8,13 @@
 //!   counts; the last line is `# EOF`.
 
 use std::{
-    fmt::Write as _,
+    fmt::{self, Write as _},
     io,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use super::{
-    catalogue::{Kind, Metric},
+    catalogue::Metric,
     packing::{Packer, Part},
 };
 
@@ -70,14 +70,6 @@ impl Exposition {
         }
     }
 
-    /// Appends what the registry's encoder wrote, which is OpenMetrics without its last line.
-    pub fn append_open_metrics(&mut self, text: &str) {
-        match self.format {
-            Format::OpenMetrics => self.text.push_str(text),
-            Format::Prometheus => append_as_prometheus(&mut self.text, text),
-        }
-    }
-
     /// The body so far, as a part that another one follows.
     ///
     /// # Errors
@@ -107,12 +99,31 @@ impl Exposition {
         }
     }
 
+    /// What is written and not yet packed.
+    #[cfg(test)]
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     fn pack_full_pieces(&mut self) {
         if let Some(packer) = &mut self.packer
             && self.text.len() >= PIECE_BYTES
         {
             packer.pack(&self.text);
             self.text.clear();
+        }
+    }
+}
+
+/// A number that need not be whole: with a decimal point, and without an exponent.
+#[derive(Clone, Copy, Debug)]
+pub struct Decimal(pub f64);
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.fract() == 0.0 {
+            true => write!(f, "{:.1}", self.0),
+            false => write!(f, "{}", self.0),
         }
     }
 }
@@ -127,7 +138,7 @@ pub struct Family<'a> {
 
 impl Family<'_> {
     /// Writes one sample; `labels` are values in the order of [`Metric::labels`].
-    pub fn sample(&mut self, labels: &[&str], value: u64) {
+    pub fn sample(&mut self, labels: &[&str], value: impl fmt::Display) {
         self.write(labels, value, None);
     }
 
@@ -136,7 +147,20 @@ impl Family<'_> {
         self.write(labels, value, Some(created));
     }
 
-    fn write(&mut self, labels: &[&str], value: u64, created: Option<SystemTime>) {
+    /// Writes a histogram without labels: the sum and the number of observations, and how many there
+    /// are up to each bound.
+    pub fn histogram(&mut self, sum: f64, count: u64, up_to: impl Iterator<Item = (f64, u64)>) {
+        self.begin();
+        let (name, text) = (self.metric.name, &mut self.body.text);
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{name}_sum {}\n{name}_count {count}", Decimal(sum));
+        for (bound, count) in up_to {
+            let _ = writeln!(text, "{name}_bucket{{le=\"{}\"}} {count}", Decimal(bound));
+        }
+        let _ = writeln!(text, "{name}_bucket{{le=\"+Inf\"}} {count}");
+    }
+
+    fn write(&mut self, labels: &[&str], value: impl fmt::Display, created: Option<SystemTime>) {
         self.begin();
         let text = &mut self.body.text;
         text.push_str(self.metric.name);
@@ -212,29 +236,4 @@ fn push_escaped(text: &mut String, value: &str) {
 fn write_timestamp(text: &mut String, time: SystemTime) {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let _ = writeln!(text, " {}.{:03}", since.as_secs(), since.subsec_millis());
-}
-
-/// Turns OpenMetrics into Prometheus text: a counter is described under its sample's name, and
-/// units are not described.
-fn append_as_prometheus(text: &mut String, open_metrics: &str) {
-    let mut help: Option<(&str, &str)> = None;
-    for line in open_metrics.lines() {
-        if let Some(described) = line.strip_prefix("# HELP ") {
-            help = described.split_once(' ');
-        } else if let Some(typed) = line.strip_prefix("# TYPE ") {
-            let (family, kind) = typed.split_once(' ').unwrap_or((typed, "untyped"));
-            let suffix = if kind == Kind::Counter.name() {
-                "_total"
-            } else {
-                ""
-            };
-            if let Some((_, help)) = help.take() {
-                let _ = writeln!(text, "# HELP {family}{suffix} {help}");
-            }
-            let _ = writeln!(text, "# TYPE {family}{suffix} {kind}");
-        } else if !line.starts_with("# UNIT ") {
-            text.push_str(line);
-            text.push('\n');
-        }
-    }
 }

@@ -1,55 +1,48 @@
 //! The standard `process_` metrics (<https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>),
 //! read from /proc at each scrape. A value that cannot be read is left out of that scrape.
 
-use std::{fmt, fs};
+use std::fs;
 
 use procfs::process::{self, LimitValue};
-use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric},
-    metrics::{counter::ConstCounter, gauge::ConstGauge},
-    registry::Unit,
+
+use super::{
+    catalogue::{
+        PROCESS_CPU, PROCESS_MAX_FDS, PROCESS_OPEN_FDS, PROCESS_RESIDENT, PROCESS_START,
+        PROCESS_VIRTUAL,
+    },
+    exposition::{Decimal, Exposition},
 };
 
-use super::catalogue::{
-    Metric, PROCESS_CPU, PROCESS_MAX_FDS, PROCESS_OPEN_FDS, PROCESS_RESIDENT, PROCESS_START,
-    PROCESS_VIRTUAL,
-};
-
-/// Reads this process's numbers whenever the registry is encoded.
-#[derive(Debug)]
-pub(super) struct Process;
-
-impl Collector for Process {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let open = open_files();
-        let process = process::Process::myself().ok();
-        let stat = process.as_ref().and_then(|process| process.stat().ok());
-        let status = process.as_ref().and_then(|process| process.status().ok());
-        let limits = process.as_ref().and_then(|process| process.limits().ok());
-        let cpu = stat.as_ref().map(|stat| seconds(stat.utime + stat.stime));
-        counter(&mut encoder, &PROCESS_CPU, cpu)?;
-        let bytes = |kibibytes: Option<u64>| kibibytes.map(|number| (number * 1024) as f64);
-        let resident = status.as_ref().and_then(|status| bytes(status.vmrss));
-        let virtual_size = status.as_ref().and_then(|status| bytes(status.vmsize));
-        let most_open = limits.and_then(|limits| match limits.max_open_files.soft_limit {
-            LimitValue::Value(most) => Some(most as f64),
-            LimitValue::Unlimited => None,
-        });
-        let boot = procfs::boot_time_secs().ok();
-        let start = boot
-            .zip(stat)
-            .map(|(boot, stat)| boot as f64 + seconds(stat.starttime));
-        for (metric, value) in [
-            (&PROCESS_RESIDENT, resident),
-            (&PROCESS_VIRTUAL, virtual_size),
-            (&PROCESS_OPEN_FDS, open),
-            (&PROCESS_MAX_FDS, most_open),
-            (&PROCESS_START, start),
-        ] {
-            gauge(&mut encoder, metric, value)?;
+/// Reads this process's numbers and writes them.
+pub(super) fn write(body: &mut Exposition) {
+    let open = open_files();
+    let process = process::Process::myself().ok();
+    let stat = process.as_ref().and_then(|process| process.stat().ok());
+    let status = process.as_ref().and_then(|process| process.status().ok());
+    let limits = process.as_ref().and_then(|process| process.limits().ok());
+    let cpu = stat.as_ref().map(|stat| seconds(stat.utime + stat.stime));
+    let bytes = |kibibytes: Option<u64>| kibibytes.map(|number| (number * 1024) as f64);
+    let resident = status.as_ref().and_then(|status| bytes(status.vmrss));
+    let virtual_size = status.as_ref().and_then(|status| bytes(status.vmsize));
+    let most_open = limits.and_then(|limits| match limits.max_open_files.soft_limit {
+        LimitValue::Value(most) => Some(most as f64),
+        LimitValue::Unlimited => None,
+    });
+    let boot = procfs::boot_time_secs().ok();
+    let start = boot
+        .zip(stat)
+        .map(|(boot, stat)| boot as f64 + seconds(stat.starttime));
+    for (metric, value) in [
+        (&PROCESS_CPU, cpu),
+        (&PROCESS_RESIDENT, resident),
+        (&PROCESS_VIRTUAL, virtual_size),
+        (&PROCESS_OPEN_FDS, open),
+        (&PROCESS_MAX_FDS, most_open),
+        (&PROCESS_START, start),
+    ] {
+        if let Some(value) = value {
+            body.family(metric).sample(&[], Decimal(value));
         }
-        Ok(())
     }
 }
 
@@ -63,52 +56,16 @@ fn open_files() -> Option<f64> {
     Some(open.saturating_sub(1) as f64)
 }
 
-fn counter(
-    encoder: &mut DescriptorEncoder<'_>,
-    metric: &Metric,
-    value: Option<f64>,
-) -> fmt::Result {
-    match value {
-        Some(value) => describe(encoder, metric, &ConstCounter::new(value)),
-        None => Ok(()),
-    }
-}
-
-fn gauge(encoder: &mut DescriptorEncoder<'_>, metric: &Metric, value: Option<f64>) -> fmt::Result {
-    match value {
-        Some(value) => describe(encoder, metric, &ConstGauge::new(value)),
-        None => Ok(()),
-    }
-}
-
-fn describe(
-    encoder: &mut DescriptorEncoder<'_>,
-    metric: &Metric,
-    value: &impl EncodeMetric,
-) -> fmt::Result {
-    let unit = metric.unit().map(|unit| Unit::Other(unit.to_owned()));
-    let described = encoder.encode_descriptor(
-        metric.stem(),
-        &format!("{}.", metric.help),
-        unit.as_ref(),
-        value.metric_type(),
-    )?;
-    value.encode(described)
-}
-
 #[cfg(test)]
 mod tests {
-    use prometheus_client::{encoding::text, registry::Registry};
-
-    use super::*;
+    use super::{super::exposition::Format, *};
 
     /// Against what the kernel says in other places.
     #[test]
     fn this_process_has_all_of_them() {
-        let mut registry = Registry::default();
-        registry.register_collector(Box::new(Process));
-        let mut written = String::new();
-        text::encode(&mut written, &registry).unwrap();
+        let mut body = Exposition::new(Format::OpenMetrics, false);
+        write(&mut body);
+        let written = body.text().to_owned();
         let value = |name: &str| -> f64 {
             let line = written.lines().find_map(|line| line.strip_prefix(name));
             let number = line.and_then(|rest| rest.strip_prefix(' '));

@@ -12,7 +12,7 @@ use axum::{
 use tokio::task::spawn_blocking;
 
 use super::{
-    Peer, exposition::Exposition, negotiation, packing::Chunks, prepared::Variant,
+    Peer, exposition::Exposition, negotiation, packing::Chunks, prepared::Variant, process,
     self_metrics::Refused,
 };
 
@@ -56,7 +56,8 @@ fn body(state: &super::State, variant: Variant) -> anyhow::Result<Chunks> {
     let traffic = state.prepared.get(variant, &snapshot)?;
     let mut own = Exposition::new(variant.format, variant.gzip);
     let (ready, conditions) = (state.health.ready().ok, state.health.holds());
-    own.append_open_metrics(&state.metrics.open_metrics(ready, &conditions)?);
+    state.metrics.write(&mut own, ready, &conditions);
+    process::write(&mut own);
     Ok(traffic.join(own.finish()?))
 }
 

@@ -2,19 +2,10 @@
 //! through it; `/metrics` reads it.
 
 use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use prometheus_client::{
-    encoding::text,
-    metrics::{counter::Counter, gauge, histogram::Histogram},
-    registry::{self, Registry, Unit},
-};
 use zonemeter_model::{
     cluster,
     condition::Condition,
@@ -24,56 +15,51 @@ use zonemeter_model::{
 pub use self::values::{ConfigFile, Refused};
 use self::{
     datapath::CGROUP_STATES,
-    labelled::{Constant, Labelled},
+    numbers::{ByLabel, Histogram, Number, Samples, Timestamp},
 };
-use super::{catalogue as metric, catalogue::Metric, process::Process};
+use super::{catalogue as metric, catalogue::Metric, exposition::Exposition};
 
 mod datapath;
-mod labelled;
+mod numbers;
 mod values;
 
 /// The agent's numbers about itself. Clones share them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct SelfMetrics {
-    numbers: Numbers,
-    registry: Arc<Registry>,
+    numbers: Arc<Numbers>,
 }
 
-type Gauge = gauge::Gauge<u64, AtomicU64>;
-type SecondsGauge = gauge::Gauge<f64, AtomicU64>;
-
-/// Clones of these share their values with the registry's.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Numbers {
-    ready: Gauge,
-    conditions: Labelled<Gauge>,
-    uncounted_pods: Gauge,
-    flows: Gauge,
-    flow_capacity: Gauge,
-    map_memory: Gauge,
-    drain_duration: Histogram,
-    last_drain: SecondsGauge,
-    interfaces: Labelled<Gauge>,
-    shadowed: Gauge,
-    moves: Counter,
-    attach_failures: Counter,
-    missed: Labelled<Counter>,
-    skipped_packets: Labelled<Counter>,
-    skipped_bytes: Labelled<Counter>,
-    uplinks: Gauge,
-    host_cgroups: Labelled<Gauge>,
-    uplink_skipped: Labelled<Counter>,
-    backend_methods: Labelled<Gauge>,
-    conntrack_lookups: Labelled<Counter>,
-    translated_failures: Counter,
-    watch_errors: Labelled<Counter>,
-    unread_fields: Labelled<Counter>,
-    cluster_missing_since: Labelled<SecondsGauge>,
-    reload_failures: Labelled<Counter>,
-    state_written: Counter,
-    state_write_failures: Counter,
-    state_refused: Gauge,
-    http_refused: Labelled<Counter>,
+    ready: Number,
+    conditions: ByLabel<Number>,
+    uncounted_pods: Number,
+    flows: Number,
+    flow_capacity: Number,
+    map_memory: Number,
+    drain_duration: Histogram<12>,
+    last_drain: Timestamp,
+    interfaces: ByLabel<Number>,
+    shadowed: Number,
+    moves: Number,
+    attach_failures: Number,
+    missed: ByLabel<Number>,
+    skipped_packets: ByLabel<Number>,
+    skipped_bytes: ByLabel<Number>,
+    uplinks: Number,
+    host_cgroups: ByLabel<Number>,
+    uplink_skipped: ByLabel<Number>,
+    backend_methods: ByLabel<Number>,
+    conntrack_lookups: ByLabel<Number>,
+    translated_failures: Number,
+    watch_errors: ByLabel<Number>,
+    unread_fields: ByLabel<Number>,
+    cluster_missing_since: ByLabel<Timestamp>,
+    reload_failures: ByLabel<Number>,
+    state_written: Number,
+    state_write_failures: Number,
+    state_refused: Number,
+    http_refused: ByLabel<Number>,
 }
 
 /// Seconds; a drain of 10,000 flows takes some milliseconds, one that takes longer than the
@@ -84,14 +70,6 @@ const DRAIN_BUCKETS: [f64; 12] = [
 
 /// What may come of a question to the connection table.
 const LOOKUPS: [&str; 3] = ["answered", "failed", "over_limit"];
-
-impl Default for SelfMetrics {
-    fn default() -> Self {
-        let numbers = Numbers::default();
-        let registry = Arc::new(numbers.registry());
-        Self { numbers, registry }
-    }
-}
 
 impl SelfMetrics {
     /// What was set last.
@@ -113,15 +91,12 @@ impl SelfMetrics {
     /// A drain took this long, from the flip to the new snapshot, and ended at `ended`.
     pub fn drained(&self, took: Duration, ended: SystemTime) {
         self.numbers.drain_duration.observe(took.as_secs_f64());
-        let ended = ended.duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.numbers.last_drain.set(ended.as_secs_f64());
+        self.numbers.last_drain.set(ended);
     }
 
     /// Interfaces that are counted now in this mode.
     pub fn set_interfaces(&self, mode: AttachMode, interfaces: u64) {
-        if let Some(gauge) = self.numbers.interfaces.get(mode.name()) {
-            gauge.set(interfaces);
-        }
+        self.numbers.interfaces.set(mode.name(), interfaces);
     }
 
     /// Interfaces where another program may take packets first.
@@ -131,88 +106,74 @@ impl SelfMetrics {
 
     /// Programs were put in front again.
     pub fn moved_to_front(&self, programs: u64) {
-        self.numbers.moves.inc_by(programs);
+        self.numbers.moves.add(programs);
     }
 
     /// Attempts to attach failed.
     pub fn attach_failed(&self, attempts: u64) {
-        self.numbers.attach_failures.inc_by(attempts);
+        self.numbers.attach_failures.add(attempts);
     }
 
     /// So many bytes passed an interface uncounted.
     pub fn missed(&self, reason: Missed, bytes: u64) {
-        if let Some(counter) = self.numbers.missed.get(reason.name()) {
-            counter.inc_by(bytes);
-        }
+        self.numbers.missed.add(reason.name(), bytes);
     }
 
     /// Whether backends are found in this way.
     pub fn set_backend_method(&self, method: BackendMethod, enabled: bool) {
-        if let Some(gauge) = self.numbers.backend_methods.get(method.name()) {
-            gauge.set(enabled.into());
-        }
+        self.numbers
+            .backend_methods
+            .set(method.name(), enabled.into());
     }
 
     /// Lookups in the connection table so far: answered, failed, and not made because a drain had
     /// more than its limit. Totals.
     pub fn set_conntrack_lookups(&self, totals: [u64; 3]) {
         for (result, total) in LOOKUPS.into_iter().zip(totals) {
-            if let Some(counter) = self.numbers.conntrack_lookups.get(result) {
-                counter.inner().store(total, Ordering::Relaxed);
-            }
+            self.numbers.conntrack_lookups.set(result, total);
         }
     }
 
     /// How often the addresses of Services could not all be told to the programs so far: a total.
     pub fn set_translated_failures(&self, total: u64) {
-        let counter = &self.numbers.translated_failures;
-        counter.inner().store(total, Ordering::Relaxed);
+        self.numbers.translated_failures.set(total);
     }
 
     /// How often objects of this kind could not be read so far: a total, not a difference.
     pub fn set_watch_errors(&self, kind: cluster::Kind, total: u64) {
-        if let Some(counter) = self.numbers.watch_errors.get(kind.name()) {
-            counter.inner().store(total, Ordering::Relaxed);
-        }
+        self.numbers.watch_errors.set(kind.name(), total);
     }
 
     /// How many fields of objects of this kind could not be read so far: a total.
     pub fn set_unread_fields(&self, kind: cluster::Kind, total: u64) {
-        if let Some(counter) = self.numbers.unread_fields.get(kind.name()) {
-            counter.inner().store(total, Ordering::Relaxed);
-        }
+        self.numbers.unread_fields.set(kind.name(), total);
     }
 
     /// Since when this part of the cluster's feed is missing; `None` while it is there.
     pub fn set_cluster_missing_since(&self, part: &str, since: Option<SystemTime>) {
-        let since = since.and_then(|since| since.duration_since(UNIX_EPOCH).ok());
         if let Some(gauge) = self.numbers.cluster_missing_since.get(part) {
-            gauge.set(since.unwrap_or_default().as_secs_f64());
+            gauge.set(since.unwrap_or(UNIX_EPOCH));
         }
     }
 
     /// The changed file could not be used.
     pub fn reload_failed(&self, file: ConfigFile) {
-        if let Some(counter) = self.numbers.reload_failures.get(file.name()) {
-            counter.inc();
-        }
+        self.numbers.reload_failures.add(file.name(), 1);
     }
 
     /// How many contents of this file could not be used so far: a total, not a difference.
     pub fn set_reload_failures(&self, file: ConfigFile, total: u64) {
-        if let Some(counter) = self.numbers.reload_failures.get(file.name()) {
-            counter.inner().store(total, Ordering::Relaxed);
-        }
+        self.numbers.reload_failures.set(file.name(), total);
     }
 
     /// So many bytes went to the state directory.
     pub fn state_written(&self, bytes: u64) {
-        self.numbers.state_written.inc_by(bytes);
+        self.numbers.state_written.add(bytes);
     }
 
     /// The totals could not be kept this time.
     pub fn state_write_failed(&self) {
-        self.numbers.state_write_failures.inc();
+        self.numbers.state_write_failures.add(1);
     }
 
     /// The totals of an earlier process could not be used.
@@ -222,26 +183,22 @@ impl SelfMetrics {
 
     /// A connection or a request over HTTP was refused.
     pub fn refused(&self, reason: Refused) {
-        if let Some(counter) = self.numbers.http_refused.get(reason.name()) {
-            counter.inc();
-        }
+        self.numbers.http_refused.add(reason.name(), 1);
     }
 
-    /// Writes all of them as OpenMetrics without its last line.
-    pub(super) fn open_metrics(
-        &self,
-        ready: bool,
-        conditions: &[(Condition, bool)],
-    ) -> Result<String, fmt::Error> {
+    /// Writes all of them, in the order of the catalogue.
+    pub(super) fn write(&self, body: &mut Exposition, ready: bool, holds: &[(Condition, bool)]) {
         self.numbers.ready.set(ready.into());
-        for (condition, holds) in conditions {
-            if let Some(gauge) = self.numbers.conditions.get(condition.name()) {
-                gauge.set((*holds).into());
-            }
+        for (condition, holds) in holds {
+            let conditions = &self.numbers.conditions;
+            conditions.set(condition.name(), (*holds).into());
         }
-        let mut text = String::new();
-        text::encode_registry(&mut text, &self.registry)?;
-        Ok(text)
+        let revision = option_env!("ZONEMETER_REVISION").unwrap_or_default();
+        body.family(&metric::BUILD_INFO)
+            .sample(&[env!("CARGO_PKG_VERSION"), revision], 1);
+        for (metric, samples) in self.numbers.in_order() {
+            samples.write(&mut body.family(metric));
+        }
     }
 }
 
@@ -250,148 +207,72 @@ impl Default for Numbers {
         let kinds = cluster::Kind::ALL.map(cluster::Kind::name);
         let reasons = SkipReason::ALL.map(SkipReason::name);
         Self {
-            ready: Gauge::default(),
-            conditions: Labelled::new(&metric::CONDITION, Condition::ALL.map(Condition::name)),
-            uncounted_pods: Gauge::default(),
-            flows: Gauge::default(),
-            flow_capacity: Gauge::default(),
-            map_memory: Gauge::default(),
+            ready: Number::default(),
+            conditions: ByLabel::new(Condition::ALL.map(Condition::name)),
+            uncounted_pods: Number::default(),
+            flows: Number::default(),
+            flow_capacity: Number::default(),
+            map_memory: Number::default(),
             drain_duration: Histogram::new(DRAIN_BUCKETS),
-            last_drain: SecondsGauge::default(),
-            interfaces: Labelled::new(&metric::INTERFACES, AttachMode::ALL.map(AttachMode::name)),
-            shadowed: Gauge::default(),
-            moves: Counter::default(),
-            attach_failures: Counter::default(),
-            missed: Labelled::new(&metric::MISSED_BYTES, Missed::ALL.map(Missed::name)),
-            skipped_packets: Labelled::new(&metric::SKIPPED_PACKETS, reasons),
-            skipped_bytes: Labelled::new(&metric::SKIPPED_BYTES, reasons),
-            uplinks: Gauge::default(),
-            host_cgroups: Labelled::new(&metric::HOST_CGROUPS, CGROUP_STATES),
-            uplink_skipped: Labelled::new(&metric::UPLINK_SKIPPED_PACKETS, reasons),
-            backend_methods: Labelled::new(
-                &metric::BACKEND_METHOD_ENABLED,
-                BackendMethod::WAYS.map(BackendMethod::name),
-            ),
-            conntrack_lookups: Labelled::new(&metric::CONNTRACK_LOOKUPS, LOOKUPS),
-            translated_failures: Counter::default(),
-            watch_errors: Labelled::new(&metric::WATCH_ERRORS, kinds),
-            unread_fields: Labelled::new(&metric::UNREAD_FIELDS, kinds),
-            cluster_missing_since: Labelled::new(
-                &metric::CLUSTER_MISSING_SINCE,
-                cluster::part::ALL,
-            ),
-            reload_failures: Labelled::new(
-                &metric::RELOAD_FAILURES,
-                ConfigFile::ALL.map(ConfigFile::name),
-            ),
-            state_written: Counter::default(),
-            state_write_failures: Counter::default(),
-            state_refused: Gauge::default(),
-            http_refused: Labelled::new(&metric::HTTP_REFUSED, Refused::ALL.map(Refused::name)),
+            last_drain: Timestamp::default(),
+            interfaces: ByLabel::new(AttachMode::ALL.map(AttachMode::name)),
+            shadowed: Number::default(),
+            moves: Number::default(),
+            attach_failures: Number::default(),
+            missed: ByLabel::new(Missed::ALL.map(Missed::name)),
+            skipped_packets: ByLabel::new(reasons),
+            skipped_bytes: ByLabel::new(reasons),
+            uplinks: Number::default(),
+            host_cgroups: ByLabel::new(CGROUP_STATES),
+            uplink_skipped: ByLabel::new(reasons),
+            backend_methods: ByLabel::new(BackendMethod::WAYS.map(BackendMethod::name)),
+            conntrack_lookups: ByLabel::new(LOOKUPS),
+            translated_failures: Number::default(),
+            watch_errors: ByLabel::new(kinds),
+            unread_fields: ByLabel::new(kinds),
+            cluster_missing_since: ByLabel::new(cluster::part::ALL),
+            reload_failures: ByLabel::new(ConfigFile::ALL.map(ConfigFile::name)),
+            state_written: Number::default(),
+            state_write_failures: Number::default(),
+            state_refused: Number::default(),
+            http_refused: ByLabel::new(Refused::ALL.map(Refused::name)),
         }
     }
 }
 
 impl Numbers {
-    /// A registry that shows these, in the order of the catalogue.
-    fn registry(&self) -> Registry {
-        let numbers = self.clone();
-        let mut registry = Registry::default();
-        register(&mut registry, &metric::BUILD_INFO, build_info());
-        register(&mut registry, &metric::READY, numbers.ready);
-        register(&mut registry, &metric::CONDITION, numbers.conditions);
-        register(
-            &mut registry,
-            &metric::UNCOUNTED_PODS,
-            numbers.uncounted_pods,
-        );
-        register(&mut registry, &metric::FLOWS, numbers.flows);
-        register(&mut registry, &metric::FLOW_CAPACITY, numbers.flow_capacity);
-        register(&mut registry, &metric::MAP_MEMORY, numbers.map_memory);
-        register(
-            &mut registry,
-            &metric::DRAIN_DURATION,
-            numbers.drain_duration,
-        );
-        register(&mut registry, &metric::LAST_DRAIN, numbers.last_drain);
-        register(&mut registry, &metric::INTERFACES, numbers.interfaces);
-        register(&mut registry, &metric::SHADOWED, numbers.shadowed);
-        register(&mut registry, &metric::REATTACHMENTS, numbers.moves);
-        register(
-            &mut registry,
-            &metric::ATTACH_FAILURES,
-            numbers.attach_failures,
-        );
-        register(&mut registry, &metric::MISSED_BYTES, numbers.missed);
-        register(
-            &mut registry,
-            &metric::SKIPPED_PACKETS,
-            numbers.skipped_packets,
-        );
-        register(&mut registry, &metric::SKIPPED_BYTES, numbers.skipped_bytes);
-        register(&mut registry, &metric::UPLINKS, numbers.uplinks);
-        register(&mut registry, &metric::HOST_CGROUPS, numbers.host_cgroups);
-        register(
-            &mut registry,
-            &metric::UPLINK_SKIPPED_PACKETS,
-            numbers.uplink_skipped,
-        );
-        register(
-            &mut registry,
-            &metric::BACKEND_METHOD_ENABLED,
-            numbers.backend_methods,
-        );
-        register(
-            &mut registry,
-            &metric::CONNTRACK_LOOKUPS,
-            numbers.conntrack_lookups,
-        );
-        register(
-            &mut registry,
-            &metric::TRANSLATED_FAILURES,
-            numbers.translated_failures,
-        );
-        register(&mut registry, &metric::WATCH_ERRORS, numbers.watch_errors);
-        register(&mut registry, &metric::UNREAD_FIELDS, numbers.unread_fields);
-        register(
-            &mut registry,
-            &metric::CLUSTER_MISSING_SINCE,
-            numbers.cluster_missing_since,
-        );
-        register(
-            &mut registry,
-            &metric::RELOAD_FAILURES,
-            numbers.reload_failures,
-        );
-        register(
-            &mut registry,
-            &metric::STATE_WRITTEN_BYTES,
-            numbers.state_written,
-        );
-        register(
-            &mut registry,
-            &metric::STATE_WRITE_FAILURES,
-            numbers.state_write_failures,
-        );
-        register(&mut registry, &metric::STATE_REFUSED, numbers.state_refused);
-        register(&mut registry, &metric::HTTP_REFUSED, numbers.http_refused);
-        registry.register_collector(Box::new(Process));
-        registry
+    /// All of them but the constant one, in the order of the catalogue.
+    fn in_order(&self) -> [(&'static Metric, &dyn Samples); 29] {
+        [
+            (&metric::READY, &self.ready),
+            (&metric::CONDITION, &self.conditions),
+            (&metric::UNCOUNTED_PODS, &self.uncounted_pods),
+            (&metric::FLOWS, &self.flows),
+            (&metric::FLOW_CAPACITY, &self.flow_capacity),
+            (&metric::MAP_MEMORY, &self.map_memory),
+            (&metric::DRAIN_DURATION, &self.drain_duration),
+            (&metric::LAST_DRAIN, &self.last_drain),
+            (&metric::INTERFACES, &self.interfaces),
+            (&metric::SHADOWED, &self.shadowed),
+            (&metric::REATTACHMENTS, &self.moves),
+            (&metric::ATTACH_FAILURES, &self.attach_failures),
+            (&metric::MISSED_BYTES, &self.missed),
+            (&metric::SKIPPED_PACKETS, &self.skipped_packets),
+            (&metric::SKIPPED_BYTES, &self.skipped_bytes),
+            (&metric::UPLINKS, &self.uplinks),
+            (&metric::HOST_CGROUPS, &self.host_cgroups),
+            (&metric::UPLINK_SKIPPED_PACKETS, &self.uplink_skipped),
+            (&metric::BACKEND_METHOD_ENABLED, &self.backend_methods),
+            (&metric::CONNTRACK_LOOKUPS, &self.conntrack_lookups),
+            (&metric::TRANSLATED_FAILURES, &self.translated_failures),
+            (&metric::WATCH_ERRORS, &self.watch_errors),
+            (&metric::UNREAD_FIELDS, &self.unread_fields),
+            (&metric::CLUSTER_MISSING_SINCE, &self.cluster_missing_since),
+            (&metric::RELOAD_FAILURES, &self.reload_failures),
+            (&metric::STATE_WRITTEN_BYTES, &self.state_written),
+            (&metric::STATE_WRITE_FAILURES, &self.state_write_failures),
+            (&metric::STATE_REFUSED, &self.state_refused),
+            (&metric::HTTP_REFUSED, &self.http_refused),
+        ]
     }
-}
-
-/// The registry adds the unit and, for a counter, `_total` to the name by itself.
-fn register(registry: &mut Registry, metric: &Metric, value: impl registry::Metric) {
-    match metric.unit() {
-        None => registry.register(metric.stem(), metric.help, value),
-        Some(unit) => {
-            let unit = Unit::Other(unit.to_owned());
-            registry.register_with_unit(metric.stem(), metric.help, unit, value);
-        }
-    }
-}
-
-fn build_info() -> Constant<2> {
-    let revision = option_env!("ZONEMETER_REVISION").unwrap_or_default();
-    Constant::new(&metric::BUILD_INFO, [env!("CARGO_PKG_VERSION"), revision])
 }

@@ -1,7 +1,5 @@
 //! What the programs have skipped, where those of the node itself are, and where none are.
 
-use std::sync::atomic::Ordering;
-
 use zonemeter_model::traffic::{Count, SkipReason};
 
 use super::SelfMetrics;
@@ -23,9 +21,7 @@ impl SelfMetrics {
             (&numbers.skipped_packets, total.packets),
             (&numbers.skipped_bytes, total.bytes),
         ] {
-            if let Some(counter) = family.get(reason.name()) {
-                counter.inner().store(value, Ordering::Relaxed);
-            }
+            family.set(reason.name(), value);
         }
     }
 
@@ -37,16 +33,14 @@ impl SelfMetrics {
     /// Cgroups that are linked, and those that could not be.
     pub fn set_host_cgroups(&self, linked: usize, failed: usize) {
         for (state, cgroups) in CGROUP_STATES.into_iter().zip([linked, failed]) {
-            if let Some(gauge) = self.numbers.host_cgroups.get(state) {
-                gauge.set(cgroups as u64);
-            }
+            self.numbers.host_cgroups.set(state, cgroups as u64);
         }
     }
 
     /// What the kernel has skipped on uplinks for this reason so far: a total, not a difference.
     pub fn set_uplink_skipped(&self, reason: SkipReason, total: Count) {
-        if let Some(counter) = self.numbers.uplink_skipped.get(reason.name()) {
-            counter.inner().store(total.packets, Ordering::Relaxed);
-        }
+        self.numbers
+            .uplink_skipped
+            .set(reason.name(), total.packets);
     }
 }
