@@ -6,7 +6,7 @@
 //! debug listener shows), [`interest`] (whether somebody looks at it), [`condition`] (what must hold
 //! for numbers to be whole). What all of them
 //! share: [`address`] (how addresses are read), [`text`] (how others' text is shown), [`syntax`]
-//! (what is wrong with a JSON or YAML text) and [`strings`] (one copy of what recurs).
+//! (what is wrong with a JSON or YAML text) and [`strings`] (one copy of what recurs). [`networks_file`] is the schema of that file.
 
 #![cfg_attr(
     test,
@@ -22,6 +22,7 @@ pub mod cluster;
 pub mod condition;
 pub mod interest;
 pub mod kept;
+pub mod networks_file;
 pub mod recent;
 pub mod snapshot;
 pub mod strings;

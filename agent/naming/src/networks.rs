@@ -1,4 +1,4 @@
-//! Address ranges that are no pods, from the networks file.
+//! Address ranges that are not pods, from the networks file.
 
 mod file;
 mod ways;

@@ -1,13 +1,19 @@
 //! The networks file as text.
 
-use std::fmt::Write as _;
+use std::io::{self, Write};
 
 use ipnet::IpNet;
-use zonemeter_model::{address, snapshot::Via};
+use serde::{Serialize, Serializer};
+use serde_json::ser::{CharEscape, CompactFormatter, Formatter, Serializer as Json};
+use zonemeter_model::{
+    address,
+    networks_file::{self, way},
+    snapshot::Via,
+};
 
 use super::{
     ip_ranges::Edition,
-    table::{Entries, Entry, Source, Ways},
+    table::{Entries, Entry, Source},
 };
 
 /// Everything that the file says.
@@ -46,18 +52,15 @@ pub(super) fn write(file: &File) -> String {
 }
 
 fn vpc(file: &File) -> String {
-    let mut text = String::new();
-    if let Some(id) = &file.id {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "# VPC {}", comment(id));
-    }
+    let id = file.id.as_ref();
+    let mut text = id.map_or_else(String::new, |id| format!("# VPC {}\n", comment(id)));
     if !file.vpc.is_empty() {
         let ranges: Vec<String> = file
             .vpc
             .iter()
             .map(|range| scalar(&range.to_string()))
             .collect();
-        let _ = writeln!(text, "vpc: [{}]", ranges.join(", "));
+        text += &format!("vpc: [{}]\n", ranges.join(", "));
     }
     text
 }
@@ -84,46 +87,31 @@ fn headings(file: &File) -> [(Source, String); 3] {
 }
 
 fn line((range, entry): (&IpNet, &Entry)) -> String {
-    let fields = [
-        ("zone", entry.zone.as_deref()),
-        ("zoneId", entry.zone_id.as_deref()),
-        ("scope", entry.scope),
-        ("region", entry.region.as_deref()),
-        ("name", Some(&*entry.name)),
-        ("via", entry.via.map(way)),
-    ];
-    let mut text = format!("  - {{ cidr: {}", scalar(&range.to_string()));
-    let ways = entry.ways.iter().flat_map(fields_of_ways);
-    for (field, value) in fields.into_iter().chain(ways) {
-        if let Some(value) = value {
-            // Writing to a String cannot fail.
-            let _ = write!(text, ", {field}: {}", scalar(value));
-        }
-    }
-    let services = entry.ways.iter().flat_map(|ways| &ways.services);
-    let services: Vec<String> = services
-        .map(|(service, via)| format!("{}: {}", scalar(service), way(*via)))
-        .collect();
-    if !services.is_empty() {
-        // Writing to a String cannot fail.
-        let _ = write!(text, ", awsServices: {{ {} }}", services.join(", "));
-    }
-    text + " }\n"
+    let range = range.to_string();
+    let ways = entry.ways.as_ref();
+    let services = ways.map(|ways| &*ways.services);
+    let fields = networks_file::Entry {
+        cidr: Some(&*range),
+        zone: entry.zone.as_deref(),
+        zone_id: entry.zone_id.as_deref(),
+        scope: entry.scope,
+        region: entry.region.as_deref(),
+        name: Some(&*entry.name),
+        via: entry.via.map(way),
+        internet: ways.and_then(|ways| ways.internet).map(way),
+        nat64: ways.and_then(|ways| ways.nat64).map(way),
+        nat_zone: ways.and_then(|ways| ways.nat_zone.as_deref()),
+        aws_services: services.filter(|all| !all.is_empty()).map(Services),
+    };
+    format!("  - {}\n", flow(&fields))
 }
 
-fn fields_of_ways(ways: &Ways) -> [(&'static str, Option<&str>); 3] {
-    [
-        ("internet", ways.internet.map(way)),
-        ("nat64", ways.nat64.map(way)),
-        ("natZone", ways.nat_zone.as_deref()),
-    ]
-}
+/// Services and their ways, in the order in which they were asked for.
+struct Services<'a>(&'a [(String, Via)]);
 
-fn way(via: Via) -> &'static str {
-    if via == Via::Untold {
-        "none"
-    } else {
-        via.name()
+impl Serialize for Services<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(service, via)| (service, way(*via))))
     }
 }
 
@@ -135,16 +123,81 @@ fn comment(text: &str) -> String {
 /// Words that YAML readers take for something else than text.
 const RESERVED: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
 
-/// Plain where nothing in it means something in YAML, else in double quotes, where YAML reads
-/// what JSON writes (YAML 1.2.2, section 1.2).
 fn scalar(value: &str) -> String {
+    flow(&value)
+}
+
+/// On one line. JSON is YAML (YAML 1.2.2, section 1.2), and [`Flow`] leaves out the quotes that
+/// nobody needs.
+fn flow(value: &impl Serialize) -> String {
+    let mut text = Vec::new();
+    // Writing texts and mappings of texts to a vector cannot fail.
+    let _ = value.serialize(&mut Json::with_formatter(&mut text, Flow::default()));
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// Writes a text plain where nothing in it means something in YAML.
+#[derive(Default)]
+struct Flow {
+    /// The text so far, as JSON has it between its quotes.
+    text: Vec<u8>,
+}
+
+fn is_plain(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
-    let is_v4 = matches!(address::range(value), Ok(IpNet::V4(_)));
-    let is_word = value.starts_with(|first: char| first.is_ascii_alphabetic())
-        && value.bytes().all(plain)
-        && !RESERVED.contains(&value.to_lowercase().as_str());
-    match is_v4 || is_word {
-        true => value.to_owned(),
-        false => serde_json::Value::from(value).to_string(),
+    let is_word = text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(plain)
+        && !RESERVED.contains(&text.to_lowercase().as_str());
+    is_word || matches!(address::range(text), Ok(IpNet::V4(_)))
+}
+
+impl Formatter for Flow {
+    fn begin_string<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
+        self.text.clear();
+        Ok(())
+    }
+
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        _: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        self.text.write_all(fragment.as_bytes())
+    }
+
+    fn write_char_escape<W: ?Sized + Write>(
+        &mut self,
+        _: &mut W,
+        escape: CharEscape,
+    ) -> io::Result<()> {
+        CompactFormatter.write_char_escape(&mut self.text, escape)
+    }
+
+    fn end_string<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        let text = String::from_utf8_lossy(&self.text);
+        match is_plain(&text) {
+            true => writer.write_all(text.as_bytes()),
+            false => write!(writer, "\"{text}\""),
+        }
+    }
+
+    fn begin_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b"{ ")
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        writer.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b": ")
+    }
+
+    fn end_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b" }")
     }
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 use zonemeter_model::{
     address::{self, NoRange},
+    networks_file::{Entry, Field},
     snapshot::Scope,
     syntax,
 };
@@ -37,57 +38,40 @@ const REGIONAL: [Scope; 3] = [Scope::CrossRegion, Scope::Peered, Scope::AwsServi
 type Result<T> = std::result::Result<T, NetworksError>;
 
 /// A list or a value that is there, and may be nothing all the same: `zone:` and no more.
-type Written<T> = Option<Spanned<Option<T>>>;
+struct Written<T>(Option<Spanned<Option<T>>>);
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a mapping with vpc and networks")]
+impl<T> Default for Written<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T> Field for Written<T> {
+    fn is_left_out(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Written<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        Spanned::deserialize(from).map(|value| Self(Some(value)))
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(
+    default,
+    deny_unknown_fields,
+    expecting = "a mapping with vpc and networks"
+)]
 struct File {
-    #[serde(rename = "asOf", default, deserialize_with = "written")]
+    #[serde(rename = "asOf")]
     as_of: Written<String>,
-    #[serde(default, deserialize_with = "written")]
     vpc: Written<Vec<Spanned<String>>>,
-    #[serde(default, deserialize_with = "written")]
     networks: Written<Vec<Spanned<Item>>>,
 }
 
-#[derive(Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "camelCase",
-    expecting = "a network like { cidr: 10.8.0.0/16, name: on-prem }"
-)]
-struct Item {
-    #[serde(default, deserialize_with = "written")]
-    cidr: Written<String>,
-    #[serde(default, deserialize_with = "written")]
-    name: Written<String>,
-    #[serde(default, deserialize_with = "written")]
-    zone: Written<String>,
-    #[serde(default, deserialize_with = "written")]
-    zone_id: Written<String>,
-    #[serde(default, deserialize_with = "written")]
-    scope: Written<String>,
-    #[serde(default, deserialize_with = "written")]
-    region: Written<String>,
-    #[serde(default, deserialize_with = "written")]
-    via: Written<String>,
-    #[serde(default, deserialize_with = "written")]
-    internet: Written<String>,
-    #[serde(default, deserialize_with = "written")]
-    nat64: Written<String>,
-    #[serde(default, deserialize_with = "written")]
-    nat_zone: Written<String>,
-    #[serde(default, deserialize_with = "written")]
-    aws_services: Written<BTreeMap<String, Spanned<Option<String>>>>,
-}
-
-fn written<'de, T, D>(deserializer: D) -> std::result::Result<Written<T>, D::Error>
-where
-    T: Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    Spanned::deserialize(deserializer).map(Some)
-}
+type Item = Entry<Written<String>, Written<BTreeMap<String, Spanned<Option<String>>>>>;
 
 /// Reads the file; the first bad entry refuses all of it.
 pub(super) fn parse(text: &str) -> Result<Networks> {
@@ -128,7 +112,9 @@ pub(super) fn parse(text: &str) -> Result<Networks> {
 
 /// The entries of a list that may be left out, and may not be nothing.
 fn list<'a, T>(field: &str, list: &'a Written<Vec<Spanned<T>>>) -> Result<&'a [Spanned<T>]> {
-    let Some(written) = list else { return Ok(&[]) };
+    let Some(written) = &list.0 else {
+        return Ok(&[]);
+    };
     let empty = || {
         refusal(
             written,
@@ -203,7 +189,7 @@ fn named(position: usize, item: &Spanned<Item>, cidr: IpNet) -> Result<Network> 
 
 /// What a field says: it may be left out, and may not be empty.
 fn filled<'a>(field: &str, written: &'a Written<String>) -> Result<Option<Text<'a>>> {
-    let Some(written) = written else {
+    let Some(written) = &written.0 else {
         return Ok(None);
     };
     let text = written.value.as_deref().map(str::trim);

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use ipnet::IpNet;
 use serde_saphyr::Spanned;
 
-use zonemeter_model::snapshot::{Scope, Via};
+use zonemeter_model::{
+    networks_file::{Field as _, way as shown},
+    snapshot::{Scope, Via},
+};
 
 use super::{Item, Line, Result, Text, filled, refusal};
 use crate::{networks::Ways, region};
@@ -96,7 +99,7 @@ pub(super) fn of_network(fields: &Item, cidr: IpNet) -> Result<Via> {
     let (at, via) = (text.0, way_of("via", text, &of_family(&NETWORK, cidr))?);
     let scope = filled("scope", &fields.scope)?.map(|(_, scope)| scope);
     let is_outside = scope.is_some_and(|scope| OUTSIDE.iter().any(|one| one.name() == scope));
-    if is_outside || fields.region.is_some() {
+    if is_outside || !fields.region.is_left_out() {
         return Ok(via);
     }
     let scopes = OUTSIDE.map(Scope::name).join(", ");
@@ -142,7 +145,7 @@ pub(super) fn check_nat_zone(
 
 /// Services and their ways, in the order of their names.
 fn services(fields: &Item) -> Result<Vec<(&str, Text<'_>)>> {
-    let Some(written) = &fields.aws_services else {
+    let Some(written) = &fields.aws_services.0 else {
         return Ok(Vec::new());
     };
     let empty = || {
@@ -179,12 +182,4 @@ fn way_of(field: &str, (at, text): Text<'_>, accepted: &[Via]) -> Result<Via> {
         let problem = format!("{field} {text:?} is not known here: write one of {names}");
         refusal(at, problem)
     })
-}
-
-fn shown(via: Via) -> &'static str {
-    if via == Via::Untold {
-        "none"
-    } else {
-        via.name()
-    }
 }
