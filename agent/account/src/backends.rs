@@ -6,7 +6,7 @@ use zonemeter_model::{
     traffic::{BackendMethod, Count, Translated},
 };
 use zonemeter_naming::{
-    held::Held,
+    held::TimedFlow,
     resolve::{Names, Peer},
 };
 
@@ -18,13 +18,13 @@ pub(crate) struct Backends {
 
 impl Backends {
     /// Counts a flow that has been placed and whose veth saw a Service address.
-    pub(crate) fn count(&mut self, flow: &Held, peer: Peer<'_>) {
-        let method = match (flow.method, peer) {
+    pub(crate) fn count(&mut self, flow: &TimedFlow, peer: Peer<'_>) {
+        let method = match (flow.flow.method, peer) {
             (Some(method), _) => method,
             (None, Peer::ServiceIn(..)) => BackendMethod::Endpoints,
             (None, _) => BackendMethod::None,
         };
-        self.by_method[method as usize] += flow.count;
+        self.by_method[method as usize] += flow.flow.count;
     }
 
     /// Goes on with these totals, in the order of [`BackendMethod::ALL`].
@@ -39,8 +39,8 @@ impl Backends {
 }
 
 /// The Service whose address the veth saw as the flow's peer.
-pub(crate) fn service<'a>(names: &'a Names, flow: &Held) -> Option<&'a Name> {
-    match names.peer(flow.seen_peer, flow.from, flow.until) {
+pub(crate) fn service<'a>(names: &'a Names, flow: &TimedFlow) -> Option<&'a Name> {
+    match names.peer(flow.flow.seen_peer, flow.from, flow.until) {
         Peer::Service(service) => Some(&service.object.name),
         Peer::Pod(_)
         | Peer::Node(_)

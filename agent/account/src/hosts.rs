@@ -1,8 +1,8 @@
 //! The node's own bytes: who on the node a cgroup is, and what waits for a name.
 //!
 //! A drain of the uplinks is added as a whole, so that its classes and its series always agree. It
-//! waits as a whole, too: for this node's zone up to [`Patience::pod`], for the name of a cgroup or
-//! the owner of a peer's address up to [`Patience::peer`]. What was given up is not waited for again
+//! waits as a whole, too: for this node's zone up to [`Timeouts::pod`], for the name of a cgroup or
+//! the owner of a peer's address up to [`Timeouts::peer`]. What was given up is not waited for again
 //! within [`GIVEN_UP_FOR`].
 
 use std::{
@@ -19,11 +19,11 @@ use zonemeter_model::{
 };
 use zonemeter_naming::{
     book::Entry,
-    held::{Awaited, Held},
+    held::{Awaited, TimedFlow},
     resolve::{Names, Peer},
 };
 
-use super::pending::{GIVEN_UP_FOR, Patience};
+use super::pending::{GIVEN_UP_FOR, Timeouts};
 
 /// How long a cgroup that is gone keeps its name: its sockets may live on.
 pub(crate) const KEPT_FOR: Duration = Duration::from_secs(300);
@@ -40,7 +40,7 @@ pub(crate) struct Hosts {
     pods: HashMap<Arc<str>, Arc<Entry<Pod>>>,
     waiting: VecDeque<Waiting>,
     given_up: HashMap<Unnamed, Instant>,
-    patience: Patience,
+    timeouts: Timeouts,
     host_pods_changed: bool,
 }
 
@@ -68,13 +68,13 @@ enum Unnamed {
 }
 
 impl Hosts {
-    pub(crate) fn new(patience: Patience) -> Self {
+    pub(crate) fn new(timeouts: Timeouts) -> Self {
         Self {
             cgroups: HashMap::new(),
             pods: HashMap::new(),
             waiting: VecDeque::new(),
             given_up: HashMap::new(),
-            patience,
+            timeouts,
             host_pods_changed: false,
         }
     }
@@ -170,14 +170,14 @@ impl Hosts {
         let first = self.waiting.front()?;
         let waited = now.saturating_duration_since(first.until);
         let is_late = self.waiting.len() > MOST_WAITING;
-        if names.book.node(&names.home).is_none() && waited < self.patience.pod && !is_late {
+        if names.book.node(&names.home).is_none() && waited < self.timeouts.pod && !is_late {
             return None;
         }
         let flows = first.drain.flows.iter();
         let unnamed = flows.filter_map(|flow| self.unnamed(names, first, flow));
         let unnamed: HashSet<Unnamed> = unnamed.collect();
         if !unnamed.is_empty() {
-            if waited < self.patience.peer && !is_late {
+            if waited < self.timeouts.peer && !is_late {
                 return None;
             }
             if self.given_up.len() + unnamed.len() > MOST_GIVEN_UP {
@@ -200,7 +200,7 @@ impl Hosts {
             return Some(local);
         }
         let held = of.held(flow);
-        let meant = names.meant(held.peer, held.from, held.until);
+        let meant = names.meant(held.flow.peer, held.from, held.until);
         let peer = Unnamed::Other(Awaited::Peer(meant));
         let may_be = of.peer(names, flow).may_be_pod();
         (may_be && !self.given_up.contains_key(&peer)).then_some(peer)
@@ -237,14 +237,14 @@ impl Hosts {
 
 impl Waiting {
     /// The flow as those of pods are resolved.
-    pub(crate) fn held(&self, flow: &HostFlow) -> Held {
-        Held::within(&flow.flow, self.from, self.until)
+    pub(crate) fn held(&self, flow: &HostFlow) -> TimedFlow {
+        TimedFlow::within(&flow.flow, self.from, self.until)
     }
 
     /// Who or what the flow's peer was.
     pub(crate) fn peer<'a>(&self, names: &'a Names, flow: &HostFlow) -> Peer<'a> {
         let held = self.held(flow);
-        names.placed(names.peer(held.peer, held.from, held.until))
+        names.placed(names.peer(held.flow.peer, held.from, held.until))
     }
 
     /// What the flows and what found no room among them have more or less of than the totals: none,

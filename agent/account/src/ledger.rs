@@ -51,7 +51,7 @@ pub(crate) struct Ledger {
 
 /// When something is added.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
+pub(crate) struct DrainTime {
     /// The end of the drain's interval.
     pub(crate) now: Instant,
     /// The begin of the drain's interval: series that it opens were 0 then.
@@ -89,7 +89,7 @@ struct Route {
 }
 
 impl<T: Default> Series<T> {
-    fn new(at: Moment) -> Self {
+    fn new(at: DrainTime) -> Self {
         Self {
             total: T::default(),
             created: at.began,
@@ -98,7 +98,7 @@ impl<T: Default> Series<T> {
     }
 }
 
-impl Moment {
+impl DrainTime {
     /// The moment of a drain that ended at `wall`.
     pub(crate) fn of(drain: &Drain, wall: SystemTime) -> Self {
         let length = drain.until.saturating_duration_since(drain.from);
@@ -195,7 +195,7 @@ impl Ledger {
         &mut self,
         key: RouteKey,
         count: Count,
-        at: Moment,
+        at: DrainTime,
         labels: impl FnOnce() -> (PodLabels, WorkloadLabels),
     ) {
         let route = match self.routes.get(&key) {
@@ -220,7 +220,7 @@ impl Ledger {
     }
 
     /// Adds to the host family.
-    pub(crate) fn add_host(&mut self, labels: HostLabels, count: Count, at: Moment) {
+    pub(crate) fn add_host(&mut self, labels: HostLabels, count: Count, at: DrainTime) {
         if count.is_zero() {
             return;
         }
@@ -230,7 +230,7 @@ impl Ledger {
     }
 
     /// Shows the series of a pod at 0 before its first byte, as far as half the ceiling goes.
-    pub(crate) fn show_at_zero(&mut self, labels: PodLabels, at: Moment) {
+    pub(crate) fn show_at_zero(&mut self, labels: PodLabels, at: DrainTime) {
         if !self.detail.pods {
             self.open_shared(labels, at);
         } else if self.pods.find(&labels).is_none() && self.ceiling.take_pod_for_zero() {
@@ -287,7 +287,7 @@ impl Ledger {
         snapshot
     }
 
-    fn open(&mut self, key: RouteKey, labels: (PodLabels, WorkloadLabels), at: Moment) -> Route {
+    fn open(&mut self, key: RouteKey, labels: (PodLabels, WorkloadLabels), at: DrainTime) -> Route {
         let (pod, pod_folded) = self.open_pod(labels.0, at);
         let workload = self
             .detail
@@ -302,7 +302,7 @@ impl Ledger {
         route
     }
 
-    fn open_pod(&mut self, labels: PodLabels, at: Moment) -> (Slot, bool) {
+    fn open_pod(&mut self, labels: PodLabels, at: DrainTime) -> (Slot, bool) {
         if !self.detail.pods {
             return (self.open_shared(labels, at), false);
         }
@@ -316,7 +316,7 @@ impl Ledger {
     }
 
     /// The series that pods without one of their own share.
-    fn open_shared(&mut self, labels: PodLabels, at: Moment) -> Slot {
+    fn open_shared(&mut self, labels: PodLabels, at: DrainTime) -> Slot {
         let shared = self.ceiling.fold_pod(labels, &self.pods);
         self.pods.insert(shared, Series::new(at))
     }

@@ -40,14 +40,14 @@ use zonemeter_model::{
     kept::DrainId,
     recent::{Answered, Asked, Explanation, Recent},
     snapshot::{Covered, Reason, Snapshot, ZoneInfo},
-    traffic::{Drain, InterfaceChange, Translated},
+    traffic::{Drain, Flow, InterfaceChange, Translated},
 };
 use zonemeter_naming::{
     Networks,
-    book::{Book, Entry, News},
+    book::{Book, BookChanges, Entry},
     egress::{Egress, Exit},
     explain,
-    held::{Awaited, Held},
+    held::{Awaited, TimedFlow},
     interfaces::Interfaces,
     resolve::{Names, Peer, Resolved},
     scope::{Class, Classes},
@@ -60,8 +60,8 @@ use self::{
     drains::Drains,
     hosts::Hosts,
     labels::labels,
-    ledger::{Ledger, Live, Moment},
-    pending::{Patience, Pending},
+    ledger::{DrainTime, Ledger, Live},
+    pending::{Pending, Timeouts},
     recent::{Placed, Recorder},
     zero::ShownAtZero,
 };
@@ -91,7 +91,7 @@ pub struct Account {
 impl Account {
     /// Knows nothing yet.
     pub fn new(settings: Settings) -> Self {
-        let patience = Patience {
+        let timeouts = Timeouts {
             pod: settings.pod_patience,
             peer: settings.peer_patience,
         };
@@ -106,8 +106,8 @@ impl Account {
                 place_services: settings.place_services,
             },
             classes: Classes::default(),
-            pending: Pending::new(patience),
-            hosts: Hosts::new(patience),
+            pending: Pending::new(timeouts),
+            hosts: Hosts::new(timeouts),
             ledger: Ledger::new(settings.max_series, settings.detail, settings.retire_after),
             drains: Drains::default(),
             backends: Backends::default(),
@@ -126,7 +126,7 @@ impl Account {
         if change == Change::ListDone(Kind::Pod) {
             self.pods_awaited = false;
         }
-        let News {
+        let BookChanges {
             pod,
             pods_gone,
             nodes_changed,
@@ -165,7 +165,7 @@ impl Account {
         if !self.drains.take(DrainId { instance, epoch }) {
             return;
         }
-        let at = Moment::of(drain, wall);
+        let at = DrainTime::of(drain, wall);
         self.covered = Some(Covered {
             since: self.covered.map_or(drain.from, |covered| covered.since),
             until: drain.until,
@@ -173,18 +173,17 @@ impl Account {
         });
         self.ledger.add_totals(drain);
         let held = self.pending.take();
-        let new = drain.flows.iter().map(|flow| Held::new(flow, drain));
+        let new = drain.flows.iter().map(|flow| TimedFlow::new(flow, drain));
         self.names.bind_by_address(held.iter().copied().chain(new));
         for flow in held {
-            self.place(&flow, at);
+            self.place(&flow, at, None);
         }
         self.recorder.begin(drain, wall);
         for flow in &drain.flows {
-            let placed = self.place(&Held::new(flow, drain), at);
-            self.recorder.add(flow, placed);
+            self.place(&TimedFlow::new(flow, drain), at, Some(flow));
         }
         for overflow in &drain.overflow {
-            self.place(&Held::overflow(overflow, drain), at);
+            self.place(&TimedFlow::overflow(overflow, drain), at, None);
         }
         self.add_uplinks(drain, at);
         self.recorder.end(&self.names.interfaces);
@@ -237,8 +236,9 @@ impl Account {
         Some(&pod.object.name)
     }
 
-    /// One flow: resolve, classify, hold back or add.
-    fn place(&mut self, flow: &Held, at: Moment) -> Placed {
+    /// One flow: resolve, classify, hold back or add. What came of it is written down for people
+    /// where it is `new` and somebody looks.
+    fn place(&mut self, flow: &TimedFlow, at: DrainTime, new: Option<&Flow>) {
         let Resolved { pod, peer, awaited } = self.names.resolve(flow);
         let exit = self.names.exit(flow, peer);
         let known = self.classes.classify(&self.names, peer, exit);
@@ -246,19 +246,24 @@ impl Account {
         let pending = awaited.is_some_and(|awaited| self.pending.hold(flow, awaited, at.now));
         match pod {
             _ if pending => {}
-            None => self
-                .ledger
-                .add_unattributed(Reason::UnknownPod, flow.direction, flow.count),
+            None => self.ledger.add_unattributed(
+                Reason::UnknownPod,
+                flow.flow.direction,
+                flow.flow.count,
+            ),
             Some(pod) => {
                 if service.is_some() {
                     self.backends.count(flow, peer);
                 }
                 let class = self.classes.get(known.class);
-                let labels = || labels(&self.names, &pod.object, flow.direction, class);
-                let key = (pod.id, known.class, flow.direction);
-                self.ledger.add(key, flow.count, at, labels);
+                let labels = || labels(&self.names, &pod.object, flow.flow.direction, class);
+                let key = (pod.id, known.class, flow.flow.direction);
+                self.ledger.add(key, flow.flow.count, at, labels);
             }
         }
+        let Some(new) = new.filter(|_| self.recorder.records) else {
+            return;
+        };
         let Class { scope, via, .. } = *self.classes.get(known.class);
         let local = |pod| {
             let pod = self
@@ -266,15 +271,16 @@ impl Account {
                 .classify(&self.names, Peer::Pod(pod), Exit::default());
             pod.party
         };
-        Placed {
+        let placed = Placed {
             scope,
             via,
             local: pod.map(local),
             peer: known.party,
-            peer_address: flow.peer,
+            peer_address: flow.flow.peer,
             service: service.cloned(),
             pending,
-        }
+        };
+        self.recorder.add(new, placed);
     }
 
     fn learn(&mut self, pod: &Arc<Entry<Pod>>) {
@@ -301,7 +307,7 @@ impl Account {
         }
     }
 
-    fn show_at_zero(&mut self, at: Moment) {
+    fn show_at_zero(&mut self, at: DrainTime) {
         let new = self.at_zero.as_mut().map(|shown| shown.next(&self.names));
         for labels in new.unwrap_or_default() {
             self.ledger.show_at_zero(labels, at);
@@ -309,7 +315,7 @@ impl Account {
     }
 
     /// Lets go of what time has made useless, so that there is room for others.
-    fn tidy(&mut self, at: Moment) {
+    fn tidy(&mut self, at: DrainTime) {
         let now = at.now;
         let mut live = Live::default();
         for pod in self

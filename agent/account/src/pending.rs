@@ -2,9 +2,9 @@
 //!
 //! The packets are often earlier than the API's event. So a flow waits
 //!
-//! - for the pod behind its veth, and for this node's own zone, up to [`Patience::pod`] after the
+//! - for the pod behind its veth, and for this node's own zone, up to [`Timeouts::pod`] after the
 //!   drain that brought it;
-//! - for the owner of a peer address that may be a pod's, up to [`Patience::peer`].
+//! - for the owner of a peer address that may be a pod's, up to [`Timeouts::peer`].
 //!
 //! What was given up is not waited for again within [`GIVEN_UP_FOR`] unless it becomes known: of an
 //! interface, everything held is given up with its oldest flow, and later flows are not held at
@@ -27,7 +27,7 @@ use zonemeter_model::{
     kept::HeldFlow,
     traffic::{Count, Direction},
 };
-use zonemeter_naming::held::{Awaited, Held};
+use zonemeter_naming::held::{Awaited, TimedFlow};
 
 /// How long a name that was waited for in vain is not waited for again.
 pub(crate) const GIVEN_UP_FOR: Duration = Duration::from_secs(600);
@@ -40,7 +40,7 @@ pub(crate) const MOST_FOR_PEERS: usize = 32_768;
 
 /// How long flows wait.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
+pub(crate) struct Timeouts {
     /// For the pod behind an interface, and for this node's own zone.
     pub(crate) pod: Duration,
     /// For the owner of a peer address.
@@ -50,10 +50,10 @@ pub(crate) struct Patience {
 /// What waits, and what is no longer waited for.
 #[derive(Debug)]
 pub(crate) struct Pending {
-    patience: Patience,
-    flows: Vec<Held>,
+    timeouts: Timeouts,
+    flows: Vec<TimedFlow>,
     /// What waits for the pods behind interfaces without its detail, by interface and direction.
-    added_up: BTreeMap<(u32, Direction), Held>,
+    added_up: BTreeMap<(u32, Direction), TimedFlow>,
     /// By what was awaited: for which interfaces, and since when.
     given_up: HashMap<Awaited, Vec<(u32, Instant)>>,
     own: Places,
@@ -80,9 +80,9 @@ impl Places {
 
 impl Pending {
     /// Nothing waits yet.
-    pub(crate) fn new(patience: Patience) -> Self {
+    pub(crate) fn new(timeouts: Timeouts) -> Self {
         Self {
-            patience,
+            timeouts,
             flows: Vec::new(),
             added_up: BTreeMap::new(),
             given_up: HashMap::new(),
@@ -94,14 +94,8 @@ impl Pending {
     /// Holds back what an earlier process held back. It waits as if it had come now: the names are
     /// read anew, too.
     pub(crate) fn restore(&mut self, flow: &HeldFlow, now: Instant) {
-        let held = Held {
-            interface: flow.interface,
-            direction: flow.direction,
-            local: flow.local,
-            peer: flow.peer,
-            seen_peer: flow.seen_peer,
-            method: flow.method,
-            count: flow.count,
+        let held = TimedFlow {
+            flow: *flow,
             from: now,
             until: now,
         };
@@ -113,24 +107,15 @@ impl Pending {
 
     /// All held flows, for the next process.
     pub(crate) fn kept(&self) -> Vec<HeldFlow> {
-        let kept = |held: &Held| HeldFlow {
-            interface: held.interface,
-            direction: held.direction,
-            local: held.local,
-            peer: held.peer,
-            seen_peer: held.seen_peer,
-            method: held.method,
-            count: held.count,
-        };
-        self.all().map(kept).collect()
+        self.all().map(|held| held.flow).collect()
     }
 
-    fn all(&self) -> impl Iterator<Item = &Held> {
+    fn all(&self) -> impl Iterator<Item = &TimedFlow> {
         self.added_up.values().chain(&self.flows)
     }
 
     /// All held flows, for another try.
-    pub(crate) fn take(&mut self) -> Vec<Held> {
+    pub(crate) fn take(&mut self) -> Vec<TimedFlow> {
         self.own = Places::default();
         self.peers = Places::default();
         for (awaited, given_up) in &self.given_up {
@@ -139,36 +124,36 @@ impl Pending {
                 interfaces.for_each(|interface| self.peers.take(interface));
             }
         }
-        let mut flows: Vec<Held> = std::mem::take(&mut self.added_up).into_values().collect();
+        let mut flows: Vec<TimedFlow> = std::mem::take(&mut self.added_up).into_values().collect();
         flows.append(&mut self.flows);
         flows
     }
 
     /// Holds the flow back. False where it has waited long enough or the wait is not worth it:
     /// the flow is to be counted by what is known.
-    pub(crate) fn hold(&mut self, flow: &Held, awaited: Awaited, now: Instant) -> bool {
-        if self.has_given_up(awaited, flow.interface) {
+    pub(crate) fn hold(&mut self, flow: &TimedFlow, awaited: Awaited, now: Instant) -> bool {
+        if self.has_given_up(awaited, flow.flow.interface) {
             return false;
         }
         let waited = now.saturating_duration_since(flow.until);
         match awaited {
-            Awaited::Pod(_) | Awaited::Node if waited < self.patience.pod => {
+            Awaited::Pod(_) | Awaited::Node if waited < self.timeouts.pod => {
                 self.hold_for_own(flow);
                 true
             }
-            Awaited::Peer(_) if !self.has_place_for_peer(flow.interface) => false,
-            Awaited::Peer(_) if waited < self.patience.peer => {
-                self.peers.take(flow.interface);
+            Awaited::Peer(_) if !self.has_place_for_peer(flow.flow.interface) => false,
+            Awaited::Peer(_) if waited < self.timeouts.peer => {
+                self.peers.take(flow.flow.interface);
                 self.flows.push(*flow);
                 true
             }
             Awaited::Pod(_) | Awaited::Node => {
-                self.give_up(awaited, flow.interface, now);
+                self.give_up(awaited, flow.flow.interface, now);
                 false
             }
             Awaited::Peer(_) => {
-                self.peers.take(flow.interface);
-                self.give_up(awaited, flow.interface, now);
+                self.peers.take(flow.flow.interface);
+                self.give_up(awaited, flow.flow.interface, now);
                 false
             }
         }
@@ -188,21 +173,21 @@ impl Pending {
     }
 
     /// In detail while there are places; added up otherwise.
-    fn hold_for_own(&mut self, flow: &Held) {
+    fn hold_for_own(&mut self, flow: &TimedFlow) {
         let has_place =
-            self.own.taken < MOST_FLOWS && self.own.of(flow.interface) < MOST_OF_INTERFACE;
+            self.own.taken < MOST_FLOWS && self.own.of(flow.flow.interface) < MOST_OF_INTERFACE;
         if has_place && !flow.is_overflow() {
-            self.own.take(flow.interface);
+            self.own.take(flow.flow.interface);
             self.flows.push(*flow);
             return;
         }
         self.add_up(flow);
     }
 
-    fn add_up(&mut self, flow: &Held) {
-        let key = (flow.interface, flow.direction);
+    fn add_up(&mut self, flow: &TimedFlow) {
+        let key = (flow.flow.interface, flow.flow.direction);
         match self.added_up.get_mut(&key) {
-            Some(held) => held.count += flow.count,
+            Some(held) => held.flow.count += flow.flow.count,
             None => {
                 self.added_up.insert(key, flow.without_detail());
             }
@@ -221,7 +206,7 @@ impl Pending {
 
     /// True while a flow of the interface is held.
     pub(crate) fn holds(&self, interface: u32) -> bool {
-        self.all().any(|flow| flow.interface == interface)
+        self.all().any(|flow| flow.flow.interface == interface)
     }
 
     /// Where the oldest interval of a held flow begins.
@@ -233,7 +218,7 @@ impl Pending {
     pub(crate) fn totals(&self) -> [Count; 2] {
         let mut totals = [Count::ZERO; 2];
         for flow in self.all() {
-            totals[flow.direction as usize] += flow.count;
+            totals[flow.flow.direction as usize] += flow.flow.count;
         }
         totals
     }

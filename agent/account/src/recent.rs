@@ -77,9 +77,6 @@ impl Recorder {
 
     /// One of its flows, and what became of it.
     pub(crate) fn add(&mut self, flow: &Flow, placed: Placed) {
-        if !self.recent.recorded {
-            return;
-        }
         self.recent.flows.push(ResolvedFlow {
             interface: flow.interface,
             direction: flow.direction,

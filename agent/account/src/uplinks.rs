@@ -16,7 +16,7 @@ use zonemeter_naming::{
 use super::{
     Account,
     hosts::{self, Waiting},
-    ledger::Moment,
+    ledger::DrainTime,
 };
 
 impl Account {
@@ -32,7 +32,7 @@ impl Account {
     }
 
     /// Adds what need not wait for a name, of this drain and of those before it.
-    pub(super) fn add_uplinks(&mut self, drain: &Drain, at: Moment) {
+    pub(super) fn add_uplinks(&mut self, drain: &Drain, at: DrainTime) {
         self.hosts.hold(drain.host.clone(), drain.from, drain.until);
         while let Some(ready) = self.hosts.ready(&self.names, at.now) {
             self.place_host(&ready, at);
@@ -40,7 +40,7 @@ impl Account {
     }
 
     /// What passed the uplinks in one drain: to its classes, and by flow to its series.
-    fn place_host(&mut self, ready: &Waiting, at: Moment) {
+    fn place_host(&mut self, ready: &Waiting, at: DrainTime) {
         let missing = ready.missing();
         self.ledger.pass(&ready.drain, missing == [Count::ZERO; 2]);
         for flow in &ready.drain.flows {

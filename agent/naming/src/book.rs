@@ -44,7 +44,7 @@ pub enum Owner<'a> {
 
 /// What a change meant for those who remember something of the book.
 #[derive(Debug, Default)]
-pub struct News {
+pub struct BookChanges {
     /// This pod exists with these contents.
     pub pod: Option<Arc<Entry<Pod>>>,
     /// These pods are gone.
@@ -57,14 +57,14 @@ pub struct News {
 
 impl Book {
     /// Takes in one step of the feed.
-    pub fn apply(&mut self, change: Change, now: Instant) -> News {
+    pub fn apply(&mut self, change: Change, now: Instant) -> BookChanges {
         match change {
             Change::ListStarted(kind) => self.start_list(kind),
             Change::Applied(object) => return self.apply_object(object, now),
             Change::Deleted(kind, name) => return self.delete(kind, &name, now),
             Change::ListDone(kind) => return self.end_list(kind, now),
         }
-        News::default()
+        BookChanges::default()
     }
 
     /// Who had the address during the interval.
@@ -148,7 +148,7 @@ impl Book {
         }
     }
 
-    fn end_list(&mut self, kind: Kind, now: Instant) -> News {
+    fn end_list(&mut self, kind: Kind, now: Instant) -> BookChanges {
         let missing: Vec<Name> = match kind {
             Kind::Node => self
                 .nodes
@@ -160,7 +160,7 @@ impl Book {
             Kind::Service => self.services.end_list(),
             Kind::EndpointSlice => self.endpoints.end_list(),
         };
-        let mut news = News::default();
+        let mut news = BookChanges::default();
         for name in missing {
             let one = self.delete(kind, &name, now);
             news.pods_gone.extend(one.pods_gone);
@@ -170,8 +170,8 @@ impl Book {
         news
     }
 
-    fn apply_object(&mut self, object: Object, now: Instant) -> News {
-        let mut news = News::default();
+    fn apply_object(&mut self, object: Object, now: Instant) -> BookChanges {
+        let mut news = BookChanges::default();
         let common = &mut self.common;
         match object {
             Object::Node(node) => {
@@ -186,8 +186,8 @@ impl Book {
         news
     }
 
-    fn delete(&mut self, kind: Kind, name: &Name, now: Instant) -> News {
-        let mut news = News::default();
+    fn delete(&mut self, kind: Kind, name: &Name, now: Instant) -> BookChanges {
+        let mut news = BookChanges::default();
         match kind {
             Kind::Node => news.nodes_changed = self.nodes.remove(&name.name, now).is_some(),
             Kind::Pod => news.pods_gone.extend(self.pods.remove(name, now)),

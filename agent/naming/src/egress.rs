@@ -26,7 +26,7 @@ use zonemeter_model::{
 };
 
 use super::{
-    held::Held,
+    held::TimedFlow,
     networks::{Networks, SubnetId},
     resolve::{Names, Peer},
     scope::Decided,
@@ -116,9 +116,9 @@ impl Exit {
 
 impl Names {
     /// How a flow with this peer leaves the VPC.
-    pub fn exit(&self, flow: &Held, peer: Peer<'_>) -> Exit {
+    pub fn exit(&self, flow: &TimedFlow, peer: Peer<'_>) -> Exit {
         match may_leave(peer) {
-            true => self.exit_from(flow.local, flow.peer, Some(flow.interface)),
+            true => self.exit_from(flow.flow.local, flow.flow.peer, Some(flow.flow.interface)),
             false => Exit::default(),
         }
     }

@@ -317,8 +317,8 @@ impl Interfaces {
         veth.hash.is_some() || veth.group.is_some() && self.veths.values().any(beside)
     }
 
-    /// What leaves goes on to be its group's. Where it was another pod's than the rest, the rest
-    /// are a group of their own from now on.
+    /// An interface that leaves keeps its group. Where its pod was not that of the others, the others
+    /// form a new group.
     fn leave(&mut self, index: u32) {
         let mut left = BTreeSet::new();
         self.together.retain(|_, together| {

@@ -17,7 +17,7 @@ use zonemeter_model::{
 use super::{
     book::{Book, Entry, Owner, Place},
     egress::Egress,
-    held::{Awaited, Held},
+    held::{Awaited, TimedFlow},
     interfaces::Interfaces,
     networks::{Network, Networks},
     special::Range,
@@ -32,7 +32,7 @@ pub struct Names {
     pub book: Book,
     /// Pods by veth.
     pub interfaces: Interfaces,
-    /// Address ranges that are no pods.
+    /// Address ranges that are not pods.
     pub networks: Networks,
     /// Since when these networks are in force; `None` where there is no file.
     pub networks_since: Option<Instant>,
@@ -91,18 +91,18 @@ pub enum PeerKey {
 
 impl Names {
     /// The flow's ends, as far as they are known.
-    pub fn resolve(&self, flow: &Held) -> Resolved<'_> {
-        let pod = self.interfaces.pod(flow.interface);
+    pub fn resolve(&self, flow: &TimedFlow) -> Resolved<'_> {
+        let pod = self.interfaces.pod(flow.flow.interface);
         let peer = match flow.is_overflow() {
             true => Peer::Other,
-            false => self.placed(self.peer(flow.peer, flow.from, flow.until)),
+            false => self.placed(self.peer(flow.flow.peer, flow.from, flow.until)),
         };
         let awaited = if pod.is_none() {
-            Some(Awaited::Pod(flow.interface))
+            Some(Awaited::Pod(flow.flow.interface))
         } else if self.book.node(&self.home).is_none() {
             Some(Awaited::Node)
         } else {
-            let meant = || self.meant(flow.peer, flow.from, flow.until);
+            let meant = || self.meant(flow.flow.peer, flow.from, flow.until);
             peer.may_be_pod().then(|| Awaited::Peer(meant()))
         };
         Resolved { pod, peer, awaited }
@@ -150,22 +150,23 @@ impl Names {
     /// Finds the pods of veths whose names do not tell: by an address that the node routes to one
     /// or, where it routes none, by the address of what a drain saw delivered there and nowhere else. A
     /// bridge delivers what it does not know yet to everyone.
-    pub fn bind_by_address(&mut self, flows: impl Iterator<Item = Held> + Clone) {
-        let unbound: BTreeMap<u32, Held> = flows
+    pub fn bind_by_address(&mut self, flows: impl Iterator<Item = TimedFlow> + Clone) {
+        let unbound: BTreeMap<u32, TimedFlow> = flows
             .clone()
-            .filter(|flow| self.interfaces.may_bind_by_address(flow.interface))
-            .map(|flow| (flow.interface, flow))
+            .filter(|flow| self.interfaces.may_bind_by_address(flow.flow.interface))
+            .map(|flow| (flow.flow.interface, flow))
             .collect();
         if unbound.is_empty() {
             return;
         }
-        let mut delivered: HashMap<(IpAddr, Instant), (Held, bool)> = HashMap::new();
-        let received = |flow: &Held| flow.direction == Direction::Receive && !flow.is_overflow();
+        let mut delivered: HashMap<(IpAddr, Instant), (TimedFlow, bool)> = HashMap::new();
+        let received =
+            |flow: &TimedFlow| flow.flow.direction == Direction::Receive && !flow.is_overflow();
         for flow in flows.filter(received) {
             let (first, is_alone) = delivered
-                .entry((flow.local, flow.until))
+                .entry((flow.flow.local, flow.until))
                 .or_insert((flow, true));
-            *is_alone &= first.interface == flow.interface;
+            *is_alone &= first.flow.interface == flow.flow.interface;
         }
         for (index, flow) in unbound {
             let routed = self.interfaces.routes(index).iter();
@@ -175,11 +176,11 @@ impl Names {
             }
         }
         for (flow, is_alone) in delivered.into_values() {
-            let index = flow.interface;
+            let index = flow.flow.interface;
             let may_bind = is_alone
                 && self.interfaces.may_bind_by_address(index)
                 && self.interfaces.routes(index).is_empty();
-            let pod = self.own_pod(flow.local, &flow).filter(|_| may_bind);
+            let pod = self.own_pod(flow.flow.local, &flow).filter(|_| may_bind);
             if let Some(pod) = pod.cloned()
                 && !self.interfaces.has_interface(&pod.object.name)
             {
@@ -189,7 +190,7 @@ impl Names {
     }
 
     /// The pod of this node that had the address during the flow's interval.
-    fn own_pod(&self, address: IpAddr, flow: &Held) -> Option<&Arc<Entry<Pod>>> {
+    fn own_pod(&self, address: IpAddr, flow: &TimedFlow) -> Option<&Arc<Entry<Pod>>> {
         let address = address.to_canonical();
         match self.book.owner(address, flow.from, flow.until)? {
             Owner::Pod(pod) => (pod.object.node.as_ref() == Some(&self.home)).then_some(pod),

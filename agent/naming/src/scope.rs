@@ -65,7 +65,7 @@ pub struct Class {
 /// table see a peer in the same class.
 #[derive(Debug, Default)]
 pub struct Classes {
-    by_peer: HashMap<(PeerKey, Exit), Known>,
+    by_peer: HashMap<(PeerKey, Exit), Classified>,
     ids: HashMap<Class, ClassId>,
     classes: Vec<Class>,
 }
@@ -75,7 +75,7 @@ pub type ClassId = u32;
 
 /// A peer that has been classified.
 #[derive(Clone, Debug)]
-pub struct Known {
+pub struct Classified {
     /// Its class.
     pub class: ClassId,
     /// Who it is, as the debug page shows it.
@@ -121,7 +121,7 @@ fn decide<'a>(names: &'a Names, peer: Peer<'a>) -> Decided<'a> {
 
 /// Where an address lies, as far as the networks file tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lies {
+pub enum Located {
     /// In a network of the file.
     Network,
     /// In a range of the VPC.
@@ -180,9 +180,9 @@ fn at_node<'a>(names: &'a Names, node: Option<&str>, addresses: &[IpAddr]) -> De
 
 fn where_it_lies(names: &Names, address: IpAddr) -> Option<Decided<'_>> {
     let scope = match lies(names, address)? {
-        Lies::Network => return Some(in_network(names, names.networks.find(address)?.1)),
-        Lies::Vpc => Scope::Vpc,
-        Lies::Private => Scope::Peered,
+        Located::Network => return Some(in_network(names, names.networks.find(address)?.1)),
+        Located::Vpc => Scope::Vpc,
+        Located::Private => Scope::Peered,
     };
     Some(Decided {
         scope,
@@ -194,16 +194,16 @@ fn where_it_lies(names: &Names, address: IpAddr) -> Option<Decided<'_>> {
 /// Where the address of a pod or a node lies. Unlike for other peers, a range of the VPC counts
 /// that is longer than the network around it: an entry for all of 10.0.0.0/8 says nothing of the
 /// nodes in the VPC.
-pub fn lies(names: &Names, address: IpAddr) -> Option<Lies> {
+pub fn lies(names: &Names, address: IpAddr) -> Option<Located> {
     let network = names.networks.find(address).map(|(range, _)| range);
     let vpc = names.networks.vpc_range(address);
     match (network, vpc) {
-        (Some(network), Some(vpc)) if network.prefix_len() < vpc.prefix_len() => Some(Lies::Vpc),
-        (Some(_), _) => Some(Lies::Network),
-        (None, Some(_)) => Some(Lies::Vpc),
+        (Some(network), Some(vpc)) if network.prefix_len() < vpc.prefix_len() => Some(Located::Vpc),
+        (Some(_), _) => Some(Located::Network),
+        (None, Some(_)) => Some(Located::Vpc),
         (None, None) => {
             let is_private = Range::of(address) == Range::Private;
-            (is_private && names.networks.knows_vpc()).then_some(Lies::Private)
+            (is_private && names.networks.knows_vpc()).then_some(Located::Private)
         }
     }
 }
@@ -347,7 +347,7 @@ pub fn party(peer: Peer<'_>, class: &Class) -> Party {
 
 impl Classes {
     /// What a peer is, decided once.
-    pub fn classify(&mut self, names: &Names, peer: Peer<'_>, exit: Exit) -> Known {
+    pub fn classify(&mut self, names: &Names, peer: Peer<'_>, exit: Exit) -> Classified {
         let Some(key) = peer.key() else {
             return self.decide(names, peer, exit);
         };
@@ -374,7 +374,7 @@ impl Classes {
         *self = Self::default();
     }
 
-    fn decide(&mut self, names: &Names, peer: Peer<'_>, exit: Exit) -> Known {
+    fn decide(&mut self, names: &Names, peer: Peer<'_>, exit: Exit) -> Classified {
         let class = Class::of(names, peer, exit);
         let party = Arc::new(party(peer, &class));
         let next = self.classes.len() as ClassId;
@@ -382,6 +382,6 @@ impl Classes {
             self.classes.push(class.clone());
             next
         });
-        Known { class, party }
+        Classified { class, party }
     }
 }

@@ -2,12 +2,12 @@
 
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
-use zonemeter_model::kept::Kept;
+use zonemeter_model::{kept::Kept, strings::Strings};
 
 use super::{
     frame::{Next, frame, next},
     host::HostStep,
-    record::{Step, Texts},
+    record::Step,
 };
 
 /// The first line. Its number goes up with every change of the format.
@@ -64,7 +64,7 @@ pub(super) fn read(bytes: &[u8], node: &str) -> Result<Contents> {
         "it is of node {:?}, this is node {node:?}",
         owner.node
     );
-    let (mut kept, mut texts, mut steps) = (Kept::default(), Texts::default(), 0);
+    let (mut kept, mut texts, mut steps) = (Kept::default(), Strings::default(), 0);
     let torn = loop {
         let at = bytes.len() - rest.len();
         match next(rest).with_context(|| format!("byte {at}"))? {
@@ -97,7 +97,7 @@ fn owner(bytes: &[u8]) -> Result<(Owner, &[u8])> {
 }
 
 /// One step: what files of every version have, and behind it the node's own part.
-fn apply(payload: &[u8], kept: &mut Kept, texts: &mut Texts) -> Result<()> {
+fn apply(payload: &[u8], kept: &mut Kept, texts: &mut Strings) -> Result<()> {
     let (step, rest): (Step<'_>, _) = postcard::take_from_bytes(payload)?;
     step.apply(kept, texts)?;
     if rest.is_empty() {

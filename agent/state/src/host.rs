@@ -9,13 +9,14 @@ use serde::{Deserialize, Serialize};
 use super::{
     change::Changes,
     record::{
-        Pair, Texts, Time, count, direction, named, pair, read_scope, scope_and_via, system_time,
-        time,
+        Pair, Time, count, direction, named, pair, read_scope, scope_and_via, system_time, time,
+        workload,
     },
 };
 use zonemeter_model::{
     kept::Kept,
     snapshot::{HostKind, HostLabels, HostParty, HostSeries, Snapshot},
+    strings::Strings,
     traffic::{Flow, HostDrain, HostFlow},
 };
 
@@ -87,7 +88,7 @@ impl<'a> HostStep<'a> {
     ///
     /// # Errors
     /// When it does not begin there, or holds what this version does not know.
-    pub(super) fn apply(self, kept: &mut Kept, texts: &mut Texts) -> Result<()> {
+    pub(super) fn apply(self, kept: &mut Kept, texts: &mut Strings) -> Result<()> {
         let snapshot = Arc::make_mut(&mut kept.snapshot);
         let hosts = &mut snapshot.hosts;
         self.hosts.apply(hosts, |host| host.read(texts))?;
@@ -124,7 +125,7 @@ impl<'a> Host<'a> {
         }
     }
 
-    fn read(self, texts: &mut Texts) -> Result<HostSeries> {
+    fn read(self, texts: &mut Strings) -> Result<HostSeries> {
         let (scope, via) = read_scope(&self.scope)?;
         Ok(HostSeries {
             labels: HostLabels {
@@ -132,13 +133,13 @@ impl<'a> Host<'a> {
                     kind: named(HostKind::ALL, HostKind::name, self.kind)?,
                     namespace: texts.get(self.namespace),
                     pod: texts.get(self.pod),
-                    workload: texts.workload(self.workload),
+                    workload: workload(texts, self.workload),
                 },
                 zone: texts.get(self.zone),
                 direction: direction(self.direction)?,
                 scope,
                 peer_namespace: texts.get(self.peer_namespace),
-                peer_workload: texts.workload(self.peer_workload),
+                peer_workload: workload(texts, self.peer_workload),
                 peer_zone: texts.get(self.peer_zone),
                 via,
             },

@@ -7,8 +7,6 @@
 
 use std::{
     borrow::Cow,
-    collections::HashSet,
-    net::IpAddr,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -21,6 +19,7 @@ use zonemeter_model::{
     snapshot::{
         PodLabels, PodSeries, Reason, Scope, Snapshot, Via, WorkloadLabels, WorkloadSeries,
     },
+    strings::Strings,
     traffic::{BackendMethod, Count, Direction},
 };
 
@@ -41,8 +40,7 @@ pub(super) struct Step<'a> {
     #[serde(borrow)]
     workloads: Changes<Way<'a>>,
     /// All of them; `None` where they are as before.
-    #[serde(borrow)]
-    held: Option<Vec<Held<'a>>>,
+    held: Option<Cow<'a, [HeldFlow]>>,
     #[serde(borrow)]
     sums: Sums<'a>,
 }
@@ -81,19 +79,6 @@ struct Way<'a> {
     created: Time,
 }
 
-/// [`HeldFlow`]
-#[derive(Debug, Deserialize, Serialize)]
-struct Held<'a> {
-    interface: u32,
-    direction: u8,
-    local: IpAddr,
-    peer: IpAddr,
-    seen_peer: IpAddr,
-    #[serde(borrow)]
-    method: Option<&'a str>,
-    count: Pair,
-}
-
 /// Everything that has few numbers, in full.
 #[derive(Debug, Deserialize, Serialize)]
 struct Sums<'a> {
@@ -118,7 +103,7 @@ impl<'a> Step<'a> {
             drained: drained.map(|id| (id.instance, id.epoch)).collect(),
             pods: Changes::between(&old.pods, &new.pods, Pod::of),
             workloads: Changes::between(&old.workloads, &new.workloads, Way::of),
-            held: changed.then(|| after.held.iter().map(Held::of).collect()),
+            held: changed.then(|| Cow::Borrowed(&*after.held)),
             sums: Sums::of(new),
         }
     }
@@ -127,7 +112,7 @@ impl<'a> Step<'a> {
     ///
     /// # Errors
     /// When it does not begin there, or holds what this version does not know.
-    pub(super) fn apply(self, kept: &mut Kept, texts: &mut Texts) -> Result<()> {
+    pub(super) fn apply(self, kept: &mut Kept, texts: &mut Strings) -> Result<()> {
         let id = |(instance, epoch)| DrainId { instance, epoch };
         kept.drained = self.drained.into_iter().map(id).collect();
         let snapshot = Arc::make_mut(&mut kept.snapshot);
@@ -136,31 +121,16 @@ impl<'a> Step<'a> {
         self.workloads.apply(workloads, |way| way.read(texts))?;
         self.sums.write_to(snapshot)?;
         if let Some(held) = self.held {
-            kept.held = held.into_iter().map(Held::read).collect::<Result<_>>()?;
+            kept.held = held.into_owned();
         }
         Ok(())
     }
 }
 
-/// One copy of each text.
-#[derive(Debug, Default)]
-pub(super) struct Texts(HashSet<Arc<str>>);
-
-impl Texts {
-    pub(super) fn get(&mut self, text: &str) -> Arc<str> {
-        if let Some(shared) = self.0.get(text) {
-            return Arc::clone(shared);
-        }
-        let shared: Arc<str> = text.into();
-        self.0.insert(Arc::clone(&shared));
-        shared
-    }
-
-    pub(super) fn workload(&mut self, (kind, name): (&str, &str)) -> Workload {
-        Workload {
-            kind: self.get(kind),
-            name: self.get(name),
-        }
+pub(super) fn workload(texts: &mut Strings, (kind, name): (&str, &str)) -> Workload {
+    Workload {
+        kind: texts.get(kind),
+        name: texts.get(name),
     }
 }
 
@@ -179,7 +149,7 @@ impl<'a> Pod<'a> {
         }
     }
 
-    fn read(self, texts: &mut Texts) -> Result<PodSeries> {
+    fn read(self, texts: &mut Strings) -> Result<PodSeries> {
         let (scope, via) = read_scope(&self.scope)?;
         Ok(PodSeries {
             labels: PodLabels {
@@ -215,50 +185,23 @@ impl<'a> Way<'a> {
         }
     }
 
-    fn read(self, texts: &mut Texts) -> Result<WorkloadSeries> {
+    fn read(self, texts: &mut Strings) -> Result<WorkloadSeries> {
         let (scope, via) = read_scope(&self.scope)?;
         Ok(WorkloadSeries {
             labels: WorkloadLabels {
                 namespace: texts.get(self.namespace),
-                workload: texts.workload(self.workload),
+                workload: workload(texts, self.workload),
                 zone: texts.get(self.zone),
                 direction: direction(self.direction)?,
                 scope,
                 peer_namespace: texts.get(self.peer_namespace),
-                peer_workload: texts.workload(self.peer_workload),
+                peer_workload: workload(texts, self.peer_workload),
                 peer_zone: texts.get(self.peer_zone),
                 via,
             },
             bytes: self.bytes,
             own: Count::ZERO,
             created: system_time(self.created)?,
-        })
-    }
-}
-
-impl Held<'_> {
-    fn of(flow: &HeldFlow) -> Self {
-        Self {
-            interface: flow.interface,
-            direction: flow.direction as u8,
-            local: flow.local,
-            peer: flow.peer,
-            seen_peer: flow.seen_peer,
-            method: flow.method.map(BackendMethod::name),
-            count: pair(flow.count),
-        }
-    }
-
-    fn read(self) -> Result<HeldFlow> {
-        let method = |name| named(BackendMethod::ALL, BackendMethod::name, name);
-        Ok(HeldFlow {
-            interface: self.interface,
-            direction: direction(self.direction)?,
-            local: self.local,
-            peer: self.peer,
-            seen_peer: self.seen_peer,
-            method: self.method.map(method).transpose()?,
-            count: count(self.count),
         })
     }
 }

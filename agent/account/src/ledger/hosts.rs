@@ -13,7 +13,7 @@ use zonemeter_model::{
 use zonemeter_naming::scope::{OTHER, other};
 
 use super::{
-    Moment, Series,
+    DrainTime, Series,
     ceiling::{Ceiling, is_other_workload},
     table::Table,
 };
@@ -56,7 +56,7 @@ impl HostTotals {
         &mut self,
         labels: HostLabels,
         count: Count,
-        at: Moment,
+        at: DrainTime,
         detail: Detail,
         ceiling: &mut Ceiling,
     ) -> bool {

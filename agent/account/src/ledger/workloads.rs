@@ -13,7 +13,7 @@ use zonemeter_model::{
 };
 
 use super::{
-    Live, Moment, Series,
+    DrainTime, Live, Series,
     ceiling::{Ceiling, is_other_workload},
     table::{Slot, Table},
 };
@@ -61,7 +61,7 @@ impl Workloads {
     pub(crate) fn open(
         &mut self,
         labels: WorkloadLabels,
-        at: Moment,
+        at: DrainTime,
         ceiling: &mut Ceiling,
     ) -> Way {
         if let Some(slot) = self.shown.find(&labels) {

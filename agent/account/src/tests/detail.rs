@@ -83,3 +83,21 @@ fn what_pods_share_is_there_at_zero_too() {
     ];
     assert_eq!(pod_lines(&snapshot), [lines, lines].concat());
 }
+
+#[test]
+fn flows_are_recorded_for_people_only_while_somebody_looks() {
+    let mut scenario = Scenario::new(settings());
+    scenario.apply(Object::Pod(pod("web", "node-1", "192.168.1.0")));
+    scenario.attach(0, "veth");
+    let flows = [sent(0, "192.168.1.0", "8.8.8.8", 1)];
+    let mut after_a_drain = |looks| {
+        scenario.account.record(looks);
+        let snapshot = scenario.drain_after(5, &flows);
+        let recent = scenario.account.take_recent();
+        (pod_lines(&snapshot), recent.recorded, recent.flows.len())
+    };
+    let shown = |packets: u64| vec![format!("web-1 internet  {packets}")];
+    assert_eq!(after_a_drain(false), (shown(1), false, 0));
+    assert_eq!(after_a_drain(true), (shown(2), true, 1));
+    assert_eq!(after_a_drain(false), (shown(3), false, 0));
+}

@@ -17,7 +17,7 @@ use super::super::{
     egress::Exit,
     networks::Network,
     resolve::{Names, Peer},
-    scope::{Class, Lies, is_told_by_address, lies},
+    scope::{Class, Located, is_told_by_address, lies},
     special::Range,
 };
 
@@ -46,14 +46,16 @@ impl Witness<'_> {
         said.extend(self.former_pods());
         // A pod or a node without a zone is where its address lies.
         let lies = self.lies(peer);
-        let in_range = matches!(lies, Some(Lies::Private));
-        said.extend(self.network(matches!(peer, Peer::Network(_)) || lies == Some(Lies::Network)));
-        said.extend(self.vpc(matches!(peer, Peer::Vpc) || lies == Some(Lies::Vpc)));
+        let in_range = matches!(lies, Some(Located::Private));
+        said.extend(
+            self.network(matches!(peer, Peer::Network(_)) || lies == Some(Located::Network)),
+        );
+        said.extend(self.vpc(matches!(peer, Peer::Vpc) || lies == Some(Located::Vpc)));
         said.push(self.range(matches!(peer, Peer::Range(_)) || in_range));
         said
     }
 
-    fn lies(&self, peer: Peer<'_>) -> Option<Lies> {
+    fn lies(&self, peer: Peer<'_>) -> Option<Located> {
         is_told_by_address(self.names, peer)
             .then(|| lies(self.names, self.address))
             .flatten()

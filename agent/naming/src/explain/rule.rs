@@ -6,7 +6,7 @@ use zonemeter_model::snapshot::Scope;
 
 use super::super::{
     resolve::{Names, Peer},
-    scope::{Lies, is_told_by_address, lies},
+    scope::{Located, is_told_by_address, lies},
     special::Range,
 };
 
@@ -51,9 +51,9 @@ fn at_node(names: &Names, address: IpAddr, peer: Peer<'_>, told: (&str, Scope)) 
         return format!("{who} elsewhere whose node has a zone: {}", by_zone(scope));
     }
     let place = match lies(names, address) {
-        Some(Lies::Network) => "the entry of the networks file that holds its address decides",
-        Some(Lies::Vpc) => "its address is in a range of the VPC",
-        Some(Lies::Private) => "its address is private and outside of the VPC's ranges",
+        Some(Located::Network) => "the entry of the networks file that holds its address decides",
+        Some(Located::Vpc) => "its address is in a range of the VPC",
+        Some(Located::Private) => "its address is private and outside of the VPC's ranges",
         None => "nothing tells where its address lies",
     };
     format!("{who} elsewhere whose node has no zone of AWS: {place}")
