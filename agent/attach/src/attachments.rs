@@ -11,7 +11,7 @@ mod mode;
 mod refusal;
 pub(super) mod tc;
 pub(super) mod tcx;
-mod tries;
+mod token_bucket;
 mod uplinks;
 
 use std::{
@@ -35,7 +35,8 @@ use zonemeter_datapath::{
 use zonemeter_model::traffic::{AttachMode, Count, Direction};
 
 use self::{
-    failed::Failed, front::Off, refusal::cause, tc::Identity, tries::Tries, uplinks::UplinkTable,
+    failed::Failed, front::Off, refusal::cause, tc::Identity, token_bucket::TokenBucket,
+    uplinks::UplinkTable,
 };
 pub use self::{
     kept::Kept,
@@ -44,6 +45,7 @@ pub use self::{
 use super::{
     hooks::{
         agents::{Agents, Announced, announce},
+        hook,
         netlink::Route,
         qdisc::Qdisc,
         rounds::Rounds,
@@ -94,7 +96,7 @@ struct Hook {
     barred: bool,
     /// Who runs first, as it was when last looked at.
     ahead: Option<String>,
-    tries: Tries,
+    tries: TokenBucket,
     /// Our program is not there, as far as was seen: what the interface had carried then, in this
     /// direction.
     off: Option<Off>,
@@ -286,7 +288,7 @@ impl Attachments {
             }
         };
         attached.map_err(|error| {
-            let (name, mode, hook) = (&link.name, self.mode.name(), hook(direction));
+            let (name, mode, hook) = (&link.name, self.mode.name(), hook(direction).name);
             anyhow!("attaching to {name} ({hook:?}, {mode}): {}", cause(&error))
         })
     }
@@ -324,7 +326,7 @@ impl Attached {
     fn lacks(&self) -> Option<String> {
         let without = |direction: &Direction| self.hooks[*direction as usize].program.is_none();
         let direction = Direction::ALL.into_iter().find(without)?;
-        let place = hook(direction);
+        let place = hook(direction).name;
         Some(match self.hooks[direction as usize].barred {
             true => barred_by_ingress(&self.link, place),
             false => format!(
@@ -361,11 +363,4 @@ fn announced(program: u32) -> Option<Announced> {
     let announced = announce(program);
     let warn = |error| tracing::warn!(program, "not told to other agents on this node: {error}");
     announced.map_err(warn).ok()
-}
-
-fn hook(direction: Direction) -> TcAttachType {
-    match direction {
-        Direction::Transmit => TcAttachType::Ingress,
-        Direction::Receive => TcAttachType::Egress,
-    }
 }

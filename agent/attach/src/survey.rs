@@ -3,13 +3,14 @@
 use std::{io, sync::Arc};
 
 use anyhow::{Context as _, Result};
-use aya::programs::{ProgramError, SchedClassifier, TcAttachType};
+use aya::programs::{ProgramError, SchedClassifier};
 use zonemeter_model::traffic::{AttachMode, Direction};
 
 use super::{
     attachments::{best_mode, tc::PRIORITY},
     hooks::{
         filter::{self, Filter},
+        hook,
         netlink::Route,
         qdisc::{self, Qdisc},
     },
@@ -101,11 +102,7 @@ fn neighbour(filter: &Filter, direction: Direction, mode: AttachMode) -> Neighbo
 /// TCX programs run in the order of the list, in which this agent puts itself first, and before
 /// every filter of clsact.
 fn tcx(name: &str, direction: Direction, mode: AttachMode, hooks: &mut Hooks) -> Result<()> {
-    let hook = match direction {
-        Direction::Transmit => TcAttachType::Ingress,
-        Direction::Receive => TcAttachType::Egress,
-    };
-    match SchedClassifier::query_tcx(name, hook) {
+    match SchedClassifier::query_tcx(name, hook(direction).name) {
         Ok((_, programs)) => {
             let names = programs
                 .iter()

@@ -25,7 +25,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use aya::maps::MapInfo;
 use zonemeter_common::names;
-use zonemeter_model::traffic::Direction;
+use zonemeter_model::{snapshot::direction_name, traffic::Direction};
 
 use super::{memory::Capacity, syscall};
 
@@ -133,10 +133,7 @@ impl Pins {
 
     /// Where the link of a program on an interface is pinned.
     pub fn link(&self, interface: u32, direction: Direction) -> PathBuf {
-        let direction = match direction {
-            Direction::Transmit => "transmit",
-            Direction::Receive => "receive",
-        };
+        let direction = direction_name(direction);
         self.folder("links")
             .join(format!("{interface}-{direction}"))
     }

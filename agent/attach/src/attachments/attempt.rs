@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use zonemeter_datapath::object::Role;
 use zonemeter_model::traffic::{AttachMode, Count, Direction};
 
-use super::{Attached, Attachments, Counting, Hook, NotCounted, Placed, Tries};
+use super::{Attached, Attachments, Counting, Hook, NotCounted, Placed, TokenBucket};
 use crate::{
     hooks::filter,
     links::{self, Link},
@@ -72,7 +72,7 @@ impl Attachments {
                 program,
                 barred,
                 ahead: None,
-                tries: Tries::new(now),
+                tries: TokenBucket::new(now),
                 off: None,
             })
         };

@@ -18,12 +18,12 @@ use super::{Attached, Attachments, Link, Placed, Role, barred_by_ingress, hook, 
 use crate::hooks::{
     Place, chain,
     filter::{self, Filter},
-    watch::Disturbed,
+    watch::HookEvent,
 };
 
 /// What came of a look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Looked {
+pub struct HookChanges {
     /// Programs that are in front again.
     pub moved: u64,
     /// Programs that could not be put there.
@@ -42,17 +42,17 @@ pub(super) struct Off {
 
 impl Attachments {
     /// Looks at the hooks that may have changed.
-    pub fn look(&mut self, disturbed: Disturbed, now: Instant) -> Looked {
+    pub fn look(&mut self, disturbed: HookEvent, now: Instant) -> HookChanges {
         let indices = match disturbed {
-            Disturbed::Filters(index) | Disturbed::Qdisc(index) => vec![index],
-            Disturbed::All => self.indices(),
-            Disturbed::Busy => {
+            HookEvent::Filters(index) | HookEvent::Qdisc(index) => vec![index],
+            HookEvent::All => self.indices(),
+            HookEvent::Busy => {
                 let attached = self.attached.iter();
                 let named = attached.map(|(index, attached)| (*index, &*attached.link.name));
                 self.rounds.due(named)
             }
         };
-        let mut looked = Looked::default();
+        let mut looked = HookChanges::default();
         for index in indices {
             let Some(mut attached) = self.attached.remove(&index) else {
                 continue;
@@ -72,7 +72,7 @@ impl Attachments {
         self.attached.values().filter_map(shadowed).collect()
     }
 
-    fn look_at(&mut self, attached: &mut Attached, now: Instant, looked: &mut Looked) {
+    fn look_at(&mut self, attached: &mut Attached, now: Instant, looked: &mut HookChanges) {
         for direction in Direction::ALL {
             if attached.hooks[direction as usize].barred {
                 continue;
@@ -95,7 +95,7 @@ impl Attachments {
         attached: &mut Attached,
         direction: Direction,
         now: Instant,
-        looked: &mut Looked,
+        looked: &mut HookChanges,
     ) -> Result<()> {
         let place = self.place(&attached.link, direction)?;
         if place == Place::Missing {
@@ -107,7 +107,7 @@ impl Attachments {
         }
         let (ahead, why) = match place {
             Place::First => (None, None),
-            Place::Beneath(who) => (Some(who), None),
+            Place::AlwaysBehind(who) => (Some(who), None),
             Place::Behind(who) if hook.tries.take(now) => (None, Some(format!("{who} came first"))),
             Place::Missing if hook.tries.take(now) => (None, Some("it was taken away".to_owned())),
             Place::Behind(who) => (Some(who), None),
@@ -163,7 +163,7 @@ impl Attachments {
         &mut self,
         attached: &mut Attached,
         direction: Direction,
-        looked: &mut Looked,
+        looked: &mut HookChanges,
     ) -> Result<()> {
         self.goes_off(attached, direction, Missed::Reattach)?;
         let Attached { link, hooks } = attached;
@@ -182,7 +182,7 @@ impl Attachments {
         }
         if self.prepare(link)?.bars(direction) {
             hooks[direction as usize].barred = true;
-            anyhow::bail!("{}", barred_by_ingress(link, hook(direction)));
+            anyhow::bail!("{}", barred_by_ingress(link, hook(direction).name));
         }
         let carried = self.carried(link, direction)?;
         let (program, _) = self.attach_one(link, direction)?;
@@ -212,7 +212,7 @@ impl Attached {
 }
 
 fn hidden_by(who: &str) -> String {
-    format!("{who} runs first, and what it decides for good is not counted")
+    format!("{who} runs first: packets that it drops or accepts are not counted")
 }
 
 /// True while the interface with this index is there.

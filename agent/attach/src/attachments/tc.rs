@@ -19,7 +19,8 @@ use zonemeter_model::traffic::Direction;
 use super::Link;
 use crate::hooks::{
     agents,
-    filter::{self, ALL_PROTOCOLS, Filter, Mark, parent},
+    filter::{self, ALL_PROTOCOLS, Filter, Mark},
+    hook,
     netlink::Route,
     qdisc::{self, Qdisc},
 };
@@ -158,7 +159,7 @@ fn listing(link: &Link) -> String {
 /// The head of a message about a filter with this priority and handle.
 fn at(index: u32, direction: Direction, (priority, handle): (u16, u32)) -> TcMessage {
     let mut message = TcMessage::with_index(index as i32);
-    message.header.parent = parent(direction);
+    message.header.parent = hook(direction).parent;
     message.header.handle = TcHandle {
         major: (handle >> 16) as u16,
         minor: handle as u16,

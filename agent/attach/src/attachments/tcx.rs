@@ -9,12 +9,14 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use aya_obj::generated::{BPF_F_BEFORE, bpf_attach_type, bpf_cmd, bpf_link_info, bpf_link_type};
+use aya_obj::generated::{BPF_F_BEFORE, bpf_cmd, bpf_link_info, bpf_link_type};
 use zonemeter_datapath::{
     pins::Pins,
     syscall::{self, descriptor, open, pin, remove, update},
 };
 use zonemeter_model::traffic::Direction;
+
+use crate::hooks::hook;
 
 /// Attaches `program` to a hook of interface `index`, in place of its pinned predecessor or at the
 /// head of the chain; true where there was a predecessor. Where it fails, nothing stays.
@@ -51,7 +53,7 @@ fn adopt(
         Err(error) => return Err(error).with_context(|| path.display().to_string()),
     };
     let on = hook_of(&link);
-    let meant = (index, attach_type(direction) as u32);
+    let meant = (index, hook(direction).tcx as u32);
     if on.as_ref().is_ok_and(|on| *on == Some(meant)) {
         match update(&link, program) {
             Ok(()) => return Ok(Some(link)),
@@ -91,15 +93,8 @@ fn create(program: BorrowedFd<'_>, index: u32, direction: Direction) -> io::Resu
     let mut attr = syscall::attr();
     attr.link_create.__bindgen_anon_1.prog_fd = program.as_raw_fd() as u32;
     attr.link_create.__bindgen_anon_2.target_ifindex = index;
-    attr.link_create.attach_type = attach_type(direction) as u32;
+    attr.link_create.attach_type = hook(direction).tcx as u32;
     attr.link_create.flags = BPF_F_BEFORE;
     // SAFETY: no pointers.
     unsafe { descriptor(bpf_cmd::BPF_LINK_CREATE, &mut attr) }
-}
-
-fn attach_type(direction: Direction) -> bpf_attach_type {
-    match direction {
-        Direction::Transmit => bpf_attach_type::BPF_TCX_INGRESS,
-        Direction::Receive => bpf_attach_type::BPF_TCX_EGRESS,
-    }
 }

@@ -4,11 +4,11 @@
 
 use std::io;
 
-use aya_obj::generated::{bpf_attach_type, bpf_cmd};
+use aya_obj::generated::bpf_cmd;
 use zonemeter_datapath::syscall;
 use zonemeter_model::traffic::Direction;
 
-use super::{Place, agents::Agents};
+use super::{Place, agents::Agents, hook};
 
 /// A hook has no room for more (`BPF_MPROG_MAX`).
 const MOST: usize = 64;
@@ -19,13 +19,9 @@ const MOST: usize = 64;
 /// `ENODEV` when the interface is gone, `EINVAL` on a kernel without TCX.
 pub(crate) fn programs(interface: u32, direction: Direction) -> io::Result<Vec<u32>> {
     let mut ids = [0u32; MOST];
-    let hook = match direction {
-        Direction::Transmit => bpf_attach_type::BPF_TCX_INGRESS,
-        Direction::Receive => bpf_attach_type::BPF_TCX_EGRESS,
-    };
     let mut attr = syscall::attr();
     attr.query.__bindgen_anon_1.target_ifindex = interface;
-    attr.query.attach_type = hook as u32;
+    attr.query.attach_type = hook(direction).tcx as u32;
     attr.query.prog_ids = ids.as_mut_ptr() as u64;
     attr.query.__bindgen_anon_2.prog_cnt = MOST as u32;
     // SAFETY: there is room for as many numbers as the question says.
@@ -45,7 +41,7 @@ pub(crate) fn place(programs: &[u32], own: u32, agents: &mut Agents) -> Place {
 
 /// What filters of clsact have before them.
 pub(crate) fn above(programs: &[u32], agents: &mut Agents) -> Option<Place> {
-    others(programs, agents).map(Place::Beneath)
+    others(programs, agents).map(Place::AlwaysBehind)
 }
 
 /// Those that are no agents', as `bpftool prog show id` takes them.
@@ -70,7 +66,7 @@ mod tests {
         assert_eq!(place(&[9]), Place::Missing);
         assert_eq!(above(&[], &mut agents), None);
         assert_eq!(above(&[5], &mut agents), None);
-        let beneath = Place::Beneath("TCX program 9".to_owned());
+        let beneath = Place::AlwaysBehind("TCX program 9".to_owned());
         assert_eq!(above(&[9, 5], &mut agents), Some(beneath));
     }
 }

@@ -9,7 +9,7 @@ use netlink_packet_route::{
 use zonemeter_common::names;
 use zonemeter_model::traffic::Direction;
 
-use super::{Place, netlink::Route};
+use super::{Place, hook, netlink::Route};
 
 /// Every protocol (`ETH_P_ALL`, `include/uapi/linux/if_ether.h`).
 pub(crate) const ALL_PROTOCOLS: u16 = 3;
@@ -75,7 +75,7 @@ pub(crate) fn with_heads(
     direction: Direction,
 ) -> io::Result<Vec<Filter>> {
     let mut question = TcMessage::with_index(interface as i32);
-    question.header.parent = parent(direction);
+    question.header.parent = hook(direction).parent;
     let all = route.list(RouteNetlinkMessage::GetTrafficFilter(question))?;
     Ok(all
         .iter()
@@ -97,17 +97,6 @@ pub(crate) fn list(
     Ok(filters)
 }
 
-/// The hook, as filters name it.
-pub(crate) fn parent(direction: Direction) -> TcHandle {
-    TcHandle {
-        major: TcHandle::CLSACT.major,
-        minor: match direction {
-            Direction::Transmit => TcHandle::MIN_INGRESS,
-            Direction::Receive => TcHandle::MIN_EGRESS,
-        },
-    }
-}
-
 /// Where ours is among them. Other agents' filters hide nothing from it.
 pub(crate) fn place(filters: &[Filter], own: impl Fn(&Filter) -> bool) -> Place {
     let Some(at) = filters.iter().position(own) else {
@@ -117,7 +106,9 @@ pub(crate) fn place(filters: &[Filter], own: impl Fn(&Filter) -> bool) -> Place 
     match ahead {
         None => Place::First,
         // Where there was room for ours, its priority is behind.
-        Some(ahead) if ahead.priority < filters[at].priority => Place::Beneath(ahead.what.clone()),
+        Some(ahead) if ahead.priority < filters[at].priority => {
+            Place::AlwaysBehind(ahead.what.clone())
+        }
         Some(ahead) => Place::Behind(ahead.what.clone()),
     }
 }
@@ -231,7 +222,7 @@ mod tests {
     #[test]
     fn one_of_a_lower_priority_stays_before_ours() {
         let (ours, other) = (filter(2, 0x5a, Some(OURS)), filter(1, 1, None));
-        let beneath = Place::Beneath("handle 1".to_owned());
+        let beneath = Place::AlwaysBehind("handle 1".to_owned());
         assert_eq!(place_of_ours(&[other, ours]), beneath);
     }
 

@@ -26,7 +26,7 @@ const RARELY: Duration = Duration::from_secs(10);
 
 /// Where somebody may have changed something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Disturbed {
+pub enum HookEvent {
     /// Among the filters of this interface.
     Filters(u32),
     /// What the filters of this interface hang on.
@@ -67,14 +67,14 @@ impl Watch {
     ///
     /// # Errors
     /// When the netlink socket is lost.
-    pub async fn next(&mut self) -> Result<Disturbed> {
+    pub async fn next(&mut self) -> Result<HookEvent> {
         let Some(messages) = &mut self.messages else {
             self.ticks.tick().await;
-            return Ok(Disturbed::Busy);
+            return Ok(HookEvent::Busy);
         };
         tokio::select! {
             disturbed = messages.next() => disturbed,
-            _ = self.ticks.tick() => Ok(Disturbed::All),
+            _ = self.ticks.tick() => Ok(HookEvent::All),
         }
     }
 }
@@ -89,7 +89,7 @@ impl Messages {
         })
     }
 
-    async fn next(&mut self) -> Result<Disturbed> {
+    async fn next(&mut self) -> Result<HookEvent> {
         loop {
             let Some((message, _)) = self.received.next().await else {
                 bail!("the rtnetlink connection for filters ended");
@@ -107,18 +107,18 @@ impl Drop for Messages {
     }
 }
 
-fn disturbed(payload: &NetlinkPayload<RouteNetlinkMessage>) -> Option<Disturbed> {
+fn disturbed(payload: &NetlinkPayload<RouteNetlinkMessage>) -> Option<HookEvent> {
     use RouteNetlinkMessage::{
         DelQueueDiscipline, DelTrafficFilter, NewQueueDiscipline, NewTrafficFilter,
     };
     match payload {
         NetlinkPayload::InnerMessage(NewTrafficFilter(message) | DelTrafficFilter(message)) => {
-            interface(message).map(Disturbed::Filters)
+            interface(message).map(HookEvent::Filters)
         }
         NetlinkPayload::InnerMessage(NewQueueDiscipline(message) | DelQueueDiscipline(message)) => {
-            interface(message).map(Disturbed::Qdisc)
+            interface(message).map(HookEvent::Qdisc)
         }
-        NetlinkPayload::Overrun(_) => Some(Disturbed::All),
+        NetlinkPayload::Overrun(_) => Some(HookEvent::All),
         _ => None,
     }
 }

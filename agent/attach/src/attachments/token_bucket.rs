@@ -12,14 +12,14 @@ const PEACE: Duration = Duration::from_secs(60);
 
 /// What has happened on one hook.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Tries {
+pub(super) struct TokenBucket {
     taken: u32,
     last: Instant,
     /// Since when our program is not in front, as far as was seen.
     displaced: Option<Instant>,
 }
 
-impl Tries {
+impl TokenBucket {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             taken: 0,
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     /// When tries are allowed, in seconds, on a hook whose other program always comes first.
-    fn allowed(tries: &mut Tries, start: Instant, seconds: std::ops::Range<u64>) -> Vec<u64> {
+    fn allowed(tries: &mut TokenBucket, start: Instant, seconds: std::ops::Range<u64>) -> Vec<u64> {
         seconds
             .filter(|second| tries.take(start + Duration::from_secs(*second)))
             .collect()
@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn ten_in_a_row_and_then_after_pauses_that_double() {
         let start = Instant::now();
-        let mut tries = Tries::new(start);
+        let mut tries = TokenBucket::new(start);
         let first: Vec<u64> = (0..10).collect();
         assert_eq!(allowed(&mut tries, start, 0..10), first);
         // 9 + 6, + 12, + 24 and so on.
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn who_was_left_in_front_begins_anew() {
         let start = Instant::now();
-        let mut tries = Tries::new(start);
+        let mut tries = TokenBucket::new(start);
         assert_eq!(allowed(&mut tries, start, 0..20).len(), 11);
         tries.in_front();
         assert_eq!(allowed(&mut tries, start, 80..90).len(), 10);
