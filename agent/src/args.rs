@@ -8,6 +8,7 @@ use clap::{
     builder::{NonEmptyStringValueParser, OsStringValueParser, TypedValueParser as _},
 };
 use glob::Pattern;
+use serde::Serialize;
 use zonemeter_datapath::memory::{MOST_FLOWS, Size};
 use zonemeter_inspect::{explain::ExplainArgs, top::TopArgs};
 use zonemeter_io::number;
@@ -48,7 +49,7 @@ pub enum Command {
     Prices(PricesArgs),
     /// Say whether the agent would work on this node, and what it lacks
     Check(Box<CheckArgs>),
-    /// Take off this node what an agent that ended left counting
+    /// Detach the programs and remove the pinned maps that a stopped agent left on this node
     Remove(RemoveArgs),
 }
 
@@ -71,37 +72,46 @@ pub struct CheckArgs {
     pub json: bool,
 }
 
-/// Flags of `zonemeter agent`; each is also read from `ZONEMETER_<FLAG>`.
-#[derive(Clone, Debug, Args)]
+/// Flags of `zonemeter agent`; each is also read from `ZONEMETER_<FLAG>`. Written as JSON
+/// ([`in_force`]) each has its flag's name and its value as it may be typed.
+#[derive(Clone, Debug, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct AgentArgs {
     /// Node object this agent runs on [default: $NODE_NAME]
     #[arg(long, env = "ZONEMETER_NODE_NAME", value_parser = NonEmptyStringValueParser::new())]
+    #[serde(skip)]
     pub node_name: Option<String>,
 
     /// How to reach the Kubernetes API [default: in-cluster account, else $KUBECONFIG]
     #[arg(long, env = "ZONEMETER_KUBECONFIG", value_name = "PATH")]
+    #[serde(serialize_with = "in_force::path_if_given")]
     pub kubeconfig: Option<PathBuf>,
 
     /// Kubernetes List of nodes, pods, services and endpointslices to use in place of the API
     #[arg(long, env = "ZONEMETER_CLUSTER_FILE", value_name = "PATH")]
+    #[serde(serialize_with = "in_force::path_if_given")]
     pub cluster_file: Option<PathBuf>,
 
-    /// Address ranges that are no pods: subnets, peered networks, AWS services
+    /// Names, zones and scopes of address ranges that are not pods: subnets, peered networks, AWS services
     #[arg(long, env = "ZONEMETER_NETWORKS_FILE", value_name = "PATH")]
+    #[serde(serialize_with = "in_force::path_if_given")]
     pub networks_file: Option<PathBuf>,
 
     /// How old the networks file may be, by its own asOf, before the agent says so
     #[arg(long, env = "ZONEMETER_NETWORKS_MAX_AGE", value_name = "DURATION",
           default_value = "1day", value_parser = age)]
+    #[serde(serialize_with = "in_force::duration")]
     pub networks_max_age: Duration,
     /// What a gigabyte costs: a rules file like deploy/prometheus/zonemeter.prices.yaml, for the
     /// dollars of the page and of top [default: none, no dollars]
     #[arg(long, env = "ZONEMETER_PRICES_FILE", value_name = "PATH")]
+    #[serde(serialize_with = "in_force::path_if_given")]
     pub prices_file: Option<PathBuf>,
 
     /// With whose address IPv4 packets of pods leave the VPC, for the label via; auto: as the pod
     /// aws-node of this node says, and with the node's where there is none
     #[arg(long, env = "ZONEMETER_SOURCE_NAT", value_enum, default_value = "auto")]
+    #[serde(serialize_with = "in_force::choice")]
     pub source_nat: SourceNat,
 
     /// Host-side interfaces to count on, repeatable [default: pod veths of the AWS VPC CNI]
@@ -112,6 +122,7 @@ pub struct AgentArgs {
         value_delimiter = ',',
         value_parser = pattern
     )]
+    #[serde(rename = "interface", serialize_with = "in_force::patterns")]
     pub interfaces: Vec<Pattern>,
 
     /// Interfaces by which packets leave the node, repeatable [default: its network cards]
@@ -122,6 +133,7 @@ pub struct AgentArgs {
         value_delimiter = ',',
         value_parser = pattern
     )]
+    #[serde(rename = "uplink", serialize_with = "in_force::patterns")]
     pub uplinks: Vec<Pattern>,
 
     /// Where the node's cgroups are, by which its own sockets are named
@@ -132,6 +144,7 @@ pub struct AgentArgs {
         default_value = "/sys/fs/cgroup",
         value_parser = OsStringValueParser::new().map(PathBuf::from)
     )]
+    #[serde(serialize_with = "in_force::path")]
     pub cgroup_dir: PathBuf,
 
     /// Serves /metrics, /livez and /readyz: an address and port ([::] is IPv4 too), or
@@ -142,6 +155,7 @@ pub struct AgentArgs {
         value_name = "ADDR",
         default_value = "[::]:9464"
     )]
+    #[serde(serialize_with = "in_force::text")]
     pub listen: Address,
 
     /// Serves the debug page and its JSON; loopback only
@@ -152,14 +166,17 @@ pub struct AgentArgs {
     /// How often kernel maps are drained
     #[arg(long, env = "ZONEMETER_INTERVAL", value_name = "DURATION", default_value = "5s",
           value_parser = interval)]
+    #[serde(serialize_with = "in_force::duration")]
     pub interval: Duration,
 
     /// How to attach; auto takes TCX where the kernel has it
     #[arg(long, env = "ZONEMETER_ATTACH", value_enum, default_value = "auto")]
+    #[serde(serialize_with = "in_force::choice")]
     pub attach: Attach,
 
     /// Where links and maps are pinned.
     #[command(flatten)]
+    #[serde(flatten)]
     pub pins: PinDir,
 
     /// Where the CNI's chain is configured: clsact is added to no interface while the bandwidth
@@ -171,20 +188,24 @@ pub struct AgentArgs {
         default_value = "/etc/cni/net.d",
         value_parser = OsStringValueParser::new().map(PathBuf::from)
     )]
+    #[serde(serialize_with = "in_force::path")]
     pub cni_dir: PathBuf,
 
     /// Where totals are kept over restarts [default: none, counters start at 0]
     #[arg(long, env = "ZONEMETER_STATE_DIR", value_name = "PATH")]
+    #[serde(serialize_with = "in_force::path_if_given")]
     pub state_dir: Option<PathBuf>,
 
     /// Budget of all kernel maps together, whatever the number of CPUs
     #[arg(long, env = "ZONEMETER_MAP_MEMORY", value_name = "SIZE", default_value = "64MiB",
           value_parser = size)]
+    #[serde(serialize_with = "in_force::text")]
     pub map_memory: Size,
 
     /// Flow map capacity [default: from --map-memory]
     #[arg(long, env = "ZONEMETER_MAX_FLOWS", value_name = "N",
           value_parser = number::<u32>(1, u64::from(MOST_FLOWS)))]
+    #[serde(skip)]
     pub max_flows: Option<u32>,
 
     /// Ceiling of traffic series this agent exposes
@@ -200,6 +221,7 @@ pub struct AgentArgs {
         default_value = "full",
         hide_possible_values = true
     )]
+    #[serde(serialize_with = "in_force::choice")]
     pub detail: Detail,
 
     /// service folds a connection's ephemeral port, full keeps both ports
@@ -209,6 +231,7 @@ pub struct AgentArgs {
         value_enum,
         default_value = "service"
     )]
+    #[serde(serialize_with = "in_force::choice")]
     pub flow_ports: FlowPorts,
 
     /// Ways to name the backend behind a Service, tried in this order: packet, conntrack-table,
@@ -221,6 +244,7 @@ pub struct AgentArgs {
         default_value = "packet,conntrack-table,endpoint-slices",
         hide_possible_values = true
     )]
+    #[serde(serialize_with = "in_force::choices")]
     pub name_backends_by: Vec<NameBackendsBy>,
 }
 
@@ -236,7 +260,8 @@ pub enum NameBackendsBy {
 }
 
 /// `--pin-dir`, which `agent` and `remove` must agree on.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct PinDir {
     /// Where links and maps are pinned; empty pins nothing
     #[arg(
@@ -246,6 +271,7 @@ pub struct PinDir {
         default_value = "/sys/fs/bpf/zonemeter",
         value_parser = OsStringValueParser::new().map(PathBuf::from)
     )]
+    #[serde(serialize_with = "in_force::path")]
     pub pin_dir: PathBuf,
 }
 

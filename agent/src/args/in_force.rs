@@ -1,78 +1,71 @@
 //! What is in force, by flag: `/api/config`.
 
-use std::path::Path;
+use std::{
+    fmt::Display,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use anyhow::Context as _;
+use clap::ValueEnum;
+use glob::Pattern;
+use serde::Serializer;
 use serde_json::{Value, json};
 
-use super::{AgentArgs, PinDir};
+use super::AgentArgs;
 use crate::config::DEFAULT_INTERFACES;
 
 /// Every flag of `agent` without its dashes, and its value after environment and defaults; `null`
 /// where there is none. `max_flows` is what follows from `--map-memory` where it is not given.
-pub fn by_flag(args: &AgentArgs, node_name: &str, max_flows: u32) -> Value {
-    let AgentArgs {
-        node_name: _,
-        kubeconfig,
-        cluster_file,
-        networks_file,
-        networks_max_age,
-        source_nat,
-        prices_file,
-        interfaces,
-        uplinks,
-        cgroup_dir,
-        listen,
-        debug_listen,
-        interval,
-        attach,
-        pins: PinDir { pin_dir },
-        cni_dir,
-        state_dir,
-        map_memory,
-        max_flows: _,
-        max_series,
-        detail,
-        flow_ports,
-        name_backends_by,
-    } = args;
-    let mut interfaces: Vec<&str> = interfaces.iter().map(|pattern| pattern.as_str()).collect();
-    if interfaces.is_empty() {
-        interfaces.extend(DEFAULT_INTERFACES);
+///
+/// # Errors
+/// When a flag cannot be written as JSON.
+pub fn by_flag(args: &AgentArgs, node_name: &str, max_flows: u32) -> anyhow::Result<Value> {
+    let mut flags = serde_json::to_value(args).context("writing the flags")?;
+    flags["node-name"] = node_name.into();
+    flags["max-flows"] = max_flows.into();
+    if args.interfaces.is_empty() {
+        flags["interface"] = json!(DEFAULT_INTERFACES);
     }
-    let methods: Vec<String> = name_backends_by.iter().map(value_name).collect();
-    json!({
-        "node-name": node_name,
-        "kubeconfig": path(kubeconfig.as_deref()),
-        "cluster-file": path(cluster_file.as_deref()),
-        "networks-file": path(networks_file.as_deref()),
-        "networks-max-age": humantime::format_duration(*networks_max_age).to_string(),
-        "source-nat": value_name(source_nat),
-        "prices-file": path(prices_file.as_deref()),
-        "interface": interfaces,
-        "uplink": uplinks.iter().map(|pattern| pattern.as_str()).collect::<Vec<_>>(),
-        "cgroup-dir": path(Some(cgroup_dir)),
-        "listen": listen.to_string(),
-        "debug-listen": debug_listen.to_string(),
-        "interval": humantime::format_duration(*interval).to_string(),
-        "attach": value_name(attach),
-        "pin-dir": path(Some(pin_dir)),
-        "cni-dir": path(Some(cni_dir)),
-        "state-dir": path(state_dir.as_deref()),
-        "map-memory": map_memory.to_string(),
-        "max-flows": max_flows,
-        "max-series": max_series,
-        "detail": value_name(detail),
-        "flow-ports": value_name(flow_ports),
-        "name-backends-by": methods,
-    })
+    Ok(flags)
 }
 
-fn path(path: Option<&Path>) -> Option<String> {
-    path.map(|path| path.display().to_string())
+pub(super) fn text<S: Serializer>(value: &impl Display, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(value)
+}
+
+pub(super) fn path<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    text(&path.display(), to)
+}
+
+pub(super) fn path_if_given<S: Serializer>(
+    given: &Option<PathBuf>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    match given {
+        Some(given) => path(given, to),
+        None => to.serialize_none(),
+    }
+}
+
+pub(super) fn duration<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    text(&humantime::format_duration(*value), to)
+}
+
+pub(super) fn patterns<S: Serializer>(patterns: &[Pattern], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(patterns.iter().map(Pattern::as_str))
+}
+
+pub(super) fn choice<S: Serializer>(value: &impl ValueEnum, to: S) -> Result<S::Ok, S::Error> {
+    text(&name(value), to)
+}
+
+pub(super) fn choices<S: Serializer>(values: &[impl ValueEnum], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(values.iter().map(name))
 }
 
 /// As it is typed.
-fn value_name(value: &impl clap::ValueEnum) -> String {
+fn name(value: &impl ValueEnum) -> String {
     let shown = value.to_possible_value();
     shown.map_or(String::new(), |shown| shown.get_name().to_owned())
 }
@@ -102,7 +95,7 @@ mod tests {
         let Command::Agent(args) = Cli::try_parse_from(line).unwrap().command else {
             panic!("not the agent")
         };
-        let shown = by_flag(&args, "node-1", 65_536);
+        let shown = by_flag(&args, "node-1", 65_536).unwrap();
         let command = Cli::command();
         let agent = command.find_subcommand("agent").unwrap();
         let flags = agent
