@@ -87,7 +87,7 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
     ) = Readiness::new(Condition::ALL);
     let mut steps = Steps::new(tasks, readiness);
     let shown = steps.serve(&config).await?;
-    let (account, keeper, pins) = steps.take_over(&config, &counting, &shown).await?;
+    let (account, store, pins) = steps.take_over(&config, &counting, &shown).await?;
     let (kernel, attachments, linker) = steps.load(&config, pins).await?;
     let changes = steps.follow_cluster(config.cluster, cluster);
     steps.follow_prices(config.prices_file, shown.prices);
@@ -110,7 +110,7 @@ async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
             cgroups: cgroups.changes,
             host_pods: cgroups.host_pods,
             account,
-            keeper,
+            store,
             progress: Progress::default(),
             changes,
             networks,

@@ -15,7 +15,7 @@ use tokio::{sync::watch, time::MissedTickBehavior};
 use zonemeter_cluster::{Feed, Health};
 use zonemeter_inspect::prices::Prices;
 use zonemeter_io::{
-    files::{self, Apart, READ_WITHIN},
+    files::{self, READ_WITHIN, ReaderThread},
     reread::Reread,
 };
 use zonemeter_metrics::{SelfMetrics, self_metrics::ConfigFile};
@@ -92,7 +92,7 @@ pub async fn networks(
         return std::future::pending().await;
     };
     let mut file = Reread::new(&path, NETWORKS_BYTES);
-    let apart = Apart::default();
+    let apart = ReaderThread::default();
     let mut ageing = tokio::time::interval(AGEING);
     let mut is_refused = false;
     loop {
@@ -135,7 +135,7 @@ pub async fn prices(
     };
     let parse = |file| Prices::parse(&files::read_open(file, PRICES_BYTES)?);
     let mut file = Reread::new(&path, PRICES_BYTES);
-    let apart = Apart::default();
+    let apart = ReaderThread::default();
     loop {
         let changed = file.changed().await;
         match parsed(changed, &mut file, &apart, parse).await {
@@ -152,7 +152,7 @@ pub async fn prices(
 async fn parsed<T: Send + 'static>(
     changed: io::Result<File>,
     file: &mut Reread,
-    apart: &Apart,
+    apart: &ReaderThread,
     parse: impl FnOnce(File) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let opened = changed?;
@@ -213,13 +213,13 @@ mod tests {
     use http_body_util::BodyExt as _;
     use tower::ServiceExt as _;
 
-    use zonemeter_cluster::{Failing, Part};
+    use zonemeter_cluster::{Part, PartFailure};
     use zonemeter_model::condition::Condition;
 
     use super::*;
     use crate::readiness::Readiness;
 
-    fn part(name: &'static str, failing: Option<Failing>) -> Part {
+    fn part(name: &'static str, failing: Option<PartFailure>) -> Part {
         Part {
             name,
             began: SystemTime::UNIX_EPOCH,
@@ -367,7 +367,7 @@ mod tests {
         let (readiness, [guard]) = Readiness::new([Condition::Cluster]);
         let since = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         let line = "missing RBAC: list services".to_owned();
-        let failing = Failing { since, line };
+        let failing = PartFailure { since, line };
         let mut health = Health {
             parts: vec![part("nodes", None), part("services", Some(failing))],
             ..Health::default()

@@ -4,8 +4,8 @@
 
 mod drains;
 mod interfaces;
-mod keeper;
 mod once;
+mod state_store;
 
 use std::{
     sync::Arc,
@@ -29,7 +29,7 @@ use zonemeter_naming::Networks;
 
 pub use self::{
     drains::Progress,
-    keeper::{Keeper, WriterThread},
+    state_store::{StateStore, WriterThread},
 };
 use crate::{
     attacher::AttachEvent,
@@ -56,7 +56,7 @@ pub struct Pipeline {
     /// Names and adds up.
     pub account: Account,
     /// Keeps the totals over restarts.
-    pub keeper: Keeper,
+    pub store: StateStore,
     /// What of a drain is done.
     pub progress: Progress,
     /// What the cluster feed says.
@@ -116,7 +116,7 @@ impl Pipeline {
             _ = stop.changed() => return Ok(false),
             Some(event) = self.attached.recv() => self.hear(event),
             Some(change) = self.cgroups.recv() => self.account.cgroup(change, Instant::now()),
-            kept = self.keeper.written(), if self.progress.waits() => self.kept(kept),
+            kept = self.store.written(), if self.progress.waits() => self.kept(kept),
             _ = ticks.tick() => self.drain(),
             () = retry(self.kernel.retry_translated_at()) => {
                 self.kernel.retry_translated(Instant::now());

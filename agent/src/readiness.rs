@@ -228,7 +228,7 @@ impl Board {
             let since = now.saturating_duration_since(turn.last);
             if since > turn.deadline {
                 let (since, allowed) = (since.as_secs(), turn.deadline.as_secs());
-                let _ = writeln!(lines, "{name}: no turn for {since} s, allowed {allowed} s");
+                let _ = writeln!(lines, "{name}: stalled for {since} s (limit {allowed} s)");
             }
         }
         match lines.is_empty() {
@@ -384,7 +384,7 @@ mod tests {
         assert!(board.live(start + seconds(30)).ok);
         let Verdict { ok, text } = board.live(start + seconds(31));
         assert!(!ok);
-        assert_eq!(text, "drain: no turn for 31 s, allowed 30 s\n");
+        assert_eq!(text, "drain: stalled for 31 s (limit 30 s)\n");
         board.beat("drain", seconds(30), start + seconds(31));
         assert!(board.live(start + seconds(31)).ok);
     }

@@ -12,7 +12,7 @@ use kube::{
 };
 use tokio::sync::Mutex;
 use tower::timeout::TimeoutLayer;
-use zonemeter_io::files::{self, Apart, READ_WITHIN};
+use zonemeter_io::files::{self, READ_WITHIN, ReaderThread};
 
 use super::health::Reporter;
 
@@ -25,7 +25,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(super) struct Access {
     kubeconfig: Option<PathBuf>,
-    apart: Apart,
+    apart: ReaderThread,
     server: Arc<Mutex<Option<Arc<Server>>>>,
 }
 
@@ -46,7 +46,7 @@ impl Access {
     pub(super) fn new(kubeconfig: Option<PathBuf>) -> Self {
         Self {
             kubeconfig,
-            apart: Apart::default(),
+            apart: ReaderThread::default(),
             server: Arc::default(),
         }
     }
@@ -106,8 +106,8 @@ impl Access {
         }
         let Some(path) = std::env::var_os("KUBECONFIG") else {
             bail!(
-                "no way to the Kubernetes API: this is no pod (KUBERNETES_SERVICE_HOST is not \
-                 set) and $KUBECONFIG is not set; give --kubeconfig or --cluster-file"
+                "no credentials for the Kubernetes API: not in a pod (KUBERNETES_SERVICE_HOST is \
+                 not set) and $KUBECONFIG is not set: give --kubeconfig or --cluster-file"
             );
         };
         let options = KubeConfigOptions::default();

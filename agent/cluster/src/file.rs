@@ -5,7 +5,7 @@ use std::{fs::File, io::BufReader, path::Path};
 use anyhow::Context;
 use tokio::sync::mpsc;
 use zonemeter_io::{
-    files::{Apart, READ_WITHIN},
+    files::{READ_WITHIN, ReaderThread},
     reread::Reread,
 };
 use zonemeter_model::cluster::{Change, Kind};
@@ -24,7 +24,7 @@ const CLUSTER_BYTES: u64 = 2 << 30;
 /// content stays in force.
 pub(super) async fn run(path: &Path, changes: mpsc::Sender<Change>, reporter: Reporter) {
     let mut reread = Reread::new(path, CLUSTER_BYTES);
-    let (apart, mut strings) = (Apart::default(), Strings::default());
+    let (apart, mut strings) = (ReaderThread::default(), Strings::default());
     loop {
         let opened = tokio::select! {
             opened = reread.changed() => opened,
@@ -61,7 +61,7 @@ pub(super) async fn run(path: &Path, changes: mpsc::Sender<Change>, reporter: Re
 
 /// Reads on a thread of its own: a large file takes a second or two.
 async fn read_apart(
-    apart: &Apart,
+    apart: &ReaderThread,
     file: File,
     mut strings: Strings,
 ) -> std::io::Result<(anyhow::Result<Listed>, Strings)> {

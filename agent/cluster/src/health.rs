@@ -50,7 +50,7 @@ pub struct Part {
     /// Listed in full at least once. What was listed stays in force while the part fails.
     pub listed: bool,
     /// Set while it does not work.
-    pub failing: Option<Failing>,
+    pub failing: Option<PartFailure>,
 }
 
 impl Part {
@@ -77,7 +77,7 @@ impl Part {
 
 /// Why a part does not work.
 #[derive(Clone, Debug)]
-pub struct Failing {
+pub struct PartFailure {
     /// When it last worked, or the first attempt.
     pub since: SystemTime,
     /// The latest error with its remedy, one line.
@@ -167,7 +167,7 @@ impl Reporter {
                 tracing::warn!(part = part.name, "{line}");
             }
             let since = known.map_or_else(SystemTime::now, |failing| failing.since);
-            part.failing = Some(Failing { since, line });
+            part.failing = Some(PartFailure { since, line });
         });
     }
 

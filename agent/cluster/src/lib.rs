@@ -27,7 +27,7 @@ use std::path::PathBuf;
 use tokio::sync::{mpsc, watch::Receiver};
 use zonemeter_model::cluster::{Change, part};
 
-pub use self::health::{Failing, Health, Part};
+pub use self::health::{Health, Part, PartFailure};
 use self::{
     access::Access,
     health::{Counter, Reporter, reporters},

@@ -50,7 +50,9 @@ impl fmt::Display for ObjectName {
 /// Neither is there, or the file cannot be used.
 pub async fn client() -> Result<Client> {
     let client = Client::try_default().await;
-    client.context("no way to the Kubernetes API: this is no pod and $KUBECONFIG names no file")
+    client.context(
+        "no credentials for the Kubernetes API: not in a pod, and $KUBECONFIG names no file",
+    )
 }
 
 /// The DaemonSet as it is.

@@ -13,7 +13,7 @@ use std::{
 /// How long one file may take. A cluster file of some hundred MB takes seconds.
 pub const READ_WITHIN: Duration = Duration::from_secs(30);
 
-/// Reads of one [`Apart`] that may be stuck at a time.
+/// Reads of one [`ReaderThread`] that may be stuck at a time.
 const MOST_STUCK: usize = 8;
 
 /// Opens a regular file, and nothing else.
@@ -77,12 +77,12 @@ fn regular(kind: FileType) -> io::Result<()> {
 
 /// Work that the disk may hold up, on threads of their own. Clones share the limit of threads.
 #[derive(Clone, Debug, Default)]
-pub struct Apart {
+pub struct ReaderThread {
     /// Held by each thread that runs.
     running: Arc<()>,
 }
 
-impl Apart {
+impl ReaderThread {
     /// Runs `work` and waits for it for so long. What takes longer is left to itself: its result
     /// is dropped, and its thread ends with it.
     ///

@@ -13,7 +13,7 @@ use std::{
 
 use sha1::{Digest, Sha1};
 
-use crate::files::{self, Apart, READ_WITHIN};
+use crate::files::{self, READ_WITHIN, ReaderThread};
 
 /// How often the file's metadata is looked at.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ pub struct Reread {
     at_most: u64,
     period: Duration,
     last: Last,
-    apart: Apart,
+    apart: ReaderThread,
 }
 
 #[derive(Debug, PartialEq)]
@@ -61,7 +61,7 @@ impl Reread {
             at_most,
             period: PERIOD,
             last: Last::Nothing,
-            apart: Apart::default(),
+            apart: ReaderThread::default(),
         }
     }
 

@@ -46,7 +46,7 @@ use crate::{
     feeds,
     listen::{self, Audience, Limits, Listener},
     memory,
-    pipeline::Keeper,
+    pipeline::StateStore,
     predecessor,
     readiness::{Guard, Readiness},
     tasks::Tasks,
@@ -209,7 +209,7 @@ impl<'a> Steps<'a> {
         config: &Config,
         counting: &Guard,
         shown: &Shown,
-    ) -> Result<(Account, Keeper, Option<Arc<Pins>>)> {
+    ) -> Result<(Account, StateStore, Option<Arc<Pins>>)> {
         let pins = predecessor::pins(config.kernel.pin_dir.as_deref(), counting).await?;
         let mut account = Account::new(Settings {
             max_series: config.max_series,
@@ -219,17 +219,17 @@ impl<'a> Steps<'a> {
             ..Settings::new(Arc::clone(&config.node_name))
         });
         let Some(path) = config.state_dir.clone() else {
-            return Ok((account, Keeper::none(self.metrics.clone()), pins));
+            return Ok((account, StateStore::none(self.metrics.clone()), pins));
         };
         let directory = apart(move || StateDir::open(&path)).await?;
         let (found, writer) = predecessor::totals(directory, &config.node_name, counting).await?;
         predecessor::go_on(found, &mut account, &self.metrics);
         shown.snapshots.send_replace(Arc::new(account.snapshot()));
-        let (keeper, thread) = Keeper::new(writer, self.metrics.clone());
+        let (store, thread) = StateStore::new(writer, self.metrics.clone());
         let stop = self.tasks.stop();
         self.tasks
             .spawn_thread("state directory", move || thread.run(stop));
-        Ok((account, keeper, pins))
+        Ok((account, store, pins))
     }
 
     /// Loads the programs, and says what they can do.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use zonemeter_attach::{attachments::Counting, hooks::watch::Disturbed, links::LinkEvent};
+use zonemeter_attach::{attachments::Counting, hooks::watch::HookEvent, links::LinkEvent};
 use zonemeter_datapath::object::Role;
 use zonemeter_model::{condition::Status, traffic::Missed};
 
@@ -21,8 +21,8 @@ pub(crate) fn matches_none(asked_for: &str) -> String {
 
 impl Attacher {
     /// Somebody may have come first, or have made room.
-    pub(super) fn look(&mut self, disturbed: Disturbed) {
-        if let Disturbed::Qdisc(index) = disturbed
+    pub(super) fn look(&mut self, disturbed: HookEvent) {
+        if let HookEvent::Qdisc(index) = disturbed
             && self.attachments.has_failed(index)
             && let Some(link) = self.links.one(index)
         {

@@ -47,7 +47,7 @@ impl Pipeline {
         if self.progress.waits() {
             self.progress.due = true;
             self.pulse.beat();
-            if let Some(slow) = self.keeper.slow() {
+            if let Some(slow) = self.store.slow() {
                 self.counting.missing(slow);
             }
             return;
@@ -150,10 +150,8 @@ impl Pipeline {
         let now = SystemTime::now();
         drains.iter().for_each(|drain| self.account.add(drain, now));
         let snapshot = Arc::new(self.account.snapshot());
-        let Self {
-            account, keeper, ..
-        } = self;
-        keeper.hand(|| account.kept(snapshot));
+        let Self { account, store, .. } = self;
+        store.hand(|| account.kept(snapshot));
         self.progress.waiting = Some(Waiting::Salvaged);
         Ok(())
     }

@@ -102,8 +102,8 @@ impl Pipeline {
             cgroups: &mut self.cgroups,
             heard: Heard::default(),
         };
-        let (account, keeper) = (&mut self.account, &mut self.keeper);
-        let begun = once::begin(&mut source, account, keeper, SystemTime::now());
+        let (account, store) = (&mut self.account, &mut self.store);
+        let begun = once::begin(&mut source, account, store, SystemTime::now());
         (begun, source.heard)
     }
 

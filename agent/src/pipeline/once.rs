@@ -27,7 +27,7 @@ use zonemeter_model::{
     traffic::{Drain, InterfaceChange},
 };
 
-use super::keeper::Keeper;
+use super::state_store::StateStore;
 
 /// What counts.
 pub(super) trait Source {
@@ -68,14 +68,14 @@ pub(super) struct Underway {
 pub(super) fn begin(
     source: &mut impl Source,
     account: &mut Account,
-    keeper: &mut Keeper,
+    store: &mut StateStore,
     wall: SystemTime,
 ) -> Result<Underway> {
     let drain = source.drain()?;
     source.introduce(account);
     account.add(&drain, wall);
     let snapshot = Arc::new(account.snapshot());
-    keeper.hand(|| account.kept(Arc::clone(&snapshot)));
+    store.hand(|| account.kept(Arc::clone(&snapshot)));
     Ok(Underway {
         until: drain.until,
         flows: drain.flows.len(),
@@ -84,7 +84,7 @@ pub(super) fn begin(
 }
 
 impl Underway {
-    /// The second half, once [`Keeper::written`] has returned: out of the kernel. What it returns
+    /// The second half, once [`StateStore::written`] has returned: out of the kernel. What it returns
     /// may be shown.
     ///
     /// # Errors

@@ -46,7 +46,7 @@ fn a_file_that_is_too_long_is_not_read_to_its_end() {
 
 #[tokio::test]
 async fn what_does_not_answer_is_left_to_itself_and_a_few_times_only() {
-    let apart = Apart::default();
+    let apart = ReaderThread::default();
     let short = Duration::from_millis(10);
     let mut stuck = Vec::new();
     for _ in 0..MOST_STUCK {

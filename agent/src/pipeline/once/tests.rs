@@ -20,7 +20,7 @@ use zonemeter_model::{
 };
 use zonemeter_state::{Found, StateDir};
 
-use super::{super::keeper::WriterThread, *};
+use super::{super::state_store::WriterThread, *};
 
 mod objects;
 
@@ -135,7 +135,7 @@ impl Machine {
     /// One agent from its start through these drains; each but the last ends well. A packet comes
     /// between the halves of each.
     fn life(&mut self, drains: &[(Vec<(u8, u64)>, Killed)]) {
-        let (mut account, mut keeper, mut thread) = self.start();
+        let (mut account, mut store, mut thread) = self.start();
         let mut uncleared = true;
         for (packets, killed) in drains {
             packets
@@ -143,7 +143,7 @@ impl Machine {
                 .for_each(|(peer, count)| self.send(*peer, *count));
             let before = self.file();
             let mut kernel = self.kernel(uncleared, *killed);
-            let begun = begin(&mut kernel, &mut account, &mut keeper, SystemTime::now());
+            let begun = begin(&mut kernel, &mut account, &mut store, SystemTime::now());
             uncleared = kernel.uncleared;
             let underway = match begun {
                 Ok(_) if *killed == Killed::Handed => return,
@@ -152,12 +152,12 @@ impl Machine {
                 Err(error) => panic!("{error:#}"),
             };
             self.send(9, 1);
-            assert!(keeper.written().now_or_never().is_none(), "nobody wrote");
+            assert!(store.written().now_or_never().is_none(), "nobody wrote");
             thread.step();
             match killed {
                 Killed::Writing(part) => return self.tear(&before, *part),
                 Killed::BeforeClearing => return,
-                _ => assert_eq!(keeper.written().now_or_never(), Some(true)),
+                _ => assert_eq!(store.written().now_or_never(), Some(true)),
             }
             let mut kernel = self.kernel(uncleared, *killed);
             let ended = underway.end(&mut kernel, &mut account);
@@ -178,7 +178,7 @@ impl Machine {
         }
     }
 
-    fn start(&self) -> (Account, Keeper, WriterThread) {
+    fn start(&self) -> (Account, StateStore, WriterThread) {
         let directory = StateDir::open(self.state.path()).unwrap();
         // A process that another test starts holds it too, until it runs its own program.
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -196,8 +196,8 @@ impl Machine {
             Found::Refused => panic!("refused"),
         }
         introduce(&mut account);
-        let (keeper, thread) = Keeper::new(writer, SelfMetrics::default());
-        (account, keeper, thread)
+        let (store, thread) = StateStore::new(writer, SelfMetrics::default());
+        (account, store, thread)
     }
 
     /// What a scrape shows never goes back, and its sums hold.
@@ -237,12 +237,12 @@ impl Machine {
 fn pass(
     kernel: &mut Kernel<'_>,
     account: &mut Account,
-    (keeper, thread): (&mut Keeper, &mut WriterThread),
+    (store, thread): (&mut StateStore, &mut WriterThread),
 ) -> Result<Arc<Snapshot>> {
-    let underway = begin(kernel, account, keeper, SystemTime::now())?;
+    let underway = begin(kernel, account, store, SystemTime::now())?;
     thread.step();
-    let kept = keeper.written().now_or_never();
-    assert_eq!(kept, Some(!keeper.failing));
+    let kept = store.written().now_or_never();
+    assert_eq!(kept, Some(!store.failing));
     Ok(underway.end(kernel, account)?.snapshot)
 }
 
@@ -304,25 +304,24 @@ fn a_step_is_written_in_whole_or_counts_for_nothing() {
 #[test]
 fn a_set_that_could_not_be_cleared_is_not_added_again_by_the_same_agent() {
     let mut machine = Machine::new();
-    let (mut account, mut keeper, mut thread) = machine.start();
+    let (mut account, mut store, mut thread) = machine.start();
     machine.send(1, 5);
     machine.send(2, 5);
     let mut kernel = machine.kernel(false, Killed::Clearing);
-    let mut drain =
-        |kernel: &mut Kernel<'_>| pass(kernel, &mut account, (&mut keeper, &mut thread));
+    let mut drain = |kernel: &mut Kernel<'_>| pass(kernel, &mut account, (&mut store, &mut thread));
     assert!(drain(&mut kernel).is_err() && drain(&mut kernel).is_err());
     kernel.killed = Killed::Not;
     for _ in 0..2 {
         assert_eq!(drain(&mut kernel).unwrap().interface[0], count(10));
     }
-    drop((account, keeper, thread));
+    drop((account, store, thread));
     all_is_counted(&mut machine);
 }
 
 #[test]
 fn a_write_that_fails_stops_nothing_and_is_made_good() {
     let mut machine = Machine::new();
-    let (mut account, mut keeper, mut thread) = machine.start();
+    let (mut account, mut store, mut thread) = machine.start();
     let in_the_way = machine.state.path().join("totals.new");
     fs::create_dir(&in_the_way).unwrap();
     let mut uncleared = false;
@@ -332,13 +331,13 @@ fn a_write_that_fails_stops_nothing_and_is_made_good() {
         }
         machine.send(1, 5);
         let mut kernel = machine.kernel(uncleared, Killed::Not);
-        let passed = pass(&mut kernel, &mut account, (&mut keeper, &mut thread));
+        let passed = pass(&mut kernel, &mut account, (&mut store, &mut thread));
         uncleared = kernel.uncleared;
         machine.show(&passed.unwrap());
         assert_eq!(machine.shown, machine.sent);
-        assert_eq!(keeper.failing, failing);
+        assert_eq!(store.failing, failing);
     }
-    drop((account, keeper, thread));
+    drop((account, store, thread));
     machine.life(&[(Vec::new(), Killed::BeforeClearing)]);
     all_is_counted(&mut machine);
 }

@@ -14,7 +14,7 @@ const SLOW: Duration = Duration::from_secs(5);
 
 /// Where totals are kept over restarts, if anywhere.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct StateStore {
     thread: Option<Ends>,
     metrics: SelfMetrics,
     pub(super) failing: bool,
@@ -42,7 +42,7 @@ impl WriterThread {
     /// brought to its end, or cut off with the process: the next agent reads it either way.
     ///
     /// # Errors
-    /// None: a write that fails is told to the [`Keeper`].
+    /// None: a write that fails is told to the [`StateStore`].
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<()> {
         loop {
             tokio::select! {
@@ -69,7 +69,7 @@ impl WriterThread {
     }
 }
 
-impl Keeper {
+impl StateStore {
     /// Keeps nothing: the process takes the totals with it.
     pub fn none(metrics: SelfMetrics) -> Self {
         Self {
@@ -84,7 +84,7 @@ impl Keeper {
     pub fn new(writer: Writer, metrics: SelfMetrics) -> (Self, WriterThread) {
         let (totals, totals_out) = mpsc::channel(1);
         let (written_in, written) = mpsc::channel(1);
-        let keeper = Self {
+        let store = Self {
             thread: Some(Ends { totals, written }),
             ..Self::none(metrics)
         };
@@ -93,7 +93,7 @@ impl Keeper {
             totals: totals_out,
             written: written_in,
         };
-        (keeper, thread)
+        (store, thread)
     }
 
     /// Hands totals to the thread. Not before [`Self::written`] has returned for the ones before.
