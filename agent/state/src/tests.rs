@@ -337,3 +337,18 @@ proptest! {
         prop_assert_eq!(shown(&contents.kept), shown(&all[1]));
     }
 }
+
+/// As versions before wrote it (postcard: whole numbers in 7-bit groups, a text after its length): the
+/// direction by its code, the method by its name.
+#[test]
+fn a_held_flow_stays_the_same_bytes() {
+    let written = postcard::to_stdvec(&held(300)).unwrap();
+    let mut expected = vec![0xac, 0x02, 0];
+    expected.extend([0, 192, 168, 7, 62]);
+    expected.extend([1, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9]);
+    expected.extend([0, 172, 20, 0, 10]);
+    expected.extend([1, 15]);
+    expected.extend(b"conntrack_table");
+    expected.extend([0xdc, 0x0b, 1]);
+    assert_eq!(written, expected);
+}
