@@ -81,6 +81,9 @@ fn installed() -> Result<(PathBuf, PathBuf), String> {
 
 /// What compiles the programs, into the folder `target`.
 fn compiler(workspace: &Path, target: &Path, linker: &Path, sysroot: &Path) -> Command {
+    let home = |name: &str| env::var_os(name).map(PathBuf::from);
+    let cargo_home = home("CARGO_HOME").or_else(|| Some(home("HOME")?.join(".cargo")));
+    let registry = cargo_home.unwrap_or_default().join("registry/src");
     let mut cargo = Command::new("rustup");
     cargo
         .current_dir(workspace)
@@ -119,6 +122,7 @@ fn compiler(workspace: &Path, target: &Path, linker: &Path, sysroot: &Path) -> C
                 // BTF names the source files, and belongs to the same bytes on every machine.
                 format!("--remap-path-prefix={}=zonemeter", workspace.display()),
                 format!("--remap-path-prefix={}=rust", sysroot.display()),
+                format!("--remap-path-prefix={}=cargo", registry.display()),
             ]
             .join("\x1f"),
         );

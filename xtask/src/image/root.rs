@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::Arch;
@@ -46,6 +46,9 @@ pub(super) fn lay_out(folder: &Path, arch: Arch, profile: Profile) -> Result<Pat
     fs::create_dir_all(root.join("usr/bin"))?;
     let strip = Cmd::new(arch.tool("strip")).args(["--strip-debug", "-o"]);
     exec::run(strip.arg(&place).arg(&executable))?;
+    if profile == Profile::Release {
+        names_no_folder(&place)?;
+    }
     put(&root, "etc/ssl/certs/ca-certificates.crt", &certificates())?;
     for license in LICENSES {
         let text = fs::read_to_string(repository::root().join(license))
@@ -98,19 +101,44 @@ fn dev() -> Result<PathBuf> {
 /// Static, and with names in place of this machine's folders.
 fn flags() -> Result<Vec<String>> {
     let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
-    let mut rename = |folder: &Path, name: &str| {
+    for (folder, name) in folders()? {
         flags.push(format!("--remap-path-prefix={}={name}", folder.display()));
-    };
-    rename(&repository::root(), "zonemeter");
-    let sources = exec::cargo_home()
-        .context("neither CARGO_HOME nor HOME is set")?
-        .join("registry/src");
+    }
+    Ok(flags)
+}
+
+/// Where sources lie on this machine, and what the executable says in place of it. The last that
+/// fits holds.
+fn folders() -> Result<Vec<(PathBuf, &'static str)>> {
+    let cargo = exec::cargo_home().context("neither CARGO_HOME nor HOME is set")?;
+    let sources = cargo.join("registry/src");
+    // With its sources beside it, the toolchain names the standard library's by where they lie.
+    let mut folders = vec![
+        (repository::root(), "zonemeter"),
+        (toolchain::sysroot()?, "rust"),
+    ];
     let registries =
         fs::read_dir(&sources).with_context(|| format!("reading {}", sources.display()))?;
     for registry in registries {
-        rename(&registry?.path(), "cargo");
+        folders.push((registry?.path(), "cargo"));
     }
-    Ok(flags)
+    Ok(folders)
+}
+
+/// Fails where the executable names a folder of this machine: another one would make other bytes.
+fn names_no_folder(executable: &Path) -> Result<()> {
+    let content = fs::read(executable).with_context(|| executable.display().to_string())?;
+    for (folder, _) in folders()? {
+        let name = folder.to_string_lossy();
+        ensure!(
+            !content
+                .windows(name.len())
+                .any(|window| window == name.as_bytes()),
+            "{} names the folder {name} of this machine",
+            executable.display()
+        );
+    }
+    Ok(())
 }
 
 /// The commit, for `zonemeter_build_info`; empty where git cannot tell.

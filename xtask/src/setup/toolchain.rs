@@ -23,6 +23,15 @@ fn pinned_tool(name: &str) -> Cmd {
     Cmd::new("rustup").args(["run", pinned::RUST, name])
 }
 
+/// Where the toolchain of the kernel programs lies.
+///
+/// # Errors
+/// rustup cannot tell.
+pub(crate) fn sysroot() -> Result<PathBuf> {
+    let printed = exec::output(pinned_tool("rustc").args(["--print", "sysroot"]))?;
+    Ok(PathBuf::from(printed.trim()))
+}
+
 /// Installs the toolchain of the kernel programs where it or a component is missing.
 ///
 /// # Errors
@@ -55,8 +64,7 @@ pub(crate) fn ensure_pinned() -> Result<()> {
 /// # Errors
 /// rustup cannot add it.
 pub(crate) fn ensure_target(target: &str) -> Result<()> {
-    let sysroot = exec::output(pinned_tool("rustc").args(["--print", "sysroot"]))?;
-    let there = Path::new(sysroot.trim()).join("lib/rustlib").join(target);
+    let there = sysroot()?.join("lib/rustlib").join(target);
     if there.join("lib").is_dir() {
         return Ok(());
     }
@@ -67,10 +75,8 @@ pub(crate) fn ensure_target(target: &str) -> Result<()> {
 }
 
 fn is_complete() -> bool {
-    let sysroot = exec::output(pinned_tool("rustc").args(["--print", "sysroot"]));
-    sysroot.is_ok_and(|printed| {
-        let sysroot = Path::new(printed.trim());
-        pinned::has_core(sysroot) && sysroot.join("bin/cargo-clippy").is_file()
+    sysroot().is_ok_and(|sysroot| {
+        pinned::has_core(&sysroot) && sysroot.join("bin/cargo-clippy").is_file()
     })
 }
 
