@@ -15,6 +15,7 @@ pub mod feeds;
 pub mod listen;
 pub mod logging;
 pub mod memory;
+pub mod memory_limit;
 pub mod pipeline;
 pub mod predecessor;
 pub mod readiness;

@@ -144,6 +144,28 @@ fn more_map_memory_than_the_cgroup_allows_is_named_with_the_flag() {
     }
 }
 
+/// The maps fit, and what 20,000 series may take beside them does not: it works, for now.
+#[test]
+fn a_limit_that_the_process_may_outgrow_is_a_warning() {
+    let lab = lab("check-half-memory");
+    let group = MemoryGroup::new("check-half-memory", 128 << 20).unwrap();
+    let wrapper = group.wrapper("true");
+    let node = lab.node("a1").unwrap();
+    let mut command = node.namespace().command(&wrapper[0]);
+    command.args(&wrapper[1..]).arg(agent_binary().unwrap());
+    let output = command
+        .args(["check", "--json", "--node-name", "a1"])
+        .output();
+    let output = output.unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let memory = requirement(&report, "map memory");
+    assert_eq!(memory["status"], "warning", "{memory}");
+    let remedy = memory["remedy"].as_str().unwrap();
+    for word in ["128.0 MiB", "OOMKilled", "--max-series 20000"] {
+        assert!(remedy.contains(word), "{word}: {remedy}");
+    }
+}
+
 /// A filter in the place of the AWS network policy agent's.
 #[test]
 fn others_on_the_hooks_are_named() {

@@ -20,7 +20,7 @@ use zonemeter_attach::{
     links::{Links, Names},
 };
 use zonemeter_cluster::{Feed, Source};
-use zonemeter_datapath::{Kernel, object, pins::Pins};
+use zonemeter_datapath::{Kernel, facts::Facts, object, pins::Pins};
 use zonemeter_inspect::{
     debug::{
         self, Question, Standing,
@@ -45,7 +45,7 @@ use crate::{
     config::Config,
     feeds,
     listen::{self, Audience, Limits, Listener},
-    memory,
+    memory, memory_limit,
     pipeline::StateStore,
     predecessor,
     readiness::{Guard, Readiness},
@@ -143,6 +143,10 @@ impl<'a> Steps<'a> {
     /// Binds both ports and answers at them, before there is anything to show.
     pub(super) async fn serve(&mut self, config: &Config) -> Result<Shown> {
         let plan = &config.kernel.plan;
+        // Before anything that takes memory.
+        if let Some(reason) = memory_limit::too_low(&Facts::read(), plan, config.max_series) {
+            tracing::warn!("{reason}");
+        }
         self.metrics
             .set_map_capacity(plan.capacity.flows.into(), plan.demand.total().0);
         let descriptors = listen::raise_file_limit();

@@ -59,7 +59,7 @@ fn check(args: &CheckArgs) -> Result<Report> {
 }
 
 async fn of_kernel(config: &Config) -> Vec<Requirement> {
-    let memory = kernel::memory(&config.kernel.plan);
+    let memory = kernel::memory(&config.kernel.plan, config.max_series);
     let (programs, mode) = kernel::programs(&config.kernel, config.attach);
     let mut found = vec![
         memory,

@@ -85,6 +85,43 @@ fn memory_for_the_maps_that_is_missing_is_named() {
     );
 }
 
+/// Where the maps fit and the process does not, the agent ends by itself or the kernel kills it;
+/// in half of what the chart gives it, it counts. Both begin with what may become too little.
+#[test]
+fn memory_for_the_process_that_is_missing_is_named_before_it_ends() {
+    let (mut lab, node) = raise("half-memory");
+    let limited = |pod: &mut Value, mebibytes: u64| {
+        let memory = json!({ "memory": format!("{mebibytes}Mi") });
+        pod["containers"][0]["resources"] = json!({ "requests": memory, "limits": memory });
+    };
+    let named = |said: &str, mebibytes: u64| {
+        let limit = format!("the memory cgroup allows {mebibytes}.0 MiB");
+        said.contains(&limit) && said.contains("--map-memory or --max-series")
+    };
+    // Maps of 64 MiB, and 4 for the process.
+    let least = container(&mut lab, &node, |pod| limited(pod, 68));
+    let plan = lab.agent("a1").unwrap().in_container(&least);
+    let (status, said) = plan.run(PATIENCE).unwrap();
+    assert!(!status.success() && named(&said, 68), "{status}: {said}");
+    drop(least);
+
+    let mut half = 0;
+    let half_of_it = container(&mut lab, &node, |pod| {
+        let given = pod["containers"][0]["resources"]["limits"]["memory"].as_str();
+        half = given
+            .unwrap()
+            .trim_end_matches("Mi")
+            .parse::<u64>()
+            .unwrap()
+            / 2;
+        limited(pod, half);
+    });
+    let plan = lab.agent("a1").unwrap().in_container(&half_of_it);
+    let agent = plan.start_ready().unwrap();
+    let said = agent.log().unwrap();
+    assert!(named(&said, half), "{said}");
+}
+
 #[test]
 fn a_right_that_is_missing_is_named() {
     let (mut lab, node) = raise("no-verb");

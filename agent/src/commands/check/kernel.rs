@@ -3,24 +3,16 @@
 use anyhow::{Error, Result, anyhow};
 use zonemeter_attach::{attachments::best_mode, cgroups::Hierarchy};
 use zonemeter_datapath::{
-    Settings,
-    facts::Facts,
-    memory::{Plan, Size},
-    object, preflight,
-    translate::Methods,
+    Settings, facts::Facts, memory::Plan, object, preflight, translate::Methods,
 };
 use zonemeter_model::traffic::AttachMode;
 
 use super::report::Requirement;
-use crate::cgroups::legacy;
-
-/// Memory that the process itself should have besides its maps.
-const FOR_THE_PROCESS: u64 = 64 << 20;
+use crate::{cgroups::legacy, memory_limit};
 
 /// What the maps take, beside what there is.
-pub(super) fn memory(plan: &Plan) -> Requirement {
+pub(super) fn memory(plan: &Plan, max_series: usize) -> Requirement {
     let facts = Facts::read();
-    let total = plan.demand.total();
     let needed = match &facts.cgroup {
         Some(limit) => format!(
             "the memory cgroup allows {} ({})",
@@ -36,13 +28,12 @@ pub(super) fn memory(plan: &Plan) -> Requirement {
         _ => needed,
     };
     let found = Requirement::ok("map memory", plan.to_string(), needed);
-    match (preflight::too_much(plan), facts.cgroup) {
-        (Some(reason), _) => found.unless(reason),
-        (None, Some(limit)) if limit.size.0 < total.0 + FOR_THE_PROCESS => found.but(format!(
-            "less than {} are left for the process: raise the container's memory limit",
-            Size(FOR_THE_PROCESS).rounded()
-        )),
-        (None, _) => found,
+    match preflight::too_much(plan) {
+        Some(reason) => found.unless(reason),
+        None => match memory_limit::too_low(&facts, plan, max_series) {
+            Some(reason) => found.but(reason),
+            None => found,
+        },
     }
 }
 
