@@ -5,52 +5,110 @@ use std::{fs, path::Path, process::Command};
 use serde_json::{Value, json};
 use zonemeter_lab::{agent_binary, chart, control_plane::ControlPlane};
 
-const REFRESH: &str = "{networks: {refresh: {enabled: true, vpcId: vpc-1, region: us-east-2, image: cli, \
-    serviceAccountAnnotations: {eks.amazonaws.com/role-arn: \"arn:aws:iam::1:role/r\"}}}}";
-const OPERATOR: &str = "{podMonitor: {enabled: true, labels: {release: p}, dropPackets: true}, \
-    prometheusRule: {enabled: true, runbookUrl: \"https://git.example/alerts.md\"}, \
-    prices: {rows: [{scope: cross_zone, direction: receive, dollarsPerGigabyte: 0.008, asOf: \"2026-01\"}, \
-    {scope: internet, direction: transmit, via: nat, dollarsPerGigabyte: 0.135, asOf: \"2026-01\"}]}}";
-const BOTTLEROCKET: &str = "{seLinuxOptions: {user: system_u, role: system_r, type: control_t, level: s0}, \
-    stateDir: /var/lib/zm/state, tolerations: [], nodeSelector: {a: b}, priorityClassName: \"\"}";
+/// With the CronJob that writes the networks file.
+fn refresh() -> Value {
+    json!({ "networks": { "refresh": {
+        "enabled": true, "vpcId": "vpc-1", "region": "us-east-2", "image": "cli",
+        "schedule": "7 * * * *", "services": ["S3"],
+        "serviceAccountAnnotations": { "eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/r" },
+        "nodeSelector": { "a": "b" }, "tolerations": [{ "operator": "Exists" }],
+    } } })
+}
 
-/// Name, values.
-const VARIANTS: [(&str, &str); 11] = [
-    ("defaults", "{}"),
-    ("refresh", REFRESH),
-    ("operator", OPERATOR),
-    ("bottlerocket", BOTTLEROCKET),
-    (
-        "networks",
-        "{networks: {content: {vpc: [10.0.0.0/16], networks: [{cidr: 10.0.0.0/19, zone: us-east-2a}]}}}",
-    ),
-    (
-        "own ConfigMap",
-        "{networks: {existingConfigMap: mine}, image: {digest: \"sha256:0000000000000000000000000000000000000000000000000000000000000000\"}}",
-    ),
-    (
-        "large nodes",
-        "{mapMemory: 512MiB, processMemory: 1Gi, maxSeries: 200000, detail: workloads, extraArgs: [--flow-ports=full]}",
-    ),
-    (
-        "closed",
-        "{listenAddress: 127.0.0.1, port: 9500, debugPort: 9501, scrapeAnnotations: true, stateDir: \"\", interfaces: [\"eth*\"]}",
-    ),
-    (
-        "whole cluster",
-        "{serve: {enabled: true, prometheus: \"http://prometheus.monitoring:9090\"}}",
-    ),
-    (
-        "whole cluster of a tenant",
-        "{serve: {enabled: true, prometheus: \"https://mimir.example/prometheus\", headers: {X-Scope-OrgID: team-a}, \
-         cluster: prod, secret: mimir, secretKey: password, user: reader}}",
-    ),
-    (
-        "least",
-        "{serviceAccount: {create: false, name: mine}, rbac: {create: false}, dashboards: {enabled: false}, \
-         uninstall: {enabled: false}, prices: {defaults: false}}",
-    ),
-];
+/// Names and values; every value of the schema is in at least one.
+fn variants() -> [(&'static str, Value); 14] {
+    let price = |scope: &str, direction: &str, via: Option<&str>| {
+        let mut row = json!({ "scope": scope, "direction": direction, "dollarsPerGigabyte": 0.008, "asOf": "2026-01" });
+        if let Some(via) = via {
+            row["via"] = json!(via);
+        }
+        row
+    };
+    let digest = format!("sha256:{}", "0".repeat(64));
+    [
+        ("defaults", json!({})),
+        ("refresh", refresh()),
+        (
+            "operator",
+            json!({
+                "podMonitor": { "enabled": true, "labels": { "release": "p" }, "interval": "15s", "dropPackets": true },
+                "prometheusRule": { "enabled": true, "labels": { "release": "p" }, "openCost": true,
+                    "runbookUrl": "https://git.example/alerts.md" },
+                "prices": { "rows": [price("cross_zone", "receive", None), price("internet", "transmit", Some("nat"))],
+                    "gigabyteBytes": 1_073_741_824, "workloadBudgetDollarsPerMonth": 50 },
+            }),
+        ),
+        (
+            "no operator",
+            json!({ "podMonitor": { "enabled": false }, "prometheusRule": { "enabled": false }, "scrapeAnnotations": true }),
+        ),
+        (
+            "bottlerocket",
+            json!({
+                "seLinuxOptions": { "user": "system_u", "role": "system_r", "type": "control_t", "level": "s0" },
+                "stateDir": "/var/lib/zm/state", "tolerations": [], "nodeSelector": { "a": "b" }, "priorityClassName": "",
+            }),
+        ),
+        (
+            "networks",
+            json!({ "networks": { "content": { "vpc": ["10.0.0.0/16"],
+                "networks": [{ "cidr": "10.0.0.0/19", "zone": "us-east-2a" }] } } }),
+        ),
+        (
+            "own ConfigMap",
+            json!({ "networks": { "existingConfigMap": "mine" },
+                "image": { "repository": "registry.example/z", "tag": "next", "digest": digest, "pullPolicy": "Always" },
+                "imagePullSecrets": [{ "name": "registry" }] }),
+        ),
+        (
+            "large nodes",
+            json!({ "mapMemory": "512MiB", "processMemory": "1Gi", "maxSeries": 200_000, "detail": "workloads",
+                "interval": "10s", "extraArgs": ["--flow-ports=full"] }),
+        ),
+        (
+            "closed",
+            json!({ "listenAddress": "127.0.0.1", "port": 9500, "debugPort": 9501, "scrapeAnnotations": true,
+                "stateDir": "", "interfaces": ["eth*"], "uplinks": ["ens*"], "attach": "tc" }),
+        ),
+        (
+            "whole cluster",
+            json!({ "serve": { "enabled": true, "prometheus": "http://prometheus.monitoring:9090",
+                "resources": { "limits": { "memory": "1Gi" } } } }),
+        ),
+        (
+            "whole cluster of a tenant",
+            json!({ "serve": { "enabled": true, "prometheus": "https://mimir.example/prometheus",
+                "headers": { "X-Scope-OrgID": "team-a" }, "cluster": "prod", "secret": "mimir",
+                "secretKey": "password", "user": "reader" } }),
+        ),
+        (
+            "least",
+            json!({ "serviceAccount": { "create": false, "name": "mine" }, "rbac": { "create": false },
+                "dashboards": { "enabled": false }, "uninstall": { "enabled": false }, "prices": { "defaults": false } }),
+        ),
+        (
+            "other paths",
+            json!({ "pinDir": "/sys/fs/bpf/zm", "cniDir": "/opt/cni/net.d", "cgroupDir": "/sys/fs/cgroup/unified",
+                "extraEnv": [{ "name": "ZONEMETER_FLOW_PORTS", "value": "full" }],
+                "resources": { "requests": { "cpu": "50m" }, "limits": { "memory": "300Mi" } },
+                "seccompProfile": { "type": "Unconfined" },
+                "uninstall": { "state": false, "timeout": "2m" } }),
+        ),
+        (
+            "another name",
+            json!({ "nameOverride": "meter", "fullnameOverride": "zones",
+                "namespace": { "create": true, "podSecurity": "privileged" },
+                "serviceAccount": { "annotations": { "a": "b" } },
+                "dashboards": { "labels": { "grafana": "1" }, "annotations": { "folder": "x" } },
+                "podLabels": { "team": "a" }, "podAnnotations": { "a": "b" },
+                "affinity": { "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": {
+                    "nodeSelectorTerms": [{ "matchExpressions": [{ "key": "a", "operator": "Exists" }] }] } } },
+                "updateStrategy": { "type": "OnDelete" }, "terminationGracePeriodSeconds": 30,
+                "probes": { "startup": { "failureThreshold": 30 }, "liveness": { "initialDelaySeconds": 1 },
+                    "readiness": { "periodSeconds": 10 } } }),
+        ),
+    ]
+}
 
 /// Values, and what the refusal names.
 const REFUSED: [(&str, &str); 13] = [
@@ -112,8 +170,8 @@ fn template(folder: &Path, yaml: &str) -> anyhow::Result<String> {
 #[test]
 fn lint_is_content_with_every_variant() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, yaml) in VARIANTS {
-        let file = values(folder.path(), yaml);
+    for (name, variant) in variants() {
+        let file = values(folder.path(), &variant.to_string());
         let said = chart::helm(
             folder.path(),
             None,
@@ -121,6 +179,35 @@ fn lint_is_content_with_every_variant() {
         );
         let said = said.unwrap_or_else(|error| panic!("{name}: {error:#}"));
         assert!(said.contains("0 chart(s) failed"), "{name}: {said}");
+    }
+}
+
+/// What a new value needs beside its place in the schema.
+#[test]
+fn every_value_of_the_schema_is_in_a_variant() {
+    let schema = fs::read(chart::folder().join("values.schema.json")).unwrap();
+    let schema: Value = serde_json::from_slice(&schema).unwrap();
+    let mut leaves = Vec::new();
+    collect_leaves(&schema, "", &mut leaves);
+    assert!(leaves.len() > 50, "{leaves:?}");
+    let variants = variants();
+    let is_set = |path: &String| {
+        let mut values = variants.iter().map(|(_, variant)| variant.pointer(path));
+        values.any(|value| value.is_some())
+    };
+    // Helm's own, of charts within charts.
+    leaves.retain(|path| path != "/global" && !is_set(path));
+    assert!(leaves.is_empty(), "in no variant: {leaves:?}");
+}
+
+fn collect_leaves(schema: &Value, path: &str, leaves: &mut Vec<String>) {
+    match schema["properties"].as_object() {
+        None => leaves.push(path.to_owned()),
+        Some(properties) => {
+            for (name, below) in properties {
+                collect_leaves(below, &format!("{path}/{name}"), leaves);
+            }
+        }
     }
 }
 
@@ -157,8 +244,8 @@ fn an_api_server_takes_every_variant_and_the_plain_manifests() {
         "--timeout=30s",
     ];
     plane.kubectl(&established).unwrap();
-    for (name, yaml) in VARIANTS {
-        let rendered = template(plane.folder(), yaml).unwrap();
+    for (name, variant) in variants() {
+        let rendered = template(plane.folder(), &variant.to_string()).unwrap();
         let file = plane.folder().join("rendered.yaml");
         fs::write(&file, rendered).unwrap();
         let strict = [
@@ -203,7 +290,7 @@ fn auto_finds_the_operator(plane: &ControlPlane) {
 /// With the rights that the chart gives its account, and no others.
 fn the_refresh_writes_its_config_map(plane: &ControlPlane) {
     let admin = plane.admin_kubeconfig().unwrap();
-    let file = values(plane.folder(), REFRESH);
+    let file = values(plane.folder(), &refresh().to_string());
     let upgrade = [
         "upgrade",
         "zonemeter",
