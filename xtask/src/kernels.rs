@@ -15,6 +15,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
+    exec::{self, Cmd},
     image::arch::Arch,
     progress, repository, setup,
     test::{self, Outcome},
@@ -27,16 +28,17 @@ mod image;
 mod modules;
 mod programs;
 mod report;
+mod wanted;
 
-use debian::Wanted;
 use programs::Programs;
 use report::Row;
+use wanted::Wanted;
 
 const DOCUMENT: &str = "docs/kernels.md";
 
 /// The oldest that the agent supports, those of EKS's node images, and what is to come; on arm64
-/// one with and one without TCX.
-const MATRIX: [&str; 7] = [
+/// one with and one without TCX, and one with larger pages.
+const MATRIX: [&str; 8] = [
     "5.10",
     "6.1",
     "6.12",
@@ -44,6 +46,7 @@ const MATRIX: [&str; 7] = [
     "newest",
     "6.1-arm64",
     "6.12-arm64",
+    "6.12-arm64-16k",
 ];
 const OLDEST: &str = "5.10";
 
@@ -51,7 +54,7 @@ const OLDEST: &str = "5.10";
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Series such as 6.1 or 6.1-arm64, or newest [default: 5.10 6.1 6.12 6.18 newest 6.1-arm64
-    /// 6.12-arm64]
+    /// 6.12-arm64 6.12-arm64-16k]
     #[arg(value_name = "VERSION")]
     versions: Vec<Wanted>,
     /// Only the oldest supported one
@@ -77,7 +80,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     };
     let mut rows = Vec::new();
     for arch in Arch::ALL {
-        let of_arch: Vec<&Wanted> = wanted.iter().filter(|one| one.arch == arch).collect();
+        let of_arch: Vec<&Wanted> = wanted.iter().filter(|one| one.arch() == arch).collect();
         if of_arch.is_empty() {
             continue;
         }
@@ -90,7 +93,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let table = report::table(&rows);
     progress::say(&table);
     if args.write {
-        fs::write(repository::root().join(DOCUMENT), report::document(&table))
+        let commit = ["rev-parse", "--short", "HEAD"];
+        let commit = exec::output(Cmd::new("git").args(commit).current_dir(repository::root()))?;
+        let text = report::document(&table, commit.trim());
+        fs::write(repository::root().join(DOCUMENT), text)
             .with_context(|| format!("writing {DOCUMENT}"))?;
         progress::say(&format!("written to {DOCUMENT}"));
     }

@@ -5,12 +5,14 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    str::FromStr,
 };
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::cache;
+use super::{
+    cache,
+    wanted::{PREFIX, Version, Wanted, is_release, release_of},
+};
 use crate::{
     exec::{self, Cmd},
     image::arch::Arch,
@@ -22,7 +24,6 @@ const SOURCES: [&str; 2] = ["/etc/apt/sources.list", "/etc/apt/sources.list.d"];
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// From the oldest on: the first that has a series is taken.
 const SUITES: [&str; 5] = ["bullseye", "bookworm", "trixie", "trixie-backports", "sid"];
-const PREFIX: &str = "linux-image-";
 
 /// The mirror of Debian's main archive that this machine's own packages come from.
 fn mirror() -> Result<String> {
@@ -46,59 +47,6 @@ fn mirror() -> Result<String> {
     mirror.context("no mirror of Debian in apt's sources: this machine is not a Debian")
 }
 
-/// What the command line asks for: `6.1`, or `6.1-arm64`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Wanted {
-    pub(super) arch: Arch,
-    version: Version,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Version {
-    /// The newest of a series, such as 6 and 1.
-    Series(u32, u32),
-    /// The newest that Debian has.
-    Newest,
-}
-
-impl FromStr for Wanted {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let (version, arch) = match text.strip_suffix("-arm64") {
-            Some(version) => (version, Arch::Arm64),
-            None => (text, Arch::Amd64),
-        };
-        let series = version.split_once('.').and_then(|(major, minor)| {
-            Some(Version::Series(major.parse().ok()?, minor.parse().ok()?))
-        });
-        let newest = (version == "newest").then_some(Version::Newest);
-        let version = newest.or(series).with_context(|| {
-            format!("{text:?} is neither a series such as 6.1 nor newest, with -arm64 or without")
-        })?;
-        Ok(Self { arch, version })
-    }
-}
-
-impl Wanted {
-    fn suites(&self) -> &'static [&'static str] {
-        match self.version {
-            Version::Series(..) => &SUITES,
-            Version::Newest => &SUITES[SUITES.len() - 1..],
-        }
-    }
-
-    /// The newest of `releases` that fits.
-    fn choose(&self, releases: impl Iterator<Item = String>) -> Option<String> {
-        let fits = |release: &String| match self.version {
-            _ if !release.ends_with(&suffix(self.arch)) => false,
-            Version::Series(major, minor) => numbers(release).starts_with(&[major, minor]),
-            Version::Newest => true,
-        };
-        releases.filter(fits).max_by_key(|release| numbers(release))
-    }
-}
-
 /// An unpacked kernel.
 pub(super) struct Kernel {
     pub(super) arch: Arch,
@@ -117,16 +65,21 @@ pub(super) fn obtain(wanted: &Wanted, update: bool) -> Result<Kernel> {
         && !update
         && let Some(release) = wanted.choose(unpacked()?.into_iter())
     {
-        return Kernel::at(wanted.arch, &cache()?.join(&release), release);
+        return Kernel::at(wanted.arch(), &cache()?.join(&release), release);
     }
-    for suite in wanted.suites() {
-        let lists = Lists::of(suite, wanted.arch)?;
+    // What is newest of all is in the last.
+    let suites = match wanted.version {
+        Version::Series(..) => &SUITES[..],
+        Version::Newest => &SUITES[SUITES.len() - 1..],
+    };
+    for suite in suites {
+        let lists = Lists::of(suite, wanted.arch())?;
         if let Some(release) = wanted.choose(lists.releases()?.into_iter()) {
             return lists.unpack(release);
         }
     }
     bail!(
-        "none of Debian's suites {} has such a cloud kernel: {wanted:?}",
+        "none of Debian's suites {} has such a kernel: {wanted:?}",
         SUITES.join(", ")
     )
 }
@@ -163,10 +116,7 @@ fn unpacked() -> Result<Vec<String>> {
     };
     let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
     let names: Vec<String> = names.collect::<Result<_>>()?;
-    Ok(names
-        .into_iter()
-        .filter(|name| Arch::ALL.iter().any(|arch| name.ends_with(&suffix(*arch))))
-        .collect())
+    Ok(names.into_iter().filter(|name| is_release(name)).collect())
 }
 
 /// The package lists of one suite and architecture.
@@ -294,73 +244,4 @@ fn extract_all(packages: &Path, folder: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// How the releases of Debian's kernels for clouds end.
-fn suffix(arch: Arch) -> String {
-    format!("-cloud-{arch}")
-}
-
-/// From a package's name; signed images only, where there are both.
-fn release_of(package: &str) -> Option<&str> {
-    let release = package.strip_prefix(PREFIX)?;
-    let is_cloud = Arch::ALL
-        .iter()
-        .any(|arch| release.ends_with(&suffix(*arch)));
-    (is_cloud && release.starts_with(|first: char| first.is_ascii_digit())).then_some(release)
-}
-
-/// Every number in a release, in its order: that is how releases compare.
-fn numbers(release: &str) -> Vec<u32> {
-    // The architecture has digits of its own.
-    let (version, _) = release.split_once("-cloud-").unwrap_or((release, ""));
-    version
-        .split(|character: char| !character.is_ascii_digit())
-        .filter_map(|number| number.parse().ok())
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn choose(wanted: &str) -> Option<String> {
-        let packages = [
-            "linux-image-6.1.0-47-cloud-amd64",
-            "linux-image-6.1.0-50-cloud-amd64",
-            "linux-image-6.1.0-50-cloud-amd64-unsigned",
-            "linux-image-6.12.9+deb13-cloud-amd64",
-            "linux-image-6.12.107+deb13-cloud-amd64",
-            "linux-image-6.12.999+deb13-amd64",
-            "linux-image-cloud-amd64",
-            "linux-image-6.1.0-51-cloud-arm64",
-        ];
-        let releases = packages
-            .into_iter()
-            .filter_map(release_of)
-            .map(str::to_owned);
-        wanted.parse::<Wanted>().unwrap().choose(releases)
-    }
-
-    #[test]
-    fn the_newest_of_a_series_is_chosen_by_number() {
-        assert_eq!(choose("6.1").as_deref(), Some("6.1.0-50-cloud-amd64"));
-        assert_eq!(
-            choose("6.12").as_deref(),
-            Some("6.12.107+deb13-cloud-amd64")
-        );
-        assert_eq!(
-            choose("newest").as_deref(),
-            Some("6.12.107+deb13-cloud-amd64")
-        );
-        assert_eq!(choose("5.10"), None);
-        assert_eq!(choose("6.1-arm64").as_deref(), Some("6.1.0-51-cloud-arm64"));
-    }
-
-    #[test]
-    fn what_is_no_series_is_refused() {
-        for text in ["6", "6.x", "latest", ""] {
-            assert!(text.parse::<Wanted>().is_err(), "{text}");
-        }
-    }
 }
