@@ -23,7 +23,7 @@ mod root;
 mod sbom;
 
 use arch::Arch;
-pub(crate) use layout::{gzip, tar};
+pub(crate) use layout::{digest, gzip, tar};
 use root::Profile;
 
 /// Compressed, and for each architecture.
@@ -154,4 +154,35 @@ fn copy_of_the_sources() -> Result<tempfile::TempDir> {
         fs::copy(repository::root().join(&file), &to).with_context(|| format!("copying {file}"))?;
     }
     Ok(copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(name: &str) -> String {
+        fs::read_to_string(repository::root().join(name)).unwrap()
+    }
+
+    /// It builds with the pinned toolchain, and from what its list of exceptions lets in.
+    #[test]
+    fn the_dockerfile_has_the_toolchain_and_every_package() {
+        let from = format!(
+            "FROM --platform=$BUILDPLATFORM rust:{}-",
+            setup::toolchain::pinned::RUST
+        );
+        assert!(read("deploy/Dockerfile").contains(&from), "{from}");
+        let ignored = read("deploy/Dockerfile.dockerignore");
+        let kept: Vec<_> = ignored
+            .lines()
+            .filter_map(|line| line.strip_prefix('!'))
+            .collect();
+        let manifest = read("Cargo.toml");
+        let (_, members) = manifest.split_once("members = [").unwrap();
+        let (members, _) = members.split_once(']').unwrap();
+        for member in members.split('"').skip(1).step_by(2) {
+            let top = member.split('/').next().unwrap();
+            assert!(kept.contains(&top), "{member} is not in the context");
+        }
+    }
 }

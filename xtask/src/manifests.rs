@@ -92,6 +92,16 @@ pub(crate) fn check() -> Result<()> {
     )
 }
 
+/// Fails unless Helm renders a packed chart as it renders the folder.
+pub(crate) fn same_from(package: &Path) -> Result<()> {
+    let helm = helm::ensure()?.join("helm");
+    let chart = repository::root().join(CHART);
+    if template(&helm, package, &[])? == template(&helm, &chart, &[])? {
+        return Ok(());
+    }
+    bail!("{}: not what {CHART} renders", package.display())
+}
+
 /// Copies that are not what they are copies of; for lint, which needs no Helm.
 pub(crate) fn stale_copies() -> Result<Vec<String>> {
     let copies = copies()?;
@@ -146,8 +156,9 @@ fn copies() -> Result<Vec<File>> {
 }
 
 fn rendered(helm: &Path) -> Result<[File; 2]> {
-    let install = template(helm, &["--no-hooks"])?;
-    let remove = template(helm, &["--show-only", "templates/uninstall.yaml"])?;
+    let chart = repository::root().join(CHART);
+    let install = template(helm, &chart, &["--no-hooks"])?;
+    let remove = template(helm, &chart, &["--show-only", "templates/uninstall.yaml"])?;
     let of_node = remove
         .split("---\n")
         .find(|object| object.contains("kind: DaemonSet"));
@@ -164,10 +175,11 @@ fn rendered(helm: &Path) -> Result<[File; 2]> {
 }
 
 /// Dashboards are left out: `kubectl apply -k deploy/grafana` has them.
-fn template(helm: &Path, more: &[&str]) -> Result<String> {
+fn template(helm: &Path, chart: &Path, more: &[&str]) -> Result<String> {
     let render = Cmd::new(helm)
-        .current_dir(repository::root())
-        .args(["template", "zonemeter", CHART, "--namespace", NAMESPACE])
+        .args(["template", "zonemeter"])
+        .arg(chart)
+        .args(["--namespace", NAMESPACE])
         .args(["--set", "dashboards.enabled=false"])
         .args(more);
     exec::output(render)

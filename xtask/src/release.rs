@@ -10,12 +10,14 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
     exec::{self, Cmd},
-    image, progress, repository,
+    image::{self, Image},
+    manifests, progress, repository,
 };
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const CHARTS: &str = "deploy/helm";
 const MANIFESTS: &str = "deploy/kubernetes";
+const CHANGES: &str = "CHANGELOG.md";
 const SUMS: &str = "SHA256SUMS";
 
 /// What to do with it.
@@ -31,36 +33,94 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if !args.dry_run {
         bail!("nothing is published from here: say --dry-run, then push as docs/image.md tells");
     }
-    let chart = repository::root().join(CHARTS).join("zonemeter");
-    let manifests = manifests()?;
-    check_versions(&chart, &manifests)?;
+    check_versions()?;
     let image = image::release(&[])?;
     let folder = repository::root().join(format!("target/release-{VERSION}"));
-    if folder.exists() {
-        fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))?;
+    assemble(&image, &folder)?;
+    check_files(&image, &folder)?;
+    progress::say(&format!("zonemeter {VERSION}, image {}", image.digest));
+    progress::say(&format!("{}:", folder.display()));
+    progress::say(&fs::read_to_string(folder.join(SUMS))?);
+    Ok(())
+}
+
+/// A release of an image that is there already, made twice and looked at.
+///
+/// # Errors
+/// The two differ, or something in them is not as it should be.
+pub(crate) fn check(image: &Image) -> Result<()> {
+    check_versions()?;
+    let folders = tempfile::tempdir().context("a folder for a release")?;
+    let [first, second] = ["first", "second"].map(|name| folders.path().join(name));
+    for folder in [&first, &second] {
+        assemble(image, folder)?;
     }
-    fs::create_dir_all(&folder)?;
-    let archive = folder.join(format!("zonemeter-{VERSION}-image.tar"));
+    let sums = |folder: &Path| fs::read_to_string(folder.join(SUMS)).context("the checksums");
+    ensure!(
+        sums(&first)? == sums(&second)?,
+        "two releases of the same image differ"
+    );
+    check_files(image, &first)
+}
+
+/// Writes all files in place of earlier ones.
+fn assemble(image: &Image, folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))?;
+    }
+    fs::create_dir_all(folder)?;
+    let archive = folder.join(image_name());
     image::tar(
         &image.layout,
         &["blobs", "index.json", "oci-layout"],
         &archive,
     )?;
-    for file in image.sboms.iter().chain(&manifests) {
+    for file in image.sboms.iter().chain(&manifests()?) {
         let name = file.file_name().context("a file's name")?;
         fs::copy(file, folder.join(name)).with_context(|| file.display().to_string())?;
     }
-    if chart.is_dir() {
-        let package = folder.join(format!("zonemeter-{VERSION}.tar"));
-        image::tar(&repository::root().join(CHARTS), &["zonemeter"], &package)?;
-        let packed = image::gzip(&package)?;
-        fs::rename(&packed, package.with_extension("tgz"))?;
-    }
-    write_sums(&folder)?;
-    progress::say(&format!("zonemeter {VERSION}, image {}", image.digest));
-    progress::say(&format!("{}:", folder.display()));
-    progress::say(&fs::read_to_string(folder.join(SUMS))?);
-    Ok(())
+    let package = folder.join(format!("zonemeter-{VERSION}.tar"));
+    let files = repository::files()?;
+    // As `helm package` does, files only; nothing that git ignores.
+    let mut files: Vec<&str> = files
+        .iter()
+        .filter_map(|file| file.strip_prefix(CHARTS)?.strip_prefix('/'))
+        .collect();
+    files.sort_unstable();
+    image::tar(&repository::root().join(CHARTS), &files, &package)?;
+    let packed = image::gzip(&package)?;
+    fs::rename(&packed, folder.join(chart_name()))?;
+    write_sums(folder)
+}
+
+fn image_name() -> String {
+    format!("zonemeter-{VERSION}-image.tar")
+}
+
+fn chart_name() -> String {
+    format!("zonemeter-{VERSION}.tgz")
+}
+
+/// Checksums, the image's digest out of its archive, and that Helm makes the same of the package as
+/// of the folder.
+fn check_files(image: &Image, folder: &Path) -> Result<()> {
+    let verify = Cmd::new("sha256sum").args(["--check", "--strict", "--quiet", SUMS]);
+    exec::run_quietly(verify.current_dir(folder))?;
+    let unpacked = tempfile::tempdir().context("a folder for the image")?;
+    let unpack = Cmd::new("tar").arg("--extract").arg("--file");
+    exec::run_quietly(
+        unpack
+            .arg(folder.join(image_name()))
+            .arg("--directory")
+            .arg(unpacked.path()),
+    )?;
+    let digest = image::digest(unpacked.path())?;
+    ensure!(
+        digest == image.digest,
+        "the archive holds {digest}, not {}",
+        image.digest
+    );
+    manifests::same_from(&folder.join(chart_name()))
 }
 
 fn manifests() -> Result<Vec<PathBuf>> {
@@ -74,25 +134,29 @@ fn manifests() -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Chart and manifests say the version of the workspace.
-fn check_versions(chart: &Path, manifests: &[PathBuf]) -> Result<()> {
-    if chart.is_dir() {
-        let file = chart.join("Chart.yaml");
-        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-        for key in ["version", "appVersion"] {
-            let line = text
-                .lines()
-                .find_map(|line| line.strip_prefix(&format!("{key}: ")));
-            let said = line.unwrap_or_default().trim_matches('"');
-            ensure!(
-                said == VERSION,
-                "{}: {key} is {said:?}, Cargo.toml says {VERSION}",
-                file.display()
-            );
-        }
+/// Chart, manifests and the list of changes say the version of the workspace.
+fn check_versions() -> Result<()> {
+    let read = |name: &str| {
+        fs::read_to_string(repository::root().join(name)).with_context(|| format!("reading {name}"))
+    };
+    let file = format!("{CHARTS}/zonemeter/Chart.yaml");
+    let text = read(&file)?;
+    for key in ["version", "appVersion"] {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("{key}: ")));
+        let said = line.unwrap_or_default().trim_matches('"');
+        ensure!(
+            said == VERSION,
+            "{file}: {key} is {said:?}, Cargo.toml says {VERSION}"
+        );
     }
-    for file in manifests {
-        let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    ensure!(
+        read(CHANGES)?.contains(&format!("\n## {VERSION}")),
+        "{CHANGES} says nothing of {VERSION}"
+    );
+    for file in manifests()? {
+        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
         let images = text
             .lines()
             .filter_map(|line| line.trim().strip_prefix("image: "));

@@ -16,7 +16,7 @@ use crate::{
     exec::{self, Cmd},
     image, kernels, lint, manifests,
     privilege::Privilege,
-    progress, rules, setup,
+    progress, release, rules, setup,
 };
 
 mod executables;
@@ -83,8 +83,9 @@ pub(crate) fn run_with(args: &Args, mut others: Others) -> Result<()> {
     }
     let executables = progress::step("building the agent and the tests", build_tests)?;
     let mut runs = plan(&executables, args, privilege)?;
+    let mut image = None;
     if runs.iter().any(Run::needs_image) {
-        let image = image::dev()?;
+        let image = image.insert(image::dev()?);
         // The image's is static: no library can be put in front of it, as a test of a slow disk does.
         build_agent()?;
         let with_image = |run: Run| match run.needs_image() {
@@ -114,6 +115,9 @@ pub(crate) fn run_with(args: &Args, mut others: Others) -> Result<()> {
         0 => {
             progress::step("rules, scrapes and dashboards", rules::check)?;
             progress::step("chart and plain manifests", manifests::check)?;
+            if let Some(image) = &image {
+                progress::step("a release of the tests' image", || release::check(image))?;
+            }
             progress::step("README.md shows what the demo prints", demo::check_readme)
         }
         _ => bail!("tests failed"),

@@ -56,7 +56,10 @@ pub(super) fn write(folder: &Path, roots: &[(Arch, PathBuf)]) -> Result<Written>
 }
 
 /// The digest of the index in a layout.
-pub(super) fn digest(folder: &Path) -> Result<String> {
+///
+/// # Errors
+/// It is no layout.
+pub(crate) fn digest(folder: &Path) -> Result<String> {
     let file = folder.join("index.json");
     let content = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
     let top: Value = serde_json::from_slice(&content)?;
