@@ -10,6 +10,8 @@ import re
 import sys
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 import agents
 import cluster
@@ -26,6 +28,7 @@ def main():
     drifted = []
     texts = {name: rendered(module) for name, module in DASHBOARDS.items()}
     check_names(texts)
+    check_import(texts)
     for name, text in texts.items():
         path = FOLDER / f"zonemeter-{name}.json"
         if check and (not path.exists() or path.read_text() != text):
@@ -41,6 +44,32 @@ def rendered(module):
     for number, panel in enumerate(dashboard["panels"], start=1):
         panel["id"] = number
     return json.dumps(dashboard, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def check_import(texts):
+    """Grafana's own types have every field, and panels and queries can be told apart."""
+    register_default_plugins()
+    for name, text in texts.items():
+        page = json.loads(text)
+        read = json.loads(json.dumps(Dashboard.from_json(json.loads(text)), cls=JSONEncoder))
+        if dropped := list(lost(page, read, "")):
+            sys.exit(f"{name}: Grafana does not know {', '.join(dropped)}")
+        ids = [panel["id"] for panel in page["panels"]]
+        refs = [[one["refId"] for one in panel.get("targets", [])] for panel in page["panels"]]
+        if any(len(set(one)) != len(one) for one in [ids, *refs]) or len(page["uid"]) > 40:
+            sys.exit(f"{name}: a panel's id or a query's refId twice, or a uid of more than 40 characters")
+
+
+def lost(before, after, path):
+    """Paths of what reading and writing again has dropped or changed."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key, value in before.items():
+            yield from lost(value, after.get(key), f"{path}/{key}")
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for index, (one, other) in enumerate(zip(before, after)):
+            yield from lost(one, other, f"{path}/{index}")
+    elif before != after:
+        yield path
 
 
 def check_names(texts):
