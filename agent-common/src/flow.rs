@@ -145,16 +145,6 @@ host_key!(
     16
 );
 
-/// An interface and a direction whose traffic found no room in the flow map.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct OverflowKey {
-    /// Index of the host-side veth.
-    pub interface: u32,
-    /// A [`Direction`] as its code, in the order of the machine.
-    pub direction: u32,
-}
-
 #[cfg(test)]
 mod tests {
     use core::mem::{align_of, size_of};
@@ -167,7 +157,6 @@ mod tests {
         assert_eq!(size_of::<FlowKey6>(), 4 + 16 + 16 + 2 + 2 + 1 + 1 + 2);
         assert_eq!(size_of::<HostKey4>(), 8 + 4 + 4 + 2 + 2 + 1 + 1 + 2);
         assert_eq!(size_of::<HostKey6>(), 8 + 16 + 16 + 2 + 2 + 1 + 1 + 2);
-        assert_eq!(size_of::<OverflowKey>(), 4 + 4);
         assert_eq!(align_of::<FlowKey4>(), 4);
         assert_eq!(size_of::<Count>(), 16);
     }

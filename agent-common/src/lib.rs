@@ -13,12 +13,13 @@ mod control;
 mod flow;
 pub mod names;
 mod skip;
+pub mod table;
 mod totals;
 mod uplink;
 pub mod wire;
 
 pub use control::Control;
-pub use flow::{Count, Direction, FlowKey4, FlowKey6, HostKey4, HostKey6, OverflowKey};
+pub use flow::{Count, Direction, FlowKey4, FlowKey6, HostKey4, HostKey6};
 pub use skip::SkipReason;
 pub use totals::Totals;
 pub use uplink::{Class, Uplinks, hardware_address};
@@ -42,11 +43,17 @@ mod pod {
         crate::FlowKey6,
         crate::HostKey4,
         crate::HostKey6,
-        crate::OverflowKey,
         crate::Totals,
         crate::Uplinks,
         crate::conntrack::ConntrackOffsets,
         crate::conntrack::Filter,
-        crate::conntrack::Tracked
+        crate::conntrack::Tracked,
+        crate::table::Bucket<crate::table::Slot4>,
+        crate::table::Bucket<crate::table::Slot6>,
+        crate::table::Claims,
+        crate::table::Entry,
+        crate::table::Share,
+        crate::table::Slot4,
+        crate::table::Slot6
     );
 }

@@ -1,7 +1,7 @@
 //! Names by which the loader finds maps, programs and globals in the object file.
 
 /// Version of every layout in this crate; part of the pin path.
-pub const LAYOUT: u32 = 3;
+pub const LAYOUT: u32 = 4;
 
 /// Program on tc ingress of the host-side veth: packets from the pod.
 pub const PROGRAM_TRANSMIT: &str = "zonemeter_tx";
@@ -16,14 +16,26 @@ pub const PROGRAM_HOST_RECEIVE: &str = "zonemeter_host_rx";
 
 /// One [`crate::Control`].
 pub const MAP_CONTROL: &str = "CONTROL";
-/// IPv4 flows, one map for each set.
+/// IPv4 flows by CPU and set: buckets of [`crate::table::Slot4`].
+pub const MAP_TABLES4: &str = "TABLES4";
+/// IPv6 flows by CPU and set: buckets of [`crate::table::Slot6`].
+pub const MAP_TABLES6: &str = "TABLES6";
+/// A bit for each bucket of the IPv4 table that has a taken slot.
+pub const MAP_TOUCHED4: &str = "TOUCHED4";
+/// A bit for each bucket of the IPv6 table that has a taken slot.
+pub const MAP_TOUCHED6: &str = "TOUCHED6";
+/// [`crate::table::Claims`] by CPU, set and family.
+pub const MAP_CLAIMS: &str = "CLAIMS";
+/// IPv4 flows that found no slot: [`crate::table::Entry`], one map for each set.
 pub const MAP_FLOWS4: [&str; 2] = ["FLOWS4_0", "FLOWS4_1"];
-/// IPv6 flows, one map for each set.
+/// IPv6 flows that found no slot: [`crate::table::Entry`], one map for each set.
 pub const MAP_FLOWS6: [&str; 2] = ["FLOWS6_0", "FLOWS6_1"];
-/// One [`crate::Totals`], one map for each set.
-pub const MAP_TOTALS: [&str; 2] = ["TOTALS_0", "TOTALS_1"];
-/// What found no room in a flow map, by [`crate::OverflowKey`], one map for each set.
-pub const MAP_OVERFLOW: [&str; 2] = ["OVERFLOW_0", "OVERFLOW_1"];
+/// Entries of the flow maps that are taken, a `u64` by set and family.
+pub const MAP_USED: &str = "USED";
+/// [`crate::Totals`] by CPU and set.
+pub const MAP_TOTALS: &str = "TOTALS";
+/// [`crate::table::Share`] by the index of the interface, one map for each set.
+pub const MAP_SHARES: [&str; 2] = ["SHARES_0", "SHARES_1"];
 /// [`crate::conntrack::Tracked`] of IPv4 flows to translated addresses, one map for each set.
 pub const MAP_TRACKED4: [&str; 2] = ["TRACKED4_0", "TRACKED4_1"];
 /// [`crate::conntrack::Tracked`] of IPv6 flows to translated addresses, one map for each set.
@@ -57,3 +69,15 @@ pub const GLOBAL_EPHEMERAL_PORTS: &str = "EPHEMERAL_PORTS";
 /// root of cgroup v2, where no unit and no pod is; 0 where there is no cgroup v2, and every socket
 /// is in that root.
 pub const GLOBAL_KERNEL_CGROUPS: &str = "KERNEL_CGROUPS";
+/// Global: buckets that each CPU and set has of a table, as a power of two;
+/// [`crate::table::NO_TABLES`] where there are none.
+pub const GLOBAL_BUCKET_BITS: &str = "BUCKET_BITS";
+/// Global: random numbers that the hash of the tables starts from, as [`SEEDS`] `u64`.
+pub const GLOBAL_SEED: &str = "SEED";
+/// Numbers in [`GLOBAL_SEED`].
+pub const SEEDS: usize = 7;
+/// Global: entries of each flow map.
+pub const GLOBAL_FLOW_ENTRIES: &str = "FLOW_ENTRIES";
+/// Global: 1 where a program may be interrupted by another on its CPU (PREEMPT_RT): then all
+/// additions are atomic.
+pub const GLOBAL_PREEMPTIBLE: &str = "PREEMPTIBLE";

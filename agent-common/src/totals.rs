@@ -8,7 +8,7 @@ use crate::{Class, Count, Direction};
 pub struct Totals {
     /// All IP traffic of pods, by [`Direction`] code.
     pub seen: [Count; 2],
-    /// The part of `seen` that found no room in the flow map nor in the overflow map, by
+    /// The part of `seen` that found no room in the tables, in the flow map nor by interface, by
     /// [`Direction`] code.
     pub unplaced: [Count; 2],
     /// The part of `seen` that pods received and that had come in by an uplink.

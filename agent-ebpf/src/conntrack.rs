@@ -4,10 +4,7 @@
 //!
 //! A packet from the pod carries none: it is taken off when it crosses the veth.
 
-use core::{
-    ffi::c_void,
-    mem::{MaybeUninit, offset_of},
-};
+use core::{ffi::c_void, mem::offset_of};
 
 use aya_ebpf::{
     bindings::BPF_ANY, helpers::generated::bpf_probe_read_kernel, maps::HashMap,
@@ -48,9 +45,14 @@ pub(crate) fn is_translated<const N: usize>(
 /// agent asks the kernel's table.
 #[inline(always)]
 pub(crate) fn note<K>(context: &TcContext, tracked: &TrackedFlows<K>, key: &K) {
-    if let Some(connection) = connection(context) {
+    let mut found = Tracked::UNTRACKED;
+    if connection(context, &mut found).is_some() {
         // A full map loses a name that the agent then asks for.
-        let _ = tracked.insert(key, connection, BPF_ANY.into());
+        #[expect(
+            clippy::needless_borrows_for_generic_args,
+            reason = "by value it would be copied to the stack, which is short"
+        )]
+        let _ = tracked.insert(key, &found, BPF_ANY.into());
     }
 }
 
@@ -76,18 +78,17 @@ pub(crate) fn ports(context: &TcContext) -> Option<([u8; 2], [u8; 2])> {
     }
 }
 
+/// Reads it in place: the stack of a program is short.
 #[inline(always)]
-fn connection(context: &TcContext) -> Option<Tracked> {
+fn connection(context: &TcContext, found: &mut Tracked) -> Option<()> {
     let offsets = conntrack_offsets();
     let carried = carried(context, offsets)?;
     if carried == UNTRACKED {
-        return Some(Tracked::UNTRACKED);
+        return Some(());
     }
     let connection = (carried & POINTER) as usize;
-    Some(Tracked {
-        original: read::<Tuple>(connection + offsets.original as usize)?,
-        reply: read::<Tuple>(connection + offsets.reply as usize)?,
-    })
+    read_to(&mut found.original, connection + offsets.original as usize)?;
+    read_to(&mut found.reply, connection + offsets.reply as usize)
 }
 
 /// The packet's `_nfct`; `None` where that is nothing or may not be looked for.
@@ -102,16 +103,22 @@ fn carried(context: &TcContext, offsets: ConntrackOffsets) -> Option<u64> {
 
 /// Reads kernel memory; `None` where there is none at that address.
 #[inline(always)]
-fn read<T: Copy>(address: usize) -> Option<T> {
-    let mut value = MaybeUninit::<T>::uninit();
+fn read<T: Copy + Default>(address: usize) -> Option<T> {
+    let mut value = T::default();
+    read_to(&mut value, address)?;
+    Some(value)
+}
+
+/// As [`read`], for a `T` of plain integers; what the helper cannot read it sets to 0.
+#[inline(always)]
+fn read_to<T: Copy>(value: &mut T, address: usize) -> Option<()> {
     // SAFETY: the helper checks the address, fills `value` or fails.
     let failed = unsafe {
         bpf_probe_read_kernel(
-            value.as_mut_ptr().cast(),
+            (&raw mut *value).cast(),
             size_of::<T>() as u32,
             address as *const c_void,
         )
     };
-    // SAFETY: filled, because the helper did not fail; every `T` here is plain integers.
-    (failed == 0).then(|| unsafe { value.assume_init() })
+    (failed == 0).then_some(())
 }

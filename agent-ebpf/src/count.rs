@@ -1,22 +1,23 @@
 //! Adds one packet to the counters: first to the totals, then to its flow.
 
-use core::mem::transmute;
-
-use aya_ebpf::{bindings::BPF_NOEXIST, maps::PerCpuArray, programs::TcContext};
+use aya_ebpf::{maps::HashMap, programs::TcContext};
 use aya_log_ebpf::warn;
 use zonemeter_common::{
-    Count, Direction, FlowKey4, FlowKey6, OverflowKey, SkipReason, Totals,
+    Count, Direction, FlowKey4, FlowKey6, SkipReason, Totals,
+    table::{Entry, ports, split_ports},
     wire::{fold_ephemeral, on_wire},
 };
 
 use crate::{
     conntrack::{self, is_translated},
+    fallback::{self, Place},
     maps::{
-        FLOWS4_0, FLOWS4_1, FLOWS6_0, FLOWS6_1, Flows, OVERFLOW_0, OVERFLOW_1, SKIPPED, TOTALS_0,
-        TOTALS_1, TRACKED4_0, TRACKED4_1, TRACKED6_0, TRACKED6_1, TRANSLATED4, TRANSLATED6,
-        TrackedFlows, active_set, ephemeral_ports, fold_ports, is_uplink,
+        FLOWS4_0, FLOWS4_1, FLOWS6_0, FLOWS6_1, SKIPPED, TOTALS, TRACKED4_0, TRACKED4_1,
+        TRACKED6_0, TRACKED6_1, TRANSLATED4, TRANSLATED6, active_set, add, ephemeral_ports,
+        fold_ports, is_uplink,
     },
-    packet::{Address4, Address6, Headers, Layer3, ipv4, ipv6, layer3},
+    packet::{Headers, Packet, packet as headers_of},
+    tables::{self, Added, Flow4, Flow6},
 };
 
 /// Counts one packet, or the reason why it is not counted.
@@ -27,101 +28,231 @@ pub(crate) fn packet(context: &TcContext, direction: Direction) {
     }
 }
 
-/// Each branch names its maps itself: the kernel then knows at load which map each lookup is
-/// for, and puts the lookup inline.
+/// Adds to the totals, then to the flow; a flow that finds no room is added to what found none of
+/// its interface, so that detail is lost and neither bytes nor whose they are.
 #[inline(always)]
 fn try_packet(context: &TcContext, direction: Direction) -> Result<(), SkipReason> {
-    match layer3(context.skb.skb)? {
-        Layer3::Ipv4(offset) => {
-            let headers = ipv4(context.skb.skb, offset)?;
-            let count = on_the_wire(context, &headers);
-            let (key, translated) = key4(context, direction, &headers);
-            match active_set() {
-                0 => {
-                    let new = add(context, direction, count, &SET_0, &FLOWS4_0, &key);
-                    note_new(context, translated && new, &TRACKED4_0, &key);
-                }
-                _ => {
-                    let new = add(context, direction, count, &SET_1, &FLOWS4_1, &key);
-                    note_new(context, translated && new, &TRACKED4_1, &key);
-                }
-            }
-        }
-        Layer3::Ipv6(offset) => {
-            let headers = ipv6(context.skb.skb, offset)?;
+    match headers_of(context.skb.skb)? {
+        Packet::Ipv4(headers) => count4(context, direction, &headers),
+        Packet::Ipv6(headers) => {
             if headers.is_unfinished {
                 skip(context, SkipReason::ExtensionDepth);
             }
-            let count = on_the_wire(context, &headers);
-            let (key, translated) = key6(context, direction, &headers);
-            match active_set() {
-                0 => {
-                    let new = add(context, direction, count, &SET_0, &FLOWS6_0, &key);
-                    note_new(context, translated && new, &TRACKED6_0, &key);
-                }
-                _ => {
-                    let new = add(context, direction, count, &SET_1, &FLOWS6_1, &key);
-                    note_new(context, translated && new, &TRACKED6_1, &key);
-                }
-            }
+            count6(context, direction, &headers);
         }
     }
     Ok(())
 }
 
-macro_rules! key_of {
-    ($name:ident, $key:ident, $address:ty, $translated:ident) => {
-        /// The flow that a packet belongs to, and whether the node translates its peer: then
-        /// both ports are kept, because only the whole tuple names a connection.
-        #[inline(always)]
-        fn $name(
-            context: &TcContext,
-            direction: Direction,
-            headers: &Headers<$address>,
-        ) -> ($key, bool) {
-            let source = (headers.source, headers.source_port);
-            let destination = (headers.destination, headers.destination_port);
-            let ((local, local_port), (peer, peer_port)) = match direction {
-                Direction::Transmit => (source, destination),
-                Direction::Receive => (destination, source),
-            };
-            // SAFETY: same size; the pairs of bytes were read as they lie in the header.
-            let [local, peer] = unsafe { transmute::<[$address; 2], [_; 2]>([local, peer]) };
-            let translated = is_translated(&$translated, &peer);
-            let (local_port, peer_port) = match fold_ports() && !translated {
-                true => fold_ephemeral(local_port, peer_port, ephemeral_ports()),
-                false => (local_port, peer_port),
-            };
-            let mut key = $key {
-                interface: interface(context),
-                local,
-                peer,
-                local_port: local_port.to_be_bytes(),
-                peer_port: peer_port.to_be_bytes(),
-                protocol: headers.protocol,
-                direction: direction as u8,
-                pad: [0; 2],
-            };
-            let noted = translated && matches!(direction, Direction::Receive);
-            if noted
-                && local_port | peer_port == 0
-                && let Some(ports) = conntrack::ports(context)
-            {
-                (key.local_port, key.peer_port) = ports;
-            }
-            (key, noted)
-        }
-    };
+/// Where one packet is counted.
+struct Target {
+    set: u32,
+    part: u32,
+    totals: *mut Totals,
 }
 
-key_of!(key4, FlowKey4, Address4, TRANSLATED4);
-key_of!(key6, FlowKey6, Address6, TRANSLATED6);
+#[inline(always)]
+fn count4(context: &TcContext, direction: Direction, headers: &Headers<u32>) {
+    let count = on_the_wire(context, headers);
+    let Some(target) = total(context, direction, count) else {
+        return;
+    };
+    let (local, peer) = sides(direction, headers.source, headers.destination);
+    let is_translated = is_translated(&TRANSLATED4, &peer.to_ne_bytes());
+    let (ports, noted) = ports_of(context, direction, headers, is_translated);
+    let flow = Flow4 {
+        interface: interface(context),
+        protocol: headers.protocol,
+        ends: u64::from(local) | u64::from(peer) << 32,
+        ports,
+        noted,
+    };
+    let added = tables::add4(target.part, &flow, direction, count);
+    if matches!(added, Added::Known) {
+        return;
+    }
+    let (local_port, peer_port) = split_ports(ports);
+    let key = FlowKey4 {
+        interface: flow.interface,
+        local: local.to_ne_bytes(),
+        peer: peer.to_ne_bytes(),
+        local_port: local_port.to_be_bytes(),
+        peer_port: peer_port.to_be_bytes(),
+        protocol: flow.protocol,
+        direction: direction as u8,
+        pad: [0; 2],
+    };
+    let new = New {
+        added,
+        interface: flow.interface,
+        entry: entry(count, noted),
+        is_tracked: is_translated && matches!(direction, Direction::Receive),
+        family: 0,
+    };
+    match target.set {
+        0 => new.place(context, direction, &target, &key, (&FLOWS4_0, &TRACKED4_0)),
+        _ => new.place(context, direction, &target, &key, (&FLOWS4_1, &TRACKED4_1)),
+    }
+}
 
 #[inline(always)]
-fn note_new<K>(context: &TcContext, wanted: bool, tracked: &TrackedFlows<K>, key: &K) {
-    if wanted {
-        conntrack::note(context, tracked, key);
+fn count6(context: &TcContext, direction: Direction, headers: &Headers<[u64; 2]>) {
+    let count = on_the_wire(context, headers);
+    let Some(target) = total(context, direction, count) else {
+        return;
+    };
+    let (local, peer) = sides(direction, headers.source, headers.destination);
+    let is_translated = is_translated(&TRANSLATED6, &bytes(peer));
+    let (ports, noted) = ports_of(context, direction, headers, is_translated);
+    let flow = Flow6 {
+        interface: interface(context),
+        protocol: headers.protocol,
+        local,
+        peer,
+        ports,
+        noted,
+    };
+    let added = tables::add6(target.part, &flow, direction, count);
+    if matches!(added, Added::Known) {
+        return;
     }
+    let (local_port, peer_port) = split_ports(ports);
+    let key = FlowKey6 {
+        interface: flow.interface,
+        local: bytes(local),
+        peer: bytes(peer),
+        local_port: local_port.to_be_bytes(),
+        peer_port: peer_port.to_be_bytes(),
+        protocol: flow.protocol,
+        direction: direction as u8,
+        pad: [0; 2],
+    };
+    let new = New {
+        added,
+        interface: flow.interface,
+        entry: entry(count, noted),
+        is_tracked: is_translated && matches!(direction, Direction::Receive),
+        family: 1,
+    };
+    match target.set {
+        0 => new.place(context, direction, &target, &key, (&FLOWS6_0, &TRACKED6_0)),
+        _ => new.place(context, direction, &target, &key, (&FLOWS6_1, &TRACKED6_1)),
+    }
+}
+
+/// A packet that is not one more of a flow in a table.
+struct New {
+    added: Added,
+    interface: u32,
+    entry: Entry,
+    /// Its connection is to be noted.
+    is_tracked: bool,
+    family: u32,
+}
+
+impl New {
+    /// Finds it another place, where it has none, and notes its connection.
+    ///
+    /// Callers name the maps: the kernel then knows at load which map each lookup is for, and puts
+    /// the lookup inline.
+    #[inline(always)]
+    fn place<K>(
+        self,
+        context: &TcContext,
+        direction: Direction,
+        target: &Target,
+        key: &K,
+        (flows, tracked): (&HashMap<K, Entry>, &crate::maps::TrackedFlows<K>),
+    ) {
+        let mut added = self.added;
+        if matches!(added, Added::NoRoom) {
+            let place = Place {
+                set: target.set,
+                family: self.family,
+            };
+            added = fallback::add(flows, place, key, self.interface, self.entry, direction);
+            if matches!(added, Added::NoRoom) {
+                // SAFETY: this CPU's totals; the program runs with bottom halves off.
+                unsafe {
+                    let unplaced = &raw mut (*target.totals).unplaced[direction as usize];
+                    add(unplaced, self.entry.count);
+                }
+            }
+        }
+        if self.is_tracked && matches!(added, Added::New) {
+            conntrack::note(context, tracked, key);
+        }
+    }
+}
+
+#[inline(always)]
+fn entry(count: Count, noted: u32) -> Entry {
+    Entry {
+        count,
+        noted,
+        others: 0,
+    }
+}
+
+/// Local and peer.
+#[inline(always)]
+fn sides<T>(direction: Direction, source: T, destination: T) -> (T, T) {
+    match direction {
+        Direction::Transmit => (source, destination),
+        Direction::Receive => (destination, source),
+    }
+}
+
+/// The bytes of an address as the header has them.
+#[inline(always)]
+fn bytes([first, last]: [u64; 2]) -> [u8; 16] {
+    // SAFETY: same size, and all values of the one are values of the other.
+    unsafe { core::mem::transmute([first.to_ne_bytes(), last.to_ne_bytes()]) }
+}
+
+/// Ports that are a part of the key, and those that are only noted. A translated peer keeps both,
+/// because only the whole tuple names a connection.
+#[inline(always)]
+fn ports_of<A>(
+    context: &TcContext,
+    direction: Direction,
+    headers: &Headers<A>,
+    is_translated: bool,
+) -> (u32, u32) {
+    let (local, peer) = sides(direction, headers.source_port, headers.destination_port);
+    if !is_translated {
+        return match fold_ports() {
+            true => {
+                let (local, peer) = fold_ephemeral(local, peer, ephemeral_ports());
+                (0, ports(local, peer))
+            }
+            false => (ports(local, peer), 0),
+        };
+    }
+    if matches!(direction, Direction::Receive)
+        && local | peer == 0
+        && let Some((local, peer)) = conntrack::ports(context)
+    {
+        let ports = ports(u16::from_be_bytes(local), u16::from_be_bytes(peer));
+        return (ports, 0);
+    }
+    (ports(local, peer), 0)
+}
+
+/// Adds to the totals, which are apart from the flows.
+#[inline(always)]
+fn total(context: &TcContext, direction: Direction, count: Count) -> Option<Target> {
+    let set = active_set();
+    let part = tables::part(set);
+    let totals = TOTALS.get_ptr_mut(part)?;
+    // SAFETY: this CPU's totals; the program runs with bottom halves off.
+    unsafe {
+        add(&raw mut (*totals).seen[direction as usize], count);
+        if matches!(direction, Direction::Receive) && came_by_an_uplink(context) {
+            add(&raw mut (*totals).from_uplinks, count);
+        }
+    }
+    Some(Target { set, part, totals })
 }
 
 #[inline(always)]
@@ -151,87 +282,6 @@ fn on_the_wire<A>(context: &TcContext, headers: &Headers<A>) -> Count {
     )
 }
 
-/// The maps of a set that do not depend on the address family.
-struct Common {
-    totals: &'static PerCpuArray<Totals>,
-    overflow: &'static Flows<OverflowKey>,
-}
-
-const SET_0: Common = Common {
-    totals: &TOTALS_0,
-    overflow: &OVERFLOW_0,
-};
-const SET_1: Common = Common {
-    totals: &TOTALS_1,
-    overflow: &OVERFLOW_1,
-};
-
-/// Adds to the totals, then to the flow; a flow that finds no room is added to the overflow of
-/// its interface, so that detail is lost and neither bytes nor whose they are. True for the flow's first packet in this set. Totals are
-/// an array, because its lookup is inline: a second hash lookup would cost as much as the first.
-#[inline(always)]
-fn add<K>(
-    context: &TcContext,
-    direction: Direction,
-    count: Count,
-    set: &Common,
-    flows: &Flows<K>,
-    key: &K,
-) -> bool {
-    let Some(totals) = set.totals.get_ptr_mut(0) else {
-        return false;
-    };
-    // SAFETY: a map value of this CPU; the program runs with bottom halves off.
-    let totals = unsafe { &mut *totals };
-    totals.seen[direction as usize] += count;
-    if matches!(direction, Direction::Receive) && came_by_an_uplink(context) {
-        totals.from_uplinks += count;
-    }
-    match add_to_flow(flows, key, count) {
-        Added::Known => false,
-        Added::New => true,
-        Added::NoRoom => {
-            let key = OverflowKey {
-                interface: interface(context),
-                direction: direction as u32,
-            };
-            if let Added::NoRoom = add_to_flow(set.overflow, &key, count) {
-                totals.unplaced[direction as usize] += count;
-            }
-            false
-        }
-    }
-}
-
-/// How a packet got into the flow map.
-pub(crate) enum Added {
-    Known,
-    New,
-    NoRoom,
-}
-
-/// Another CPU may insert the flow between the lookup and the insert, so a failed insert looks
-/// once more.
-#[inline(always)]
-pub(crate) fn add_to_flow<K>(flows: &Flows<K>, key: &K, count: Count) -> Added {
-    if let Some(value) = flows.get_ptr_mut(key) {
-        // SAFETY: a map value of this CPU; the program runs with bottom halves off.
-        unsafe { *value += count };
-        return Added::Known;
-    }
-    if flows.insert(key, count, u64::from(BPF_NOEXIST)).is_ok() {
-        return Added::New;
-    }
-    match flows.get_ptr_mut(key) {
-        Some(value) => {
-            // SAFETY: as above.
-            unsafe { *value += count };
-            Added::Known
-        }
-        None => Added::NoRoom,
-    }
-}
-
 /// Counts a frame that is not counted as traffic. Reasons that should not happen are logged, at
 /// powers of two only.
 #[inline(always)]
@@ -239,10 +289,15 @@ fn skip(context: &TcContext, reason: SkipReason) {
     let Some(skipped) = SKIPPED.get_ptr_mut(reason as u32) else {
         return;
     };
+    let frame = Count {
+        bytes: context.len().into(),
+        packets: 1,
+    };
     // SAFETY: a map value of this CPU; the program runs with bottom halves off.
-    let skipped = unsafe { &mut *skipped };
-    skipped.bytes += u64::from(context.len());
-    skipped.packets += 1;
+    let skipped = unsafe {
+        add(skipped, frame);
+        *skipped
+    };
     if matches!(reason, SkipReason::Malformed) && skipped.packets & (skipped.packets - 1) == 0 {
         warn!(
             context,

@@ -8,9 +8,8 @@
 use core::mem::transmute;
 
 use aya_ebpf::{
-    bindings::bpf_hdr_start_off::BPF_HDR_START_MAC,
+    bindings::{BPF_NOEXIST, bpf_hdr_start_off::BPF_HDR_START_MAC},
     helpers::generated::{bpf_skb_cgroup_id, bpf_skb_load_bytes_relative},
-    maps::PerCpuArray,
 };
 use zonemeter_common::{
     Class, Count, Direction, HostKey4, HostKey6, SkipReason, Totals, hardware_address,
@@ -19,13 +18,13 @@ use zonemeter_common::{
 
 use crate::{
     conntrack::is_translated,
-    count::{Added, add_to_flow},
     maps::{
-        Flows, HOST4_0, HOST4_1, HOST6_0, HOST6_1, TOTALS_0, TOTALS_1, TRANSLATED4, TRANSLATED6,
-        UPLINK_RECEIVED, UPLINK_SKIPPED, active_set, ephemeral_ports, fold_ports, is_uplink,
-        kernel_cgroups, uplink_receives,
+        Flows, HOST4_0, HOST4_1, HOST6_0, HOST6_1, TOTALS, TRANSLATED4, TRANSLATED6,
+        UPLINK_RECEIVED, UPLINK_SKIPPED, active_set, add, add_atomically, ephemeral_ports,
+        fold_ports, is_uplink, kernel_cgroups, uplink_receives,
     },
     packet::{Address4, Address6, Buffer, Headers, Layer3, ipv4, ipv6, layer3},
+    tables::part,
 };
 
 const TCP: u8 = 6;
@@ -61,44 +60,16 @@ fn try_sent(buffer: Buffer) -> Result<(), SkipReason> {
             let headers = ipv4(buffer, offset)?;
             let count = on_the_wire(buffer, &headers);
             match active_set() {
-                0 => add4(
-                    &TOTALS_0,
-                    &HOST4_0,
-                    Direction::Transmit,
-                    socket,
-                    count,
-                    &headers,
-                ),
-                _ => add4(
-                    &TOTALS_1,
-                    &HOST4_1,
-                    Direction::Transmit,
-                    socket,
-                    count,
-                    &headers,
-                ),
+                0 => add4(0, &HOST4_0, Direction::Transmit, socket, count, &headers),
+                _ => add4(1, &HOST4_1, Direction::Transmit, socket, count, &headers),
             }
         }
         Layer3::Ipv6(offset) => {
             let headers = ipv6(buffer, offset)?;
             let count = on_the_wire(buffer, &headers);
             match active_set() {
-                0 => add6(
-                    &TOTALS_0,
-                    &HOST6_0,
-                    Direction::Transmit,
-                    socket,
-                    count,
-                    &headers,
-                ),
-                _ => add6(
-                    &TOTALS_1,
-                    &HOST6_1,
-                    Direction::Transmit,
-                    socket,
-                    count,
-                    &headers,
-                ),
+                0 => add6(0, &HOST6_0, Direction::Transmit, socket, count, &headers),
+                _ => add6(1, &HOST6_1, Direction::Transmit, socket, count, &headers),
             }
         }
     }
@@ -112,7 +83,7 @@ pub(crate) fn arrived(buffer: Buffer) {
         Ok(count) => {
             if let Some(received) = UPLINK_RECEIVED.get_ptr_mut(0) {
                 // SAFETY: a map value of this CPU; the program runs with bottom halves off.
-                unsafe { *received += count };
+                unsafe { add(received, count) };
             }
         }
         Err(reason) => skip(buffer, reason),
@@ -151,22 +122,8 @@ pub(crate) fn received(buffer: Buffer) {
             let cgroup = cgroup(buffer);
             let socket = Socket { class, cgroup };
             match active_set() {
-                0 => add4(
-                    &TOTALS_0,
-                    &HOST4_0,
-                    Direction::Receive,
-                    socket,
-                    count,
-                    &headers,
-                ),
-                _ => add4(
-                    &TOTALS_1,
-                    &HOST4_1,
-                    Direction::Receive,
-                    socket,
-                    count,
-                    &headers,
-                ),
+                0 => add4(0, &HOST4_0, Direction::Receive, socket, count, &headers),
+                _ => add4(1, &HOST4_1, Direction::Receive, socket, count, &headers),
             }
         }
         IPV6 => {
@@ -178,22 +135,8 @@ pub(crate) fn received(buffer: Buffer) {
             let cgroup = cgroup(buffer);
             let socket = Socket { class, cgroup };
             match active_set() {
-                0 => add6(
-                    &TOTALS_0,
-                    &HOST6_0,
-                    Direction::Receive,
-                    socket,
-                    count,
-                    &headers,
-                ),
-                _ => add6(
-                    &TOTALS_1,
-                    &HOST6_1,
-                    Direction::Receive,
-                    socket,
-                    count,
-                    &headers,
-                ),
+                0 => add6(0, &HOST6_0, Direction::Receive, socket, count, &headers),
+                _ => add6(1, &HOST6_1, Direction::Receive, socket, count, &headers),
             }
         }
         _ => {}
@@ -272,19 +215,18 @@ macro_rules! add_of {
         /// of it.
         #[inline(always)]
         fn $name(
-            totals: &PerCpuArray<Totals>,
+            set: u32,
             flows: &Flows<$key>,
             direction: Direction,
             socket: Socket,
             count: Count,
             headers: &Headers<$address>,
         ) {
-            let Some(totals) = totals.get_ptr_mut(0) else {
+            let Some(totals) = TOTALS.get_ptr_mut(part(set)) else {
                 return;
             };
-            // SAFETY: a map value of this CPU; the program runs with bottom halves off.
-            let totals = unsafe { &mut *totals };
-            *total_of(totals, direction, socket.class) += count;
+            // SAFETY: this CPU's totals; the program runs with bottom halves off.
+            unsafe { add(total_of(totals, direction, socket.class), count) };
             if matches!(socket.class, Class::Pod | Class::Relay) {
                 return;
             }
@@ -323,8 +265,9 @@ macro_rules! add_of {
                 direction: direction as u8,
                 pad: [0; 2],
             };
-            if let Added::NoRoom = add_to_flow(flows, &key, count) {
-                totals.host_unplaced[direction as usize] += count;
+            if !add_to_flow(flows, &key, count) {
+                // SAFETY: as above.
+                unsafe { add(&raw mut (*totals).host_unplaced[direction as usize], count) };
             }
         }
     };
@@ -333,14 +276,34 @@ macro_rules! add_of {
 add_of!(add4, HostKey4, Address4, TRANSLATED4);
 add_of!(add6, HostKey6, Address6, TRANSLATED6);
 
+/// Adds to a flow; false where there is no room for another. Another CPU may insert the flow between
+/// the lookup and the insert, so a failed insert looks once more.
 #[inline(always)]
-fn total_of(totals: &mut Totals, direction: Direction, class: Class) -> &mut Count {
-    match (direction, class) {
-        (Direction::Receive, _) => &mut totals.host_received,
-        (Direction::Transmit, Class::Pod) => &mut totals.sent[Class::Pod as usize],
-        (Direction::Transmit, Class::Relay) => &mut totals.sent[Class::Relay as usize],
-        (Direction::Transmit, Class::Host) => &mut totals.sent[Class::Host as usize],
-        (Direction::Transmit, Class::Kernel) => &mut totals.sent[Class::Kernel as usize],
+fn add_to_flow<K>(flows: &Flows<K>, key: &K, count: Count) -> bool {
+    let mut known = flows.get_ptr_mut(key);
+    if known.is_none() {
+        if flows.insert(key, count, u64::from(BPF_NOEXIST)).is_ok() {
+            return true;
+        }
+        known = flows.get_ptr_mut(key);
+    }
+    let Some(known) = known else { return false };
+    // SAFETY: a map value; other CPUs add to it atomically, too.
+    unsafe { add_atomically(known, count) };
+    true
+}
+
+#[inline(always)]
+fn total_of(totals: *mut Totals, direction: Direction, class: Class) -> *mut Count {
+    // SAFETY: inside the totals.
+    unsafe {
+        match (direction, class) {
+            (Direction::Receive, _) => &raw mut (*totals).host_received,
+            (Direction::Transmit, Class::Pod) => &raw mut (*totals).sent[Class::Pod as usize],
+            (Direction::Transmit, Class::Relay) => &raw mut (*totals).sent[Class::Relay as usize],
+            (Direction::Transmit, Class::Host) => &raw mut (*totals).sent[Class::Host as usize],
+            (Direction::Transmit, Class::Kernel) => &raw mut (*totals).sent[Class::Kernel as usize],
+        }
     }
 }
 
@@ -352,7 +315,10 @@ fn skip(buffer: Buffer, reason: SkipReason) {
     };
     // SAFETY: a map value of this CPU and a valid context; bottom halves are off.
     unsafe {
-        (*skipped).bytes += u64::from((*buffer).len);
-        (*skipped).packets += 1;
+        let frame = Count {
+            bytes: (*buffer).len.into(),
+            packets: 1,
+        };
+        add(skipped, frame);
     }
 }

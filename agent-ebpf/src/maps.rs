@@ -2,23 +2,25 @@
 //! totals: programs write to the one that [`Control::active_set`] names, the agent drains the
 //! other.
 
+use core::intrinsics::{AtomicOrdering, atomic_xadd};
+
 use aya_ebpf::{
     macros::map,
-    maps::{Array, HashMap, PerCpuArray, PerCpuHashMap},
+    maps::{Array, HashMap, PerCpuArray},
 };
 use zonemeter_common::{
-    Control, Count, FlowKey4, FlowKey6, HostKey4, HostKey6, OverflowKey, SkipReason, Totals,
-    Uplinks,
+    Control, Count, FlowKey4, FlowKey6, HostKey4, HostKey6, SkipReason, Totals, Uplinks,
     conntrack::{ConntrackOffsets, Filter, Tracked},
+    names::SEEDS,
+    table::{Bucket, Claims, Entry, Share, Slot4, Slot6},
 };
 
-/// Replaced by the agent at load (`--map-memory`, `--max-flows`).
+/// Replaced by the agent at load (`--map-memory`, `--max-flows`), as all that is for each CPU.
 const FLOWS: u32 = 65_536;
 
-/// Interfaces in both directions whose traffic may find no room in the flow map. Twice as many as
-/// a node has pods at most (737 for the largest EC2 instances); set aside, so that there is room
-/// when memory is short.
-const OVERFLOWS: u32 = 1_024;
+/// Interfaces whose traffic may find no room in the tables. More than a node has pods at most (737
+/// for the largest EC2 instances); set aside, so that there is room when memory is short.
+const SHARES: u32 = 1_024;
 
 /// Addresses of Services and of the node; replaced by the agent at load.
 const TRANSLATED: u32 = 65_536;
@@ -26,8 +28,11 @@ const TRANSLATED: u32 = 65_536;
 /// Flows of the node's own sockets; replaced by the agent at load.
 const HOST_FLOWS: u32 = 8_192;
 
-/// Flow counts of one address family, per CPU: additions need no lock.
-pub(crate) type Flows<K> = PerCpuHashMap<K, Count>;
+/// `BPF_F_MMAPABLE` (`include/uapi/linux/bpf.h`), Linux 5.5: the agent reads it in place.
+const MMAPABLE: u32 = 1 << 10;
+
+/// Flow counts of one address family, shared by all CPUs.
+pub(crate) type Flows<K> = HashMap<K, Count>;
 
 /// Connections of flows to translated addresses. Preallocated as all maps are, so that the memory of
 /// the maps is known, and asked for, when they are made.
@@ -40,22 +45,33 @@ pub(crate) static SKIPPED: PerCpuArray<Count> =
     PerCpuArray::with_max_entries(SkipReason::ALL.len() as u32, 0);
 
 #[map]
-pub(crate) static FLOWS4_0: Flows<FlowKey4> = Flows::with_max_entries(FLOWS, 0);
+pub(crate) static TABLES4: Array<Bucket<Slot4>> = Array::with_max_entries(1, MMAPABLE);
 #[map]
-pub(crate) static FLOWS4_1: Flows<FlowKey4> = Flows::with_max_entries(FLOWS, 0);
+pub(crate) static TABLES6: Array<Bucket<Slot6>> = Array::with_max_entries(1, MMAPABLE);
 #[map]
-pub(crate) static FLOWS6_0: Flows<FlowKey6> = Flows::with_max_entries(FLOWS, 0);
+pub(crate) static TOUCHED4: Array<u64> = Array::with_max_entries(1, MMAPABLE);
 #[map]
-pub(crate) static FLOWS6_1: Flows<FlowKey6> = Flows::with_max_entries(FLOWS, 0);
+pub(crate) static TOUCHED6: Array<u64> = Array::with_max_entries(1, MMAPABLE);
 #[map]
-pub(crate) static TOTALS_0: PerCpuArray<Totals> = PerCpuArray::with_max_entries(1, 0);
+pub(crate) static CLAIMS: Array<Claims> = Array::with_max_entries(1, MMAPABLE);
 #[map]
-pub(crate) static TOTALS_1: PerCpuArray<Totals> = PerCpuArray::with_max_entries(1, 0);
+pub(crate) static TOTALS: Array<Totals> = Array::with_max_entries(1, MMAPABLE);
+#[map]
+pub(crate) static USED: Array<u64> = Array::with_max_entries(4, MMAPABLE);
 
 #[map]
-pub(crate) static OVERFLOW_0: Flows<OverflowKey> = Flows::with_max_entries(OVERFLOWS, 0);
+pub(crate) static FLOWS4_0: HashMap<FlowKey4, Entry> = HashMap::with_max_entries(FLOWS, 0);
 #[map]
-pub(crate) static OVERFLOW_1: Flows<OverflowKey> = Flows::with_max_entries(OVERFLOWS, 0);
+pub(crate) static FLOWS4_1: HashMap<FlowKey4, Entry> = HashMap::with_max_entries(FLOWS, 0);
+#[map]
+pub(crate) static FLOWS6_0: HashMap<FlowKey6, Entry> = HashMap::with_max_entries(FLOWS, 0);
+#[map]
+pub(crate) static FLOWS6_1: HashMap<FlowKey6, Entry> = HashMap::with_max_entries(FLOWS, 0);
+
+#[map]
+pub(crate) static SHARES_0: HashMap<u32, Share> = HashMap::with_max_entries(SHARES, 0);
+#[map]
+pub(crate) static SHARES_1: HashMap<u32, Share> = HashMap::with_max_entries(SHARES, 0);
 
 #[map]
 pub(crate) static HOST4_0: Flows<HostKey4> = Flows::with_max_entries(HOST_FLOWS, 0);
@@ -90,6 +106,19 @@ pub(crate) static TRANSLATED6: HashMap<[u8; 16], u8> = HashMap::with_max_entries
 #[map]
 pub(crate) static FILTER: Array<Filter> = Array::with_max_entries(1, 0);
 
+/// Buckets of each CPU and set, as a power of two; set at load.
+#[unsafe(no_mangle)]
+static BUCKET_BITS: u32 = zonemeter_common::table::NO_TABLES;
+/// Random numbers; set at load.
+#[unsafe(no_mangle)]
+static SEED: [u64; SEEDS] = [0; SEEDS];
+/// Entries of each flow map; set at load.
+#[unsafe(no_mangle)]
+static FLOW_ENTRIES: u32 = FLOWS;
+/// 1 where a program may be interrupted by another on its CPU; set at load.
+#[unsafe(no_mangle)]
+static PREEMPTIBLE: u32 = 0;
+
 /// Where the kernel keeps a packet's connection; set at load, all 0 where it is not known.
 #[unsafe(no_mangle)]
 static CONNTRACK: ConntrackOffsets = ConntrackOffsets {
@@ -107,6 +136,66 @@ static EPHEMERAL_PORTS: [u16; 2] = [32_768, 60_999];
 /// Sockets of cgroups up to this id are the kernel's own; set at load.
 #[unsafe(no_mangle)]
 static KERNEL_CGROUPS: u64 = 1;
+
+/// Buckets of each CPU and set, as a power of two.
+#[inline(always)]
+pub(crate) fn bucket_bits() -> u32 {
+    // SAFETY: a global of the object itself; volatile, because the loader rewrites it.
+    unsafe { (&raw const BUCKET_BITS).read_volatile() }
+}
+
+/// A random number of this load.
+#[inline(always)]
+pub(crate) fn seed(number: usize) -> u64 {
+    // SAFETY: as in `bucket_bits`; callers name one of the numbers.
+    unsafe { (&raw const SEED).cast::<u64>().add(number).read_volatile() }
+}
+
+/// Entries of each flow map.
+#[inline(always)]
+pub(crate) fn flow_entries() -> u32 {
+    // SAFETY: as in `bucket_bits`.
+    unsafe { (&raw const FLOW_ENTRIES).read_volatile() }
+}
+
+/// Adds to a counter of this CPU, atomically only where another program may come in between.
+///
+/// # Safety
+/// A value of a map, and of this CPU.
+#[inline(always)]
+pub(crate) unsafe fn add(counter: *mut Count, count: Count) {
+    // SAFETY: as in `bucket_bits`, and the caller's promise.
+    unsafe {
+        match (&raw const PREEMPTIBLE).read_volatile() {
+            0 => *counter += count,
+            _ => add_atomically(counter, count),
+        }
+    }
+}
+
+/// Adds to a counter that other CPUs add to as well.
+///
+/// # Safety
+/// A value of a map.
+#[inline(always)]
+pub(crate) unsafe fn add_atomically(counter: *mut Count, count: Count) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        add_one(&raw mut (*counter).bytes, count.bytes);
+        add_one(&raw mut (*counter).packets, count.packets);
+    }
+}
+
+/// Adds to a number that other CPUs add to as well.
+///
+/// # Safety
+/// In a value of a map.
+#[inline(always)]
+pub(crate) unsafe fn add_one(number: *mut u64, more: u64) {
+    // What was there before must not be used: an instruction of Linux 5.12 tells it. SAFETY: the
+    // caller's promise.
+    let _ = unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(number, more) };
+}
 
 /// True for an interface by which packets leave the node.
 #[inline(always)]
@@ -133,8 +222,10 @@ pub(crate) fn kernel_cgroups() -> u64 {
 
 /// The set, 0 or 1, that programs write to now.
 #[inline(always)]
-pub(crate) fn active_set() -> usize {
-    CONTROL.get(0).map_or(0, Control::active_set)
+pub(crate) fn active_set() -> u32 {
+    CONTROL
+        .get(0)
+        .map_or(0, |control| control.active_set() as u32)
 }
 
 /// Where the kernel keeps a packet's connection.

@@ -3,6 +3,8 @@
 //! Offsets and rules: Ethernet and VLAN tags IEEE 802.1Q, IPv4 RFC 791, IPv6 and its extension
 //! headers RFC 8200, AH RFC 4302, TCP RFC 9293, UDP RFC 768.
 
+mod plain;
+
 use core::mem::{MaybeUninit, size_of};
 
 use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_skb_load_bytes};
@@ -12,6 +14,7 @@ const ETHERNET_BYTES: u32 = 14;
 const VLAN_TAG_BYTES: u32 = 4;
 /// Two tags, as in 802.1ad; the kernel takes the outer one off the data before tc sees it.
 const VLAN_TAGS: usize = 2;
+const IPV4_BYTES: u32 = 20;
 const IPV6_BYTES: u32 = 40;
 /// Extension headers that are walked: the verifier wants a bound. A packet with more is named by
 /// [`SkipReason::ExtensionDepth`].
@@ -58,10 +61,30 @@ pub(crate) struct Headers<A> {
     pub(crate) is_unfinished: bool,
 }
 
-/// An address as the header has it, in pairs of bytes: headers lie on even addresses only.
-pub(crate) type Address4 = [u16; 2];
+/// An address as the header has it, in words as it lies in memory.
+pub(crate) type Address4 = u32;
 /// See [`Address4`].
-pub(crate) type Address6 = [u16; 8];
+pub(crate) type Address6 = [u64; 2];
+
+/// A packet's headers.
+pub(crate) enum Packet {
+    /// IPv4.
+    Ipv4(Headers<Address4>),
+    /// IPv6.
+    Ipv6(Headers<Address6>),
+}
+
+/// Reads the headers of any packet.
+#[inline(always)]
+pub(crate) fn packet(buffer: Buffer) -> Result<Packet, SkipReason> {
+    if let Some(packet) = plain::packet(buffer) {
+        return Ok(packet);
+    }
+    Ok(match layer3(buffer)? {
+        Layer3::Ipv4(offset) => Packet::Ipv4(ipv4(buffer, offset)?),
+        Layer3::Ipv6(offset) => Packet::Ipv6(ipv6(buffer, offset)?),
+    })
+}
 
 /// The layer that a frame carries.
 pub(crate) enum Layer3 {
@@ -99,8 +122,8 @@ struct Ipv4Header {
     hops: u8,
     protocol: u8,
     checksum: u16,
-    source: Address4,
-    destination: Address4,
+    source: [u16; 2],
+    destination: [u16; 2],
 }
 
 /// Reads the IPv4 header at `offset` and the ports behind it. A fragment that is not the first
@@ -115,8 +138,8 @@ pub(crate) fn ipv4(buffer: Buffer, offset: u32) -> Result<Headers<Address4>, Ski
     let later_fragment = u16::from_be(header.fragment) & 0x1fff != 0;
     let transport = transport(buffer, header.protocol, offset + words * 4, later_fragment);
     Ok(Headers {
-        source: header.source,
-        destination: header.destination,
+        source: address4(header.source),
+        destination: address4(header.destination),
         protocol: header.protocol,
         source_port: transport.source_port,
         destination_port: transport.destination_port,
@@ -134,8 +157,8 @@ struct Ipv6Header {
     payload_bytes: u16,
     next: u8,
     hops: u8,
-    source: Address6,
-    destination: Address6,
+    source: [u16; 8],
+    destination: [u16; 8],
 }
 
 /// Reads the IPv6 header at `offset`, its extension headers and the ports behind them.
@@ -153,19 +176,38 @@ pub(crate) fn ipv6(buffer: Buffer, offset: u32) -> Result<Headers<Address6>, Ski
         payload.later_fragment,
     );
     Ok(Headers {
-        source: header.source,
-        destination: header.destination,
+        source: address6(header.source),
+        destination: address6(header.destination),
         protocol: payload.protocol,
         source_port: transport.source_port,
         destination_port: transport.destination_port,
         layer2_bytes: offset,
         header_bytes: payload.offset - offset + transport.bytes,
-        stated_bytes: match u16::from_be(header.payload_bytes) {
-            0 => 0,
-            payload => IPV6_BYTES + u32::from(payload),
-        },
+        stated_bytes: stated_by_ipv6(header.payload_bytes),
         is_unfinished: payload.is_unfinished,
     })
+}
+
+/// 0 states none: a jumbogram, or a super-packet that is too large for the field.
+#[inline(always)]
+fn stated_by_ipv6(payload_bytes: u16) -> u32 {
+    match u16::from_be(payload_bytes) {
+        0 => 0,
+        payload => IPV6_BYTES + u32::from(payload),
+    }
+}
+
+/// Headers lie on even addresses only, so they are read by pairs of bytes.
+#[inline(always)]
+fn address4([first, last]: [u16; 2]) -> Address4 {
+    // SAFETY: same size, and all values of the one are values of the other.
+    unsafe { core::mem::transmute([first, last]) }
+}
+
+#[inline(always)]
+fn address6(pairs: [u16; 8]) -> Address6 {
+    // SAFETY: as above.
+    unsafe { core::mem::transmute(pairs) }
 }
 
 /// What stands behind the last extension header.

@@ -224,7 +224,8 @@ pub struct AgentArgs {
     #[serde(serialize_with = "in_force::choice")]
     pub detail: Detail,
 
-    /// service folds a connection's ephemeral port, full keeps both ports
+    /// service folds a connection's ephemeral port and shows one of a pair's ports, full keeps both
+    /// ports of each connection
     #[arg(
         long,
         env = "ZONEMETER_FLOW_PORTS",
@@ -313,7 +314,7 @@ pub enum Detail {
 /// `--flow-ports`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FlowPorts {
-    /// The server's port is kept, the ephemeral one folded.
+    /// The server's port is shown, the first where a pair has several; the ephemeral one is folded.
     Service,
     /// Both ports are kept.
     Full,

@@ -95,7 +95,7 @@ impl Config {
         let cgroups = Hierarchy::find(&args.cgroup_dir);
         let plan = Plan::new(args.map_memory, args.max_flows, Machine::this()?)?;
         Ok(Self {
-            by_flag: in_force::by_flag(&args, &node_name, plan.capacity.flows)?,
+            by_flag: in_force::by_flag(&args, &node_name, plan.capacity.flows())?,
             cluster: cluster_source(args.cluster_file, args.kubeconfig, &node_name)?,
             node_name,
             networks_file: args.networks_file,

@@ -52,6 +52,8 @@ mod tests {
     fn half_of_the_default_limit_is_too_low() {
         let machine = Machine {
             cpus: 2,
+            cpu_numbers: 2,
+            is_preemptible: false,
             page: 4096,
         };
         let plan = Plan::new(DEFAULT_BUDGET, None, machine).unwrap();

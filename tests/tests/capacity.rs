@@ -65,9 +65,14 @@ fn ten_thousand_flows_in_a_map_of_64_stay_their_pods(source: Source) {
         .pod(PodPlan::new("default", "client", "a1"))
         .pod(PodPlan::new("default", "server", "b1"));
     let lab = Lab::raise(plan).unwrap();
+    let mode = match source {
+        Source::File => "tcx",
+        Source::Api => "tc",
+    };
     let mut agents = lab
         .start_agents(|agent| {
             agent
+                .flag("--attach", mode)
                 .flag("--interval", "1s")
                 .flag("--max-flows", "64")
                 .flag("--flow-ports", "full")

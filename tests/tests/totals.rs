@@ -13,6 +13,7 @@ mod small_disk;
 use std::{
     env, fs,
     net::SocketAddr,
+    ops::Range,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -31,6 +32,9 @@ use self::{
 /// Graceful restarts, and as many kills, in each mode; `ZONEMETER_RESTARTS` names another number.
 const RESTARTS: u32 = 6;
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Flows of each 100 ms, where ports tell them apart.
+const PORTS: Range<u16> = 10_000..10_100;
+
 #[test]
 fn restarts_and_kills_lose_and_double_nothing_with_tcx() {
     restarts_and_kills("totals-tcx", "tcx");
@@ -74,6 +78,7 @@ impl Scene {
             let began = Instant::now();
             traffic::tcp_transfer(from, to, self.server.address(), 7000, 3_000_000).unwrap();
             traffic::udp_send(from, to, at(7001), Datagrams::new(500, 1400)).unwrap();
+            traffic::udp_flows(from, to, at(7002), PORTS, 100).unwrap();
             thread::sleep(Duration::from_millis(100).saturating_sub(began.elapsed()));
         }
     }
@@ -126,7 +131,14 @@ fn another_size_of_maps_at_each_kill_loses_and_doubles_nothing() {
 fn restarts_and_kills(name: &str, mode: &str) {
     under_traffic(name, mode, |scene, last| {
         let plan = scene.agent().flag("--attach", mode);
-        lives(&plan, last)
+        // Some flows have slots, some have entries, and most find no room.
+        let plan = plan.flag("--max-flows", "64").flag("--flow-ports", "full");
+        let last = lives(&plan, last);
+        let other = [("direction", "transmit"), ("peer_workload", "other")];
+        let peer = [("direction", "transmit"), ("peer_workload", "server")];
+        let sent = |labels| last.sum("zonemeter_workload_bytes_total", labels);
+        assert!(sent(&other) > 0 && sent(&peer) > 0);
+        last
     });
 }
 

@@ -2,14 +2,15 @@
 //! node of the lab; `cargo xtask bench series`: what many pairs cost the agent;
 //! `cargo xtask bench neighbours`: what pods that attack at full size take from others.
 //!
-//! Of the first, each round runs every case three times: with nothing on the veths, with a program that does
-//! nothing, and with the agent. The kernel's own statistics (`kernel.bpf_stats_enabled`) tell
-//! how long each program ran; they cost some time themselves, which the empty program shows.
+//! Of the first, each round runs every case with nothing on the veths, with a program that does
+//! nothing, with a counter of pairs, and with the agent. The kernel's own statistics
+//! (`kernel.bpf_stats_enabled`) tell how long each program ran; they cost more than the programs, so
+//! that throughput is measured without them.
 
 use std::{fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use zonemeter_lab::{Lab, Plan, PodPlan, interrupt};
+use zonemeter_lab::{Family, Lab, Plan, PodPlan, interrupt};
 
 use crate::{
     exec::{self, Cmd},
@@ -24,6 +25,8 @@ mod machine;
 mod measure;
 mod report;
 mod stats;
+#[path = "../../agent/datapath/src/tests/yardstick.rs"]
+mod yardstick;
 
 use case::Case;
 use measure::{Mode, Sample};
@@ -85,7 +88,6 @@ fn build_agent() -> Result<()> {
 
 fn measure_all(args: &Args) -> Result<()> {
     interrupt::watch()?;
-    let _statistics = stats::Enabled::switch_on()?;
     let lab = progress::quiet_step("raising the lab", || Lab::raise(plan()))?;
     let samples = rounds(&lab, args);
     progress::quiet_step("removing the lab", || lab.end())?;
@@ -110,6 +112,7 @@ fn measure_all(args: &Args) -> Result<()> {
 fn plan() -> Plan {
     let pod = |name: &str| PodPlan::new("bench", name, "a1");
     Plan::new(LAB)
+        .family(Family::Dual)
         .veth_offloads(true)
         .pod(pod("sender"))
         .pod(pod("receiver"))

@@ -86,6 +86,7 @@ impl Recorder {
             peer: placed.peer,
             peer_address: placed.peer_address,
             peer_port: flow.peer_port,
+            other_ports: flow.other_ports,
             service: placed.service,
             protocol: flow.protocol,
             scope: placed.scope,

@@ -13,36 +13,31 @@ use aya_obj::generated::{bpf_attr, bpf_cmd};
 
 use super::syscall;
 
-/// Bytes of values asked for in one call, so that a node with many CPUs needs no large buffer.
+/// Bytes of values asked for in one call, so that large maps need no large buffer.
 const VALUE_BYTES: usize = 1 << 20;
 
-/// A hash map whose keys and values are plain data. The size of `V` must be a multiple of 8, as
-/// the kernel rounds each CPU's value of a per-CPU map up to that.
+/// A hash map whose keys and values are plain data.
 pub(super) struct BatchMap<K, V> {
     data: MapData,
-    cpus: usize,
     types: PhantomData<(K, V)>,
 }
 
 impl<K: Pod, V: Pod> BatchMap<K, V> {
-    /// Each value is an array of `cpus` values: the number of possible CPUs for a per-CPU map, 1
-    /// for a plain one.
-    pub(super) fn new(data: MapData, cpus: usize) -> Self {
-        const { assert!(size_of::<V>().is_multiple_of(8)) };
+    /// Of a map that has these keys and values.
+    pub(super) fn new(data: MapData) -> Self {
         Self {
             data,
-            cpus,
             types: PhantomData,
         }
     }
 
-    /// Calls `each` with every key and its values, one for each possible CPU. The map must be
+    /// Calls `each` with every key and its value. The map must be
     /// idle: entries that come or go meanwhile may be missed.
-    pub(super) fn read(&self, mut each: impl FnMut(K, &[V])) -> io::Result<()> {
-        let mut room = (VALUE_BYTES / (size_of::<V>() * self.cpus)).max(64);
+    pub(super) fn read(&self, mut each: impl FnMut(K, &V)) -> io::Result<()> {
+        let mut room = (VALUE_BYTES / size_of::<V>()).max(64);
         let mut position: Option<Position> = None;
         loop {
-            let mut chunk = Chunk::<K, V>::with_room(room, self.cpus);
+            let mut chunk = Chunk::<K, V>::with_room(room);
             let mut next = Position::default();
             let (count, result) = self.lookup(position.as_ref(), &mut next, &mut chunk);
             match result {
@@ -51,7 +46,7 @@ impl<K: Pod, V: Pod> BatchMap<K, V> {
                     continue;
                 }
                 Err(error) if error.raw_os_error() != Some(libc::ENOENT) => return Err(error),
-                _ => chunk.each(count, self.cpus, &mut each),
+                _ => chunk.each(count, &mut each),
             }
             if result.is_err() {
                 return Ok(());
@@ -103,23 +98,23 @@ struct Chunk<K, V> {
 }
 
 impl<K: Pod, V: Pod> Chunk<K, V> {
-    fn with_room(keys: usize, cpus: usize) -> Self {
+    fn with_room(keys: usize) -> Self {
         Self {
             keys: Vec::with_capacity(keys),
-            values: Vec::with_capacity(keys * cpus),
+            values: Vec::with_capacity(keys),
         }
     }
 
     /// Hands on the `count` entries that the kernel wrote.
-    fn each(&mut self, count: usize, cpus: usize, each: &mut impl FnMut(K, &[V])) {
+    fn each(&mut self, count: usize, each: &mut impl FnMut(K, &V)) {
         // SAFETY: the kernel filled `count` keys and their values, no more than there was room
         // for, and both are plain data.
         unsafe {
             self.keys.set_len(count);
-            self.values.set_len(count * cpus);
+            self.values.set_len(count);
         }
-        for (key, values) in self.keys.iter().zip(self.values.chunks_exact(cpus)) {
-            each(*key, values);
+        for (key, value) in self.keys.iter().zip(&self.values) {
+            each(*key, value);
         }
     }
 }

@@ -152,6 +152,8 @@ mod tests {
     fn plan() -> Plan {
         let machine = Machine {
             cpus: 2,
+            cpu_numbers: 2,
+            is_preemptible: false,
             page: 4096,
         };
         Plan::new(DEFAULT_BUDGET, None, machine).unwrap()

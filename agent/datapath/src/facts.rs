@@ -91,6 +91,11 @@ impl Facts {
     }
 }
 
+/// True on a kernel with PREEMPT_RT, where bottom halves are threads.
+pub(super) fn is_preemptible() -> bool {
+    fs::read_to_string("/sys/kernel/realtime").is_ok_and(|text| text.trim() == "1")
+}
+
 /// `6.1.0-50-cloud-amd64` is (6, 1).
 pub fn version(release: &str) -> Option<(u32, u32)> {
     let mut parts = release.trim().split(|c: char| !c.is_ascii_digit());

@@ -10,7 +10,9 @@ mod btf;
 mod conntrack;
 mod explain;
 pub mod facts;
+mod flows;
 mod grace;
+mod mapped;
 mod maps;
 pub mod memory;
 pub mod object;
@@ -19,6 +21,7 @@ pub mod preflight;
 pub mod sets;
 pub mod skipped;
 pub mod syscall;
+mod tables;
 #[cfg(test)]
 mod tests;
 pub mod translate;

@@ -1,6 +1,6 @@
 //! Every map, by what it is for, out of the loaded object or out of the pin directory.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
 use aya::{
@@ -12,8 +12,13 @@ use zonemeter_common::{Control, Count, Uplinks, names};
 use super::{
     batch::BatchMap,
     conntrack::addresses::{self, Addresses},
+    mapped::Mapped,
     sets::Set,
+    tables::{self, Tables},
 };
+
+/// Kernel's list of CPUs that may ever be there.
+const POSSIBLE: &str = "/sys/devices/system/cpu/possible";
 
 /// All maps of one load.
 pub(super) struct Maps {
@@ -31,6 +36,7 @@ pub(super) struct Written {
     pub(super) number: u32,
     /// Everything that came in by uplinks.
     pub(super) received: PerCpuArray<MapData, Count>,
+    pub(super) tables: Tables,
     pub(super) sets: [Set; 2],
 }
 
@@ -64,17 +70,17 @@ impl Maps {
 
 impl Written {
     fn take(take: &mut impl FnMut(&str) -> Result<Map>) -> Result<Self> {
-        let cpus = nr_cpus()?;
         let control = take(names::MAP_CONTROL)?;
-        let number = match &control {
-            Map::Array(data) => data.info()?.id(),
-            other => return Err(anyhow!("not an array but {other:?}")),
+        let Map::Array(data) = &control else {
+            return Err(anyhow!("not an array but {control:?}"));
         };
+        let number = data.info()?.id();
         Ok(Self {
             control: control.try_into()?,
             number,
             received: take(names::MAP_UPLINK_RECEIVED)?.try_into()?,
-            sets: [set(take, 0, cpus)?, set(take, 1, cpus)?],
+            tables: tables(take)?,
+            sets: [set(take, 0)?, set(take, 1)?],
         })
     }
 }
@@ -96,23 +102,43 @@ impl Leftover {
     }
 }
 
-fn set(take: &mut impl FnMut(&str) -> Result<Map>, number: usize, cpus: usize) -> Result<Set> {
-    Ok(Set {
-        flows4: BatchMap::new(data(take(names::MAP_FLOWS4[number])?)?, cpus),
-        flows6: BatchMap::new(data(take(names::MAP_FLOWS6[number])?)?, cpus),
-        overflow: BatchMap::new(data(take(names::MAP_OVERFLOW[number])?)?, cpus),
-        totals: take(names::MAP_TOTALS[number])?.try_into()?,
-        host4: BatchMap::new(data(take(names::MAP_HOST4[number])?)?, cpus),
-        host6: BatchMap::new(data(take(names::MAP_HOST6[number])?)?, cpus),
-        tracked4: BatchMap::new(data(take(names::MAP_TRACKED4[number])?)?, 1),
-        tracked6: BatchMap::new(data(take(names::MAP_TRACKED6[number])?)?, 1),
+fn tables(take: &mut impl FnMut(&str) -> Result<Map>) -> Result<Tables> {
+    Tables::new(tables::Maps {
+        slots4: Mapped::new(array(take(names::MAP_TABLES4)?)?)?,
+        slots6: Mapped::new(array(take(names::MAP_TABLES6)?)?)?,
+        touched: [
+            Mapped::new(array(take(names::MAP_TOUCHED4)?)?)?,
+            Mapped::new(array(take(names::MAP_TOUCHED6)?)?)?,
+        ],
+        claims: Mapped::new(array(take(names::MAP_CLAIMS)?)?)?,
+        totals: Mapped::new(array(take(names::MAP_TOTALS)?)?)?,
+        used: Mapped::new(array(take(names::MAP_USED)?)?)?,
     })
 }
 
-fn data(map: Map) -> Result<MapData> {
+fn set(take: &mut impl FnMut(&str) -> Result<Map>, number: usize) -> Result<Set> {
+    Ok(Set {
+        flows4: BatchMap::new(hash(take(names::MAP_FLOWS4[number])?)?),
+        flows6: BatchMap::new(hash(take(names::MAP_FLOWS6[number])?)?),
+        shares: BatchMap::new(hash(take(names::MAP_SHARES[number])?)?),
+        host4: BatchMap::new(hash(take(names::MAP_HOST4[number])?)?),
+        host6: BatchMap::new(hash(take(names::MAP_HOST6[number])?)?),
+        tracked4: BatchMap::new(hash(take(names::MAP_TRACKED4[number])?)?),
+        tracked6: BatchMap::new(hash(take(names::MAP_TRACKED6[number])?)?),
+    })
+}
+
+fn hash(map: Map) -> Result<MapData> {
     match map {
-        Map::PerCpuHashMap(data) | Map::HashMap(data) => Ok(data),
+        Map::HashMap(data) => Ok(data),
         other => Err(anyhow!("not a hash map but {other:?}")),
+    }
+}
+
+fn array(map: Map) -> Result<MapData> {
+    match map {
+        Map::Array(data) => Ok(data),
+        other => Err(anyhow!("not an array but {other:?}")),
     }
 }
 
@@ -120,4 +146,32 @@ fn data(map: Map) -> Result<MapData> {
 pub(super) fn nr_cpus() -> Result<usize> {
     aya::util::nr_cpus()
         .map_err(|(file, error)| anyhow!("number of possible CPUs ({file}): {error}"))
+}
+
+/// How many numbers of CPUs there are: the highest possible one and all below it.
+pub(super) fn cpu_numbers() -> Result<usize> {
+    let text = fs::read_to_string(POSSIBLE).context(POSSIBLE)?;
+    let highest = highest(&text).with_context(|| format!("{POSSIBLE}: {text:?}"))?;
+    Ok(highest + 1)
+}
+
+/// `0-3,8-11` is 11.
+fn highest(list: &str) -> Option<usize> {
+    let ends = list.trim().split(',').map(|range| {
+        let (_, last) = range.split_once('-').unwrap_or(("", range));
+        last.parse().ok()
+    });
+    ends.collect::<Option<Vec<usize>>>()?.into_iter().max()
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn the_highest_cpu_counts() {
+        assert_eq!(highest("0-3,8-11\n"), Some(11));
+        assert_eq!(highest("0\n"), Some(0));
+        assert_eq!(highest("\n"), None);
+    }
 }

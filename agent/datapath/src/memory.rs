@@ -11,7 +11,7 @@ use std::fmt;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya_obj::generated::bpf_map_type::{self, *};
-use zonemeter_common::names;
+use zonemeter_common::table::{FAMILIES, Slot4};
 
 use super::object;
 
@@ -21,14 +21,11 @@ pub const DEFAULT_BUDGET: Size = Size(64 << 20);
 pub const LEAST_FLOWS: u32 = 1024;
 /// The upper end of `--max-flows`.
 pub const MOST_FLOWS: u32 = 1 << 24;
-/// Addresses of Services and of the node, of each family: one for each of so many bytes of the
-/// budget, within [`ADDRESSES`].
-const BUDGET_PER_ADDRESS: u64 = 2048;
-const ADDRESSES: [u64; 2] = [4096, 65_536];
-/// Flows of pods for each flow of the node's own sockets, of which there are always some.
-const FLOWS_PER_HOST_FLOW: u32 = 8;
-const LEAST_HOST_FLOWS: u32 = 64;
-
+/// Slots of a CPU, in one set and of one family: as many as half of the budget holds, within these.
+const FEWEST_SLOTS: u32 = 64;
+const MOST_SLOTS: u32 = 65_536;
+/// Sets of maps.
+const SETS: u32 = 2;
 /// `sizeof(struct htab_elem)` up to its key.
 const ELEMENT: u64 = 48;
 /// `sizeof(struct bucket)`.
@@ -38,8 +35,15 @@ const LOCKS: u64 = 8;
 const POINTER: u64 = 8;
 /// A map's own structure, rounded up.
 const STRUCTURE: u64 = 1024;
+/// `include/uapi/linux/bpf.h`
+const BPF_F_MMAPABLE: u32 = 1 << 10;
 /// `PCPU_MIN_ALLOC_SIZE`.
 const LEAST_PER_CPU: u64 = 4;
+
+mod capacity;
+
+pub use capacity::Capacity;
+use capacity::Use;
 
 /// Bytes, shown in the largest binary unit that needs no fraction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,6 +73,10 @@ impl fmt::Display for Size {
 pub struct Machine {
     /// Possible CPUs: a per-CPU map has a value for each, present or not.
     pub cpus: u64,
+    /// The highest number of a possible CPU, and one more: the tables have a part for each.
+    pub cpu_numbers: u32,
+    /// A program may be interrupted by another on its CPU (PREEMPT_RT): no tables, then.
+    pub is_preemptible: bool,
     /// Bytes of a page.
     pub page: u64,
 }
@@ -83,76 +91,10 @@ impl Machine {
         let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
         Ok(Self {
             cpus: super::maps::nr_cpus()? as u64,
+            cpu_numbers: super::maps::cpu_numbers()? as u32,
+            is_preemptible: super::facts::is_preemptible(),
             page: u64::try_from(page).context("the size of a page")?,
         })
-    }
-}
-
-/// Entries of the maps whose size the object file leaves open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Capacity {
-    /// Flows of one drain and one address family.
-    pub flows: u32,
-    /// Their connections. Only flows to a pod carry one, which are half of all.
-    pub connections: u32,
-    /// Flows of the node's own sockets: an eighth, for they are few beside those of pods.
-    pub hosts: u32,
-    /// Translated addresses of one family.
-    pub addresses: u32,
-}
-
-impl Capacity {
-    /// So many flows; the set of translated addresses follows from the budget.
-    pub fn of(flows: u32, budget: Size) -> Self {
-        let [least, most] = ADDRESSES;
-        let addresses = (budget.0 / BUDGET_PER_ADDRESS).clamp(least, most);
-        Self {
-            flows,
-            connections: flows.div_ceil(2),
-            hosts: (flows / FLOWS_PER_HOST_FLOW).max(LEAST_HOST_FLOWS),
-            addresses: addresses as u32,
-        }
-    }
-
-    /// Entries of the map of this name; `None` where the object file fixes them.
-    pub(super) fn entries(&self, name: &str) -> Option<u32> {
-        match Use::of(name) {
-            Use::Flows => Some(self.flows),
-            Use::Connections => Some(self.connections),
-            Use::Hosts => Some(self.hosts),
-            Use::Addresses => Some(self.addresses),
-            Use::Other => None,
-        }
-    }
-}
-
-/// What a map is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Use {
-    Flows,
-    Connections,
-    Hosts,
-    Addresses,
-    Other,
-}
-
-impl Use {
-    fn of(name: &str) -> Self {
-        let flows = [names::MAP_FLOWS4, names::MAP_FLOWS6];
-        let connections = [names::MAP_TRACKED4, names::MAP_TRACKED6];
-        let hosts = [names::MAP_HOST4, names::MAP_HOST6];
-        let addresses = [names::MAP_TRANSLATED4, names::MAP_TRANSLATED6];
-        if flows.as_flattened().contains(&name) {
-            Self::Flows
-        } else if connections.as_flattened().contains(&name) {
-            Self::Connections
-        } else if hosts.as_flattened().contains(&name) {
-            Self::Hosts
-        } else if addresses.contains(&name) {
-            Self::Addresses
-        } else {
-            Self::Other
-        }
     }
 }
 
@@ -164,6 +106,8 @@ pub(super) struct Definition {
     key: u64,
     value: u64,
     entries: u64,
+    /// Made with `BPF_F_MMAPABLE`.
+    is_mapped: bool,
 }
 
 /// What one map takes.
@@ -190,6 +134,7 @@ pub(super) fn definitions() -> Result<Vec<Definition>> {
             key: map.key_size().into(),
             value: map.value_size().into(),
             entries: map.max_entries().into(),
+            is_mapped: map.map_flags() & BPF_F_MMAPABLE != 0,
         })
     };
     object.maps.iter().map(define).collect()
@@ -199,16 +144,16 @@ impl Definition {
     /// With the entries that `capacity` gives it.
     pub(super) fn taken(&self, capacity: &Capacity, machine: Machine) -> Result<Taken> {
         let entries = capacity.entries(&self.name).map_or(self.entries, u64::from);
-        let Machine { cpus, page } = machine;
+        let Machine { cpus, page, .. } = machine;
         let (key, value) = (self.key.next_multiple_of(8), self.value.next_multiple_of(8));
         let table = BUCKET * entries.next_power_of_two() + 4 * LOCKS * cpus + STRUCTURE;
         let told = match self.kind {
-            BPF_MAP_TYPE_PERCPU_HASH => table + entries * (ELEMENT + key + POINTER + value * cpus),
             // One element for each CPU is in reserve.
             BPF_MAP_TYPE_HASH => {
                 table + (entries + cpus) * (ELEMENT + key + value) + POINTER * cpus
             }
             BPF_MAP_TYPE_PERCPU_ARRAY => STRUCTURE + entries * (POINTER + value * cpus),
+            BPF_MAP_TYPE_ARRAY if self.is_mapped => page + (entries * value).next_multiple_of(page),
             BPF_MAP_TYPE_ARRAY => (STRUCTURE + entries * value).next_multiple_of(page),
             // Data pages are mapped twice, by one list of pointers; three pages go before them.
             BPF_MAP_TYPE_RINGBUF => {
@@ -221,9 +166,7 @@ impl Definition {
             ),
         };
         let untold = match self.kind {
-            BPF_MAP_TYPE_PERCPU_HASH | BPF_MAP_TYPE_PERCPU_ARRAY => {
-                entries * value / LEAST_PER_CPU * POINTER
-            }
+            BPF_MAP_TYPE_PERCPU_ARRAY => entries * value / LEAST_PER_CPU * POINTER,
             _ => 0,
         };
         Ok(Taken { told, untold })
@@ -233,6 +176,7 @@ impl Definition {
 /// What all maps together take, by what they are for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Demand {
+    tables: u64,
     flows: u64,
     connections: u64,
     hosts: u64,
@@ -243,7 +187,15 @@ pub struct Demand {
 impl Demand {
     /// All of it.
     pub fn total(&self) -> Size {
-        Size(self.flows + self.connections + self.hosts + self.addresses + self.other)
+        let Self {
+            tables,
+            flows,
+            connections,
+            hosts,
+            addresses,
+            other,
+        } = self;
+        Size(tables + flows + connections + hosts + addresses + other)
     }
 
     fn of(maps: &[Definition], capacity: &Capacity, machine: Machine) -> Result<Self> {
@@ -251,6 +203,7 @@ impl Demand {
         for map in maps {
             let Taken { told, untold } = map.taken(capacity, machine)?;
             let part = match Use::of(&map.name) {
+                Use::Tables => &mut demand.tables,
                 Use::Flows => &mut demand.flows,
                 Use::Connections => &mut demand.connections,
                 Use::Hosts => &mut demand.hosts,
@@ -284,7 +237,7 @@ impl Plan {
     pub fn new(budget: Size, max_flows: Option<u32>, machine: Machine) -> Result<Self> {
         let maps = definitions()?;
         let capacity = match max_flows {
-            Some(flows) => Capacity::of(flows, budget),
+            Some(flows) => Capacity::of_flows(flows, budget, machine),
             None => within(&maps, budget, machine)?,
         };
         Ok(Self {
@@ -299,7 +252,7 @@ impl Plan {
     /// The flags that it follows from, with their values.
     pub fn flags(&self) -> String {
         match self.flows_given {
-            true => format!("--max-flows {}", self.capacity.flows),
+            true => format!("--max-flows {}", self.capacity.flows()),
             false => format!("--map-memory {}", self.budget),
         }
     }
@@ -315,23 +268,37 @@ impl Plan {
     }
 }
 
-/// `57813 flows on 2 CPUs take 63.9 MiB of kernel memory (flows …)`
+/// `2 CPUs, 16384 slots each, and 21000 entries take 63.9 MiB of kernel memory (tables …)`
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Demand {
+            tables,
             flows,
             connections,
             hosts,
             addresses,
             other,
         } = self.demand;
+        let Capacity { slots, entries, .. } = self.capacity;
         write!(
             f,
-            "{} flows on {} possible CPUs take {} of kernel memory (flows {}, connections {}, \
-             host flows {}, addresses {}, other {}), by {}",
-            self.capacity.flows,
-            self.machine.cpus,
+            "{} flows on {} possible CPUs (",
+            self.capacity.flows(),
+            self.machine.cpus
+        )?;
+        match self.machine.is_preemptible {
+            true => write!(
+                f,
+                "no tables on a PREEMPT_RT kernel, {entries} in hash maps"
+            )?,
+            false => write!(f, "{slots} slots of each CPU, {entries} shared")?,
+        }
+        write!(
+            f,
+            ") take {} of kernel memory (tables {}, shared flows {}, connections {}, host flows {}, \
+             addresses {}, other {}), by {}",
             self.demand.total().rounded(),
+            Size(tables).rounded(),
             Size(flows).rounded(),
             Size(connections).rounded(),
             Size(hosts).rounded(),
@@ -342,13 +309,28 @@ impl fmt::Display for Plan {
     }
 }
 
+/// Slots of each CPU that half of the budget holds.
+fn slots_within(budget: Size, machine: Machine) -> u32 {
+    if machine.is_preemptible {
+        return 0;
+    }
+    let each = u64::from(SETS * machine.cpu_numbers) * FAMILIES as u64 * size_of::<Slot4>() as u64;
+    let fit = budget.0 / 2 / each.max(1);
+    let fit = fit.clamp(FEWEST_SLOTS.into(), MOST_SLOTS.into());
+    1 << fit.ilog2()
+}
+
 /// The most flows that fit. What maps take grows with the flows, so halving finds it.
 fn within(maps: &[Definition], budget: Size, machine: Machine) -> Result<Capacity> {
-    let takes = |flows: u32, budget: Size| -> Result<Size> {
-        Ok(Demand::of(maps, &Capacity::of(flows, budget), machine)?.total())
+    let capacity = |entries: u32, budget: Size| {
+        let slots = slots_within(budget, machine);
+        Capacity::of(slots, entries, budget, machine)
+    };
+    let takes = |entries: u32, budget: Size| -> Result<Size> {
+        Ok(Demand::of(maps, &capacity(entries, budget), machine)?.total())
     };
     if takes(LEAST_FLOWS, budget)? > budget {
-        // A larger budget has more addresses, too.
+        // A larger budget has more addresses and slots, too.
         let mut needed = budget;
         while takes(LEAST_FLOWS, needed)? > needed {
             needed = Size((needed.0 + 1).next_multiple_of(1 << 20));
@@ -368,7 +350,7 @@ fn within(maps: &[Definition], budget: Size, machine: Machine) -> Result<Capacit
             false => too_many = middle,
         }
     }
-    Ok(Capacity::of(fits, budget))
+    Ok(capacity(fits, budget))
 }
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 use std::{
     borrow::Cow,
     collections::BTreeSet,
+    hash::{BuildHasher as _, RandomState},
     io,
     os::fd::{AsFd as _, OwnedFd},
     path::Path,
     sync::Arc,
+    time::Instant,
 };
 
 use anyhow::{Context as _, Result, anyhow, ensure};
@@ -14,7 +16,7 @@ use aya::{
     Ebpf, EbpfLoader,
     programs::{CgroupSkb, ProgramError, SchedClassifier},
 };
-use zonemeter_common::{Direction, conntrack::ConntrackOffsets, names};
+use zonemeter_common::{Direction, conntrack::ConntrackOffsets, names, table::NO_TABLES};
 
 use super::{
     Settings,
@@ -201,6 +203,13 @@ impl Programs {
         Ok(self.get(role, direction)?.test_run(options)?.return_value as i32)
     }
 
+    /// The program's descriptor.
+    #[cfg(test)]
+    pub(super) fn descriptor(&mut self, direction: Direction) -> Result<OwnedFd> {
+        let program = self.get(Role::Pod, direction)?;
+        Ok(program.fd()?.as_fd().try_clone_to_owned()?)
+    }
+
     /// The program for this hook of such an interface. [`Direction`] names the hook as it is for a
     /// pod: transmit is tc ingress, receive tc egress.
     ///
@@ -312,10 +321,19 @@ fn create(
 ) -> Result<Ebpf, aya::EbpfError> {
     let fold = u32::from(settings.fold_ports);
     let kernel_cgroups = u64::from(settings.has_cgroup2);
+    let capacity = &settings.plan.capacity;
+    let bucket_bits = capacity.bucket_bits().unwrap_or(NO_TABLES);
+    let preemptible = u32::from(capacity.is_preemptible);
+    // A new one each time: a flow that is already there has two slots once.
+    let seed = [(); names::SEEDS].map(|()| RandomState::new().hash_one(Instant::now()));
     let mut loader = EbpfLoader::new();
     loader
         .override_global(names::GLOBAL_CONNTRACK, conntrack, true)
         .override_global(names::GLOBAL_FOLD_PORTS, &fold, true)
+        .override_global(names::GLOBAL_BUCKET_BITS, &bucket_bits, true)
+        .override_global(names::GLOBAL_SEED, &seed, true)
+        .override_global(names::GLOBAL_FLOW_ENTRIES, &capacity.entries, true)
+        .override_global(names::GLOBAL_PREEMPTIBLE, &preemptible, true)
         .override_global(names::GLOBAL_KERNEL_CGROUPS, &kernel_cgroups, true)
         .override_global(
             names::GLOBAL_EPHEMERAL_PORTS,
@@ -324,7 +342,7 @@ fn create(
         );
     let translated = [names::MAP_TRANSLATED4, names::MAP_TRANSLATED6];
     for name in pins::map_names().chain(translated) {
-        if let Some(entries) = settings.plan.capacity.entries(name) {
+        if let Some(entries) = capacity.entries(name) {
             loader.map_max_entries(name, entries);
         }
     }

@@ -307,13 +307,19 @@ pub(super) fn map_names() -> impl Iterator<Item = &'static str> {
         names::MAP_FLOWS6,
         names::MAP_TRACKED4,
         names::MAP_TRACKED6,
-        names::MAP_OVERFLOW,
-        names::MAP_TOTALS,
+        names::MAP_SHARES,
         names::MAP_HOST4,
         names::MAP_HOST6,
     ];
     let alone = [
         names::MAP_CONTROL,
+        names::MAP_TABLES4,
+        names::MAP_TABLES6,
+        names::MAP_TOUCHED4,
+        names::MAP_TOUCHED6,
+        names::MAP_CLAIMS,
+        names::MAP_TOTALS,
+        names::MAP_USED,
         names::MAP_UPLINKS,
         names::MAP_UPLINK_RECEIVED,
     ];

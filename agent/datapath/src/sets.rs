@@ -8,23 +8,22 @@
 use std::{
     hash::{BuildHasher as _, RandomState},
     io,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     time::Instant,
 };
 
 use anyhow::{Context as _, Result};
-use aya::maps::{Array, MapData, PerCpuArray, PerCpuValues};
+use aya::maps::{Array, MapData, PerCpuArray};
 use zonemeter_common::{
-    Class, Control, FlowKey4, FlowKey6, HostKey4, HostKey6, OverflowKey, Totals, conntrack::Tracked,
+    Class, Control, FlowKey4, FlowKey6, HostKey4, HostKey6, Totals,
+    conntrack::Tracked,
+    table::{Entry, Share},
 };
 use zonemeter_model::traffic::{Count, Direction, Drain, Flow, HostDrain, HostFlow, Overflow};
 
 use super::{
-    batch::BatchMap,
-    conntrack::noted::carried,
-    grace,
-    maps::{Written, nr_cpus},
-    translate::{Noted, question},
+    batch::BatchMap, conntrack::noted::carried, conntrack::table::Question, flows::Flows, grace,
+    maps::Written, tables::Tables, translate::Noted,
 };
 
 /// Epochs begin here, so that the one before is a number of its own, too: drains are told apart by
@@ -33,10 +32,9 @@ const FIRST_EPOCH: u64 = 2;
 
 /// The maps of one set.
 pub(super) struct Set {
-    pub(super) flows4: BatchMap<FlowKey4, Count>,
-    pub(super) flows6: BatchMap<FlowKey6, Count>,
-    pub(super) overflow: BatchMap<OverflowKey, Count>,
-    pub(super) totals: PerCpuArray<MapData, Totals>,
+    pub(super) flows4: BatchMap<FlowKey4, Entry>,
+    pub(super) flows6: BatchMap<FlowKey6, Entry>,
+    pub(super) shares: BatchMap<u32, Share>,
     pub(super) host4: BatchMap<HostKey4, Count>,
     pub(super) host6: BatchMap<HostKey6, Count>,
     pub(super) tracked4: BatchMap<FlowKey4, Tracked>,
@@ -56,6 +54,7 @@ pub(super) struct Sets {
     /// the flip. What has come in is received by somebody a moment later; so read, what is not
     /// received is never taken for more than it is.
     received: PerCpuArray<MapData, Count>,
+    tables: Tables,
     sets: [Set; 2],
     state: Control,
     /// Since when programs have been writing to the active set.
@@ -71,7 +70,7 @@ pub(super) struct Sets {
 struct Uncleared {
     flows4: Vec<FlowKey4>,
     flows6: Vec<FlowKey6>,
-    overflow: Vec<OverflowKey>,
+    shares: Vec<u32>,
     host4: Vec<HostKey4>,
     host6: Vec<HostKey6>,
     tracked4: Vec<FlowKey4>,
@@ -85,6 +84,7 @@ impl Sets {
         let Written {
             mut control,
             received,
+            tables,
             sets,
             ..
         } = written;
@@ -98,6 +98,7 @@ impl Sets {
         Ok(Self {
             control,
             received,
+            tables,
             sets,
             state,
             since: now,
@@ -202,44 +203,50 @@ impl Sets {
     }
 
     fn idle(&self) -> &Set {
-        &self.sets[1 - self.state.active_set()]
+        &self.sets[self.idle_number()]
+    }
+
+    fn idle_number(&self) -> usize {
+        1 - self.state.active_set()
     }
 
     fn read_idle(&self, drained: &mut Drained) -> io::Result<Uncleared> {
-        let set = self.idle();
+        let (set, number) = (self.idle(), self.idle_number());
         let mut keys = Uncleared::default();
         let Drained { drain, noted } = drained;
-        set.flows4.read(|key, counts| {
+        let mut flows = Flows::with_room(self.tables.taken(number));
+        self.tables.read4(number, |slot| flows.slot4(slot));
+        self.tables.read6(number, |slot| flows.slot6(slot));
+        set.flows4.read(|key, entry| {
             keys.flows4.push(key);
-            drain.flows.extend(flow4(&key, counts));
+            flows.entry4(&key, entry);
         })?;
-        set.flows6.read(|key, counts| {
+        set.flows6.read(|key, entry| {
             keys.flows6.push(key);
-            drain.flows.extend(flow6(&key, counts));
+            flows.entry6(&key, entry);
         })?;
-        set.overflow.read(|key, counts| {
-            keys.overflow.push(key);
-            drain.overflow.extend(overflow(&key, counts));
+        drain.flows = flows.into_flows();
+        set.shares.read(|interface, share| {
+            keys.shares.push(interface);
+            drain.overflow.extend(overflow(interface, share));
         })?;
-        set.host4.read(|key, counts| {
+        set.host4.read(|key, count| {
             keys.host4.push(key);
-            drain.host.flows.extend(host4(&key, counts));
+            drain.host.flows.extend(host4(&key, *count));
         })?;
-        set.host6.read(|key, counts| {
+        set.host6.read(|key, count| {
             keys.host6.push(key);
-            drain.host.flows.extend(host6(&key, counts));
+            drain.host.flows.extend(host6(&key, *count));
         })?;
         set.tracked4.read(|key, tracked| {
             keys.tracked4.push(key);
-            note(noted, flow4(&key, &[]), tracked);
+            note(noted, question4(&key), tracked);
         })?;
         set.tracked6.read(|key, tracked| {
             keys.tracked6.push(key);
-            note(noted, flow6(&key, &[]), tracked);
+            note(noted, question6(&key), tracked);
         })?;
-        for cpu in set.totals.get(&0, 0).map_err(io::Error::other)?.iter() {
-            add_totals(drain, cpu);
-        }
+        self.tables.totals(number, |cpu| add_totals(drain, cpu));
         Ok(keys)
     }
 
@@ -250,16 +257,17 @@ impl Sets {
         let Some(keys) = &self.uncleared else {
             return Ok(Vec::new());
         };
-        let set = &mut self.sets[1 - self.state.active_set()];
+        let number = self.idle_number();
+        let set = &self.sets[number];
         set.flows4
             .delete(&keys.flows4)
             .context("clearing the IPv4 flows")?;
         set.flows6
             .delete(&keys.flows6)
             .context("clearing the IPv6 flows")?;
-        set.overflow
-            .delete(&keys.overflow)
-            .context("clearing what found no room")?;
+        set.shares
+            .delete(&keys.shares)
+            .context("clearing the shares of interfaces")?;
         set.host4
             .delete(&keys.host4)
             .context("clearing the node's IPv4 flows")?;
@@ -272,9 +280,7 @@ impl Sets {
         set.tracked6
             .delete(&keys.tracked6)
             .context("clearing the connections")?;
-        let zero = vec![Totals::default(); nr_cpus()?];
-        let zero = PerCpuValues::try_from(zero).context("clearing the totals")?;
-        set.totals.set(0, zero, 0).context("clearing the totals")?;
+        self.tables.clear(number);
         self.uncleared = None;
         Ok(self.forget_left())
     }
@@ -319,47 +325,43 @@ fn less(count: Count, part: Count) -> Count {
 }
 
 /// Keeps a connection that can be read; one that cannot is asked for like one that is not noted.
-fn note(noted: &mut Noted, flow: Option<Flow>, tracked: &[Tracked]) {
-    if let (Some(flow), Some(carried)) = (flow, tracked.first().and_then(carried)) {
-        noted.insert(question(&flow), carried);
+fn note(noted: &mut Noted, question: Question, tracked: &Tracked) {
+    if let Some(carried) = carried(tracked) {
+        noted.insert(question, carried);
     }
 }
 
-/// `None` for a direction code that no program writes.
-fn overflow(key: &OverflowKey, counts: &[Count]) -> Option<Overflow> {
-    Some(Overflow {
-        interface: key.interface,
-        direction: Direction::from_code(u8::try_from(key.direction).ok()?)?,
-        count: counts.iter().copied().sum(),
+/// What found no room of an interface, by direction.
+fn overflow(interface: u32, share: &Share) -> impl Iterator<Item = Overflow> {
+    let counts = Direction::ALL.map(|direction| (direction, share.overflow[direction as usize]));
+    let some = counts.into_iter().filter(|(_, count)| !count.is_zero());
+    some.map(move |(direction, count)| Overflow {
+        interface,
+        direction,
+        count,
     })
 }
 
-macro_rules! flow_of {
+macro_rules! question_of {
     ($name:ident, $key:ident) => {
-        /// `None` for a direction code that no program writes.
-        fn $name(key: &$key, counts: &[Count]) -> Option<Flow> {
-            Some(Flow {
-                interface: key.interface,
-                direction: Direction::from_code(key.direction)?,
-                local: IpAddr::from(key.local),
-                peer: IpAddr::from(key.peer),
+        fn $name(key: &$key) -> Question {
+            let port = u16::from_be_bytes;
+            Question {
                 protocol: key.protocol,
-                local_port: u16::from_be_bytes(key.local_port),
-                peer_port: u16::from_be_bytes(key.peer_port),
-                real_peer: None,
-                count: counts.iter().copied().sum(),
-            })
+                local: SocketAddr::new(key.local.into(), port(key.local_port)),
+                peer: SocketAddr::new(key.peer.into(), port(key.peer_port)),
+            }
         }
     };
 }
 
-flow_of!(flow4, FlowKey4);
-flow_of!(flow6, FlowKey6);
+question_of!(question4, FlowKey4);
+question_of!(question6, FlowKey6);
 
 macro_rules! host_of {
     ($name:ident, $key:ident) => {
         /// `None` for a direction code that no program writes.
-        fn $name(key: &$key, counts: &[Count]) -> Option<HostFlow> {
+        fn $name(key: &$key, count: Count) -> Option<HostFlow> {
             Some(HostFlow {
                 cgroup: key.cgroup,
                 flow: Flow {
@@ -370,8 +372,9 @@ macro_rules! host_of {
                     protocol: key.protocol,
                     local_port: u16::from_be_bytes(key.local_port),
                     peer_port: u16::from_be_bytes(key.peer_port),
+                    other_ports: false,
                     real_peer: None,
-                    count: counts.iter().copied().sum(),
+                    count,
                 },
             })
         }

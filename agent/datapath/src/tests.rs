@@ -3,19 +3,25 @@
 
 mod drain;
 mod frame;
+mod guard;
 mod host;
 mod map_memory;
+mod plans;
+mod tables;
 mod without_types;
+mod yardstick;
 
 use std::{net::IpAddr, time::Instant};
 
 use zonemeter_common::SkipReason;
 use zonemeter_model::traffic::{Count, Direction, Drain, Flow};
 
-use self::frame::{Frame, Segments};
+use self::{
+    frame::{Frame, Segments},
+    plans::{of_flows, to_peers, without_tables},
+};
 use super::{
     Attachable, Kernel, Settings,
-    memory::{DEFAULT_BUDGET, Machine, Plan},
     object::{self, Role},
     translate::Methods,
 };
@@ -29,11 +35,6 @@ const PEER6: &str = "2001:db8:2::9";
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 const ICMP: u8 = 1;
-
-fn of_flows(flows: u32) -> Plan {
-    let machine = Machine::this().expect("possible CPUs");
-    Plan::new(DEFAULT_BUDGET, Some(flows), machine).expect("the object file")
-}
 
 struct Bench {
     kernel: Kernel,
@@ -125,6 +126,7 @@ fn flow(protocol: u8, ports: (u16, u16), count: (u64, u64)) -> Flow {
         protocol,
         local_port: ports.0,
         peer_port: ports.1,
+        other_ports: false,
         real_peer: None,
         count: Count {
             bytes: count.0,

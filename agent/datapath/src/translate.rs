@@ -144,7 +144,7 @@ impl<L: Lookup, S: Store> Translator<L, S> {
     /// Fills [`Flow::real_peer`], by what the programs noted, by what is still known, by asking.
     pub(super) fn translate(&mut self, drain: &mut Drain, noted: &Noted) {
         let questions: BTreeSet<Question> = all_flows(drain)
-            .filter(|flow| self.is_translated(flow.peer))
+            .filter(|flow| !flow.other_ports && self.is_translated(flow.peer))
             .map(question)
             .collect();
         let mut known = Known::new();
@@ -164,7 +164,9 @@ impl<L: Lookup, S: Store> Translator<L, S> {
         name_fragments(&questions, &mut known, &self.last);
         let hosts = drain.host.flows.iter_mut().map(|one| &mut one.flow);
         for flow in drain.flows.iter_mut().chain(hosts) {
-            flow.real_peer = known.get(&question(flow)).copied();
+            // Of several connections, what one says is not known of the others.
+            let known = known.get(&question(flow)).filter(|_| !flow.other_ports);
+            flow.real_peer = known.copied();
         }
         self.last = known;
     }

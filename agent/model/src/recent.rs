@@ -77,6 +77,8 @@ pub struct ResolvedFlow {
     pub peer_address: IpAddr,
     /// The other end's port as the pod sees it; 0 where folded or absent.
     pub peer_port: u16,
+    /// There were other ports, too.
+    pub other_ports: bool,
     /// The Service by whose address the pod spoke to the peer.
     pub service: Option<Name>,
     /// IP protocol number.

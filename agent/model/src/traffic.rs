@@ -113,6 +113,9 @@ pub struct Flow {
     pub local_port: u16,
     /// The other end's port; 0 where folded or absent.
     pub peer_port: u16,
+    /// Between the same ends there were packets with other ports, too: those of the first packet
+    /// stand for all.
+    pub other_ports: bool,
     /// Whom conntrack says the other end really is, where the node translates `peer`: the
     /// backend behind a Service address, the client behind the node's own.
     pub real_peer: Option<RealPeer>,

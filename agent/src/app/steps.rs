@@ -148,7 +148,7 @@ impl<'a> Steps<'a> {
             tracing::warn!("{reason}");
         }
         self.metrics
-            .set_map_capacity(plan.capacity.flows.into(), plan.demand.total().0);
+            .set_map_capacity(plan.capacity.flows().into(), plan.demand.total().0);
         let descriptors = listen::raise_file_limit();
         let [listener, debug_listener] = bind(config).await?;
         let snapshots = watch::Sender::new(Arc::new(Snapshot {

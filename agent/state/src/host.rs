@@ -199,6 +199,7 @@ impl Waits {
                     protocol: 0,
                     local_port: 0,
                     peer_port: 0,
+                    other_ports: false,
                     real_peer: None,
                     count: count(total),
                 },

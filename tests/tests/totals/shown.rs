@@ -89,23 +89,32 @@ pub(super) fn seen(metrics: &Metrics) -> [Count; 2] {
     })
 }
 
+/// Of what has a peer, and of what found no room in the tables.
+const SCOPES: [&str; 2] = ["cross_zone", "unknown"];
+
 /// The client's traffic with another zone, which is that with the server.
 pub(super) fn of_pods(metrics: &Metrics) -> [Count; 2] {
     directions(|unit, direction| {
         let name = format!("zonemeter_pod_{unit}_total");
-        let labels = [
-            ("direction", direction),
-            ("scope", "cross_zone"),
-            ("pod", "client"),
-        ];
-        metrics.sum(&name, &labels)
+        let of = |scope| {
+            let labels = [
+                ("direction", direction),
+                ("scope", scope),
+                ("pod", "client"),
+            ];
+            metrics.sum(&name, &labels)
+        };
+        SCOPES.into_iter().map(of).sum()
     })
 }
 
 /// Bytes between the two workloads.
 pub(super) fn of_workloads(metrics: &Metrics) -> [u64; 2] {
     ["transmit", "receive"].map(|direction| {
-        let labels = [("direction", direction), ("scope", "cross_zone")];
-        metrics.sum("zonemeter_workload_bytes_total", &labels)
+        let of = |scope| {
+            let labels = [("direction", direction), ("scope", scope)];
+            metrics.sum("zonemeter_workload_bytes_total", &labels)
+        };
+        SCOPES.into_iter().map(of).sum()
     })
 }

@@ -19,6 +19,9 @@ const CLIENT_PORTS: u16 = 33_000;
 /// First server port: all of them lie below the ephemeral range.
 const SERVER_PORTS: u16 = 2_000;
 const PORT: u16 = 1_999;
+/// 10.200.0.0/17, which the node routes to the receiver.
+const PEERS: u32 = 0x0ac8_0000;
+const PEER_RANGE: &str = "10.200.0.0/17";
 const PAYLOAD_BYTES: usize = 64;
 const UDP_HEADER_BYTES: usize = 8;
 
@@ -29,21 +32,30 @@ pub(super) enum Case {
     UdpOneFlow,
     /// Many clients of one server port: their ports are folded into one entry of the flow map.
     UdpManyClients,
-    /// Many server ports: an entry of the flow map for each.
+    /// As many server ports as lie in the caches of a small machine's CPU.
+    UdpSomeServers,
+    /// Many server ports.
     UdpManyServers,
+    /// Many peers: a flow for each.
+    UdpManyPeers,
     /// One TCP stream in super-packets.
     TcpSegmented,
     /// One TCP stream, packet by packet.
     TcpPlain,
+    /// One conversation of small datagrams over IPv6.
+    UdpIpv6,
 }
 
 impl Case {
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::UdpOneFlow,
         Self::UdpManyClients,
+        Self::UdpSomeServers,
         Self::UdpManyServers,
+        Self::UdpManyPeers,
         Self::TcpSegmented,
         Self::TcpPlain,
+        Self::UdpIpv6,
     ];
 
     /// The table's first column.
@@ -51,9 +63,12 @@ impl Case {
         match self {
             Self::UdpOneFlow => "UDP 64 B, 1 flow",
             Self::UdpManyClients => "UDP 64 B, 20,000 client ports",
+            Self::UdpSomeServers => "UDP 64 B, 2,000 server ports",
             Self::UdpManyServers => "UDP 64 B, 20,000 server ports",
+            Self::UdpManyPeers => "UDP 64 B, 20,000 peers",
             Self::TcpSegmented => "TCP, GSO (per super-packet)",
             Self::TcpPlain => "TCP, no GSO",
+            Self::UdpIpv6 => "UDP 64 B over IPv6, 1 flow",
         }
     }
 
@@ -67,10 +82,14 @@ impl Case {
     /// Starts sending for `duration`.
     pub(super) fn start(self, lab: &Lab, duration: Duration) -> Result<Load> {
         let (from, to) = self.pods(lab)?;
-        let server = SocketAddr::new(to.address(), PORT);
+        let address = match self {
+            Self::UdpIpv6 => to.v6()?,
+            _ => to.v4()?,
+        };
+        let server = SocketAddr::new(address, PORT);
         let (from, to) = (from.namespace(), to.namespace());
         Ok(match self {
-            Self::UdpOneFlow => Load::Flood(traffic::udp_flood(
+            Self::UdpOneFlow | Self::UdpIpv6 => Load::Flood(traffic::udp_flood(
                 from,
                 to,
                 server,
@@ -78,12 +97,26 @@ impl Case {
                 duration,
             )?),
             Self::UdpManyClients => {
-                let ports = |flow| (CLIENT_PORTS + flow, SERVER_PORTS);
-                Load::Thread(from.spawn(move || many_flows(server.ip(), ports, duration)))
+                let flows =
+                    (0..FLOWS).map(move |flow| (address, (CLIENT_PORTS + flow, SERVER_PORTS)));
+                Load::Thread(from.spawn(move || many_flows(flows, duration)))
             }
-            Self::UdpManyServers => {
-                let ports = |flow| (CLIENT_PORTS, SERVER_PORTS + flow);
-                Load::Thread(from.spawn(move || many_flows(server.ip(), ports, duration)))
+            Self::UdpSomeServers | Self::UdpManyServers => {
+                let number = if self == Self::UdpSomeServers {
+                    2_000
+                } else {
+                    FLOWS
+                };
+                let flows =
+                    (0..number).map(move |flow| (address, (CLIENT_PORTS, SERVER_PORTS + flow)));
+                Load::Thread(from.spawn(move || many_flows(flows, duration)))
+            }
+            Self::UdpManyPeers => {
+                let flows = (0..FLOWS).map(|flow| {
+                    let peer = IpAddr::from((PEERS + u32::from(flow)).to_be_bytes());
+                    (peer, (CLIENT_PORTS, SERVER_PORTS))
+                });
+                Load::Thread(from.spawn(move || many_flows(flows, duration)))
             }
             Self::TcpSegmented | Self::TcpPlain => {
                 Load::Flood(traffic::tcp_flood(from, to, server, duration)?)
@@ -119,6 +152,22 @@ pub(super) fn prepare(lab: &Lab) -> Result<()> {
          type filter hook prerouting priority -300\nudp dport {SERVER_PORTS}-{} drop\n}}\n}}\n",
         SERVER_PORTS + FLOWS
     );
+    let receiver = lab.pod("bench/receiver")?;
+    let route = receiver
+        .node()
+        .namespace()
+        .command("ip")
+        .args([
+            "route",
+            "add",
+            PEER_RANGE,
+            "via",
+            &receiver.v4()?.to_string(),
+        ])
+        .args(["dev", receiver.veth(), "onlink"])
+        .status()
+        .context("starting ip")?;
+    ensure!(route.success(), "no route to the receiver");
     for pod in lab.pods() {
         let mut nft = pod.namespace().command("nft");
         let mut child = nft
@@ -139,15 +188,14 @@ pub(super) fn prepare(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-/// Datagrams over and over, each with the next pair of client and server port.
-fn many_flows(server: IpAddr, ports: impl Fn(u16) -> (u16, u16), duration: Duration) -> Result<()> {
+/// Datagrams over and over, each to the next peer, from and to the next pair of ports.
+fn many_flows(flows: impl Iterator<Item = (IpAddr, (u16, u16))>, duration: Duration) -> Result<()> {
     let socket = raw_udp()?;
-    let packets: Vec<[u8; UDP_HEADER_BYTES + PAYLOAD_BYTES]> =
-        (0..FLOWS).map(|flow| datagram(ports(flow))).collect();
+    let packets: Vec<_> = flows.map(|(peer, ports)| (peer, datagram(ports))).collect();
     let end = Instant::now() + duration;
     for packets in packets.chunks(64).cycle() {
-        for packet in packets {
-            socket.send_to(packet, (server, 0)).context("sending")?;
+        for (peer, packet) in packets {
+            socket.send_to(packet, (*peer, 0)).context("sending")?;
         }
         if Instant::now() > end {
             break;

@@ -1,5 +1,5 @@
-//! The empty program: two instructions, loaded and attached by bare system calls, so that
-//! nothing but the hook is measured.
+//! The programs to compare with, loaded and attached by bare system calls, so that nothing but
+//! the hook and they themselves are measured.
 
 use std::{
     ffi::CString,
@@ -11,27 +11,15 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use zonemeter_lab::{Node, Pod};
 
-use super::stats::{self, Cost};
+use super::{
+    stats::{self, Cost},
+    yardstick,
+};
 
 /// `bpf` commands, program and attach types (`include/uapi/linux/bpf.h`).
-const BPF_PROG_LOAD: libc::c_long = 5;
 const BPF_LINK_CREATE: libc::c_long = 28;
-const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
 const BPF_TCX_INGRESS: u32 = 46;
 const BPF_TCX_EGRESS: u32 = 47;
-
-/// `r0 = -1` (TCX_NEXT), `exit`; little-endian encoding (RFC 9669).
-const INSTRUCTIONS: [u64; 2] = [0xffff_ffff_0000_00b7, 0x0000_0000_0000_0095];
-const LICENSE: &[u8] = b"GPL\0";
-
-/// The first fields of `union bpf_attr` for [`BPF_PROG_LOAD`].
-#[repr(C)]
-struct LoadAttributes {
-    program_type: u32,
-    instruction_count: u32,
-    instructions: u64,
-    license: u64,
-}
 
 /// The first fields of `union bpf_attr` for [`BPF_LINK_CREATE`].
 #[repr(C)]
@@ -42,7 +30,26 @@ struct LinkAttributes {
     flags: u32,
 }
 
-/// The empty program on both hooks of every pod's veth; gone when dropped.
+/// Which program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// Does nothing.
+    Empty,
+    /// Counts by interface and peer in a per-CPU hash.
+    Pairs,
+}
+
+impl Rule {
+    /// For what comes from a pod, and for what goes to it.
+    fn load(self) -> io::Result<[OwnedFd; 2]> {
+        Ok(match self {
+            Self::Empty => [yardstick::empty()?, yardstick::empty()?],
+            Self::Pairs => [yardstick::pairs(30)?, yardstick::pairs(26)?],
+        })
+    }
+}
+
+/// A program on both hooks of every pod's veth; gone when dropped.
 pub(super) struct Floor {
     transmit: OwnedFd,
     receive: OwnedFd,
@@ -51,8 +58,8 @@ pub(super) struct Floor {
 
 impl Floor {
     /// Loads one for each direction, so that their costs are told apart, and attaches them.
-    pub(super) fn attach(node: &Node, pods: &[Pod]) -> Result<Self> {
-        let (transmit, receive) = (load()?, load()?);
+    pub(super) fn attach(node: &Node, pods: &[Pod], rule: Rule) -> Result<Self> {
+        let [transmit, receive] = rule.load().with_context(|| format!("loading {rule:?}"))?;
         let mut links = Vec::new();
         for pod in pods {
             let attach = || {
@@ -63,7 +70,7 @@ impl Floor {
                 ])
             };
             let attached: Result<[OwnedFd; 2]> = node.namespace().run(attach)?;
-            links.extend(attached.with_context(|| format!("the empty program on {}", pod.veth()))?);
+            links.extend(attached.with_context(|| format!("{rule:?} on {}", pod.veth()))?);
         }
         Ok(Self {
             transmit,
@@ -80,20 +87,10 @@ impl Floor {
                     .join(program.as_raw_fd().to_string())
                     .as_path(),
             )?
-            .context("the kernel tells no statistics of the empty program")
+            .context("the kernel tells no statistics of the program")
         };
         Ok([own(&self.transmit)?.1, own(&self.receive)?.1])
     }
-}
-
-fn load() -> Result<OwnedFd> {
-    let attributes = LoadAttributes {
-        program_type: BPF_PROG_TYPE_SCHED_CLS,
-        instruction_count: INSTRUCTIONS.len() as u32,
-        instructions: INSTRUCTIONS.as_ptr() as u64,
-        license: LICENSE.as_ptr() as u64,
-    };
-    bpf(BPF_PROG_LOAD, &attributes).context("loading the empty program")
 }
 
 fn link(program: &OwnedFd, interface: u32, attach_type: u32) -> Result<OwnedFd> {

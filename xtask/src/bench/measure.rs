@@ -11,7 +11,7 @@ use zonemeter_lab::{Agent, Lab};
 
 use super::{
     case::Case,
-    floor::Floor,
+    floor::{Floor, Rule},
     stats::{self, Cost},
 };
 use crate::{
@@ -29,7 +29,8 @@ const PROGRAMS: [&str; 2] = ["zonemeter_tx", "zonemeter_rx"];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
     Nothing,
-    Floor,
+    Empty,
+    Pairs,
     Agent,
 }
 
@@ -40,10 +41,8 @@ pub(super) struct Sample {
     pub(super) case: Case,
     /// Nanoseconds per run of the transmit and the receive program.
     pub(super) cost_ns: [Option<f64>; 2],
-    /// Bytes per second that went to the receiving pod.
+    /// Bytes per second that went to the receiving pod, without the kernel's statistics.
     pub(super) bytes_per_s: f64,
-    /// Packets or super-packets per second that did.
-    pub(super) packets_per_s: f64,
 }
 
 /// A mode in force.
@@ -54,7 +53,7 @@ pub(super) struct Attached {
 }
 
 impl Mode {
-    pub(super) const ALL: [Self; 3] = [Self::Nothing, Self::Floor, Self::Agent];
+    pub(super) const ALL: [Self; 4] = [Self::Nothing, Self::Empty, Self::Pairs, Self::Agent];
 
     /// Puts it on.
     pub(super) fn attach(self, lab: &Lab) -> Result<Attached> {
@@ -65,7 +64,8 @@ impl Mode {
         };
         match self {
             Self::Nothing => {}
-            Self::Floor => attached.floor = Some(Floor::attach(&lab.node(NODE)?, lab.pods())?),
+            Self::Empty => attached.floor = Some(floor(lab, Rule::Empty)?),
+            Self::Pairs => attached.floor = Some(floor(lab, Rule::Pairs)?),
             Self::Agent => {
                 let binary = repository::release_folder()?.join("zonemeter");
                 attached.agent = Some(lab.agent(NODE)?.binary(&binary).start_ready()?);
@@ -76,18 +76,20 @@ impl Mode {
 }
 
 impl Attached {
-    /// Sends the case's traffic and reads every counter before and after.
+    /// Sends the case's traffic and reads every counter before and after: for half of the time
+    /// without the kernel's statistics, for the other half with them.
     pub(super) fn measure(&self, lab: &Lab, case: Case, duration: Duration) -> Result<Sample> {
         let (_, receiver) = case.pods(lab)?;
         let load = case.start(lab, WARM_UP + duration + WARM_UP)?;
         thread::sleep(WARM_UP);
-        let (started, cost, count) = (Instant::now(), self.cost()?, receiver.interface_count()?);
-        thread::sleep(duration);
-        let (seconds, cost_after, count_after) = (
-            started.elapsed().as_secs_f64(),
-            self.cost()?,
-            receiver.interface_count()?,
-        );
+        let (started, count) = (Instant::now(), receiver.interface_count()?);
+        thread::sleep(duration / 2);
+        let (seconds, count_after) = (started.elapsed().as_secs_f64(), receiver.interface_count()?);
+        let statistics = stats::Enabled::switch_on()?;
+        let cost = self.cost()?;
+        thread::sleep(duration / 2);
+        let cost_after = self.cost()?;
+        drop(statistics);
         load.finish()?;
         let per_s = |before: u64, after: u64| after.saturating_sub(before) as f64 / seconds;
         Ok(Sample {
@@ -95,7 +97,6 @@ impl Attached {
             case,
             cost_ns: [0, 1].map(|index| cost_after[index].per_run_since(cost[index])),
             bytes_per_s: per_s(count.sent.bytes, count_after.sent.bytes),
-            packets_per_s: per_s(count.sent.packets, count_after.sent.packets),
         })
     }
 
@@ -114,6 +115,10 @@ impl Attached {
             (None, None) => Ok([Cost::default(); 2]),
         }
     }
+}
+
+fn floor(lab: &Lab, rule: Rule) -> Result<Floor> {
+    Floor::attach(&lab.node(NODE)?, lab.pods(), rule)
 }
 
 /// From the descriptors that the agent holds: another agent on this machine does not disturb.

@@ -7,12 +7,12 @@ use super::{
 
 const HEAD: [&str; 7] = [
     "case",
-    "empty, from pod",
-    "empty, to pod",
-    "zonemeter, from pod",
-    "zonemeter, to pod",
-    "packets/s without",
-    "throughput with / without",
+    "empty",
+    "pairs above empty",
+    "zonemeter above empty",
+    "zonemeter / pairs",
+    "throughput, empty / without",
+    "throughput, zonemeter / without",
 ];
 
 /// Everything that was measured.
@@ -47,12 +47,14 @@ impl Report {
     pub(super) fn document(&self, table: &str, machine: &str) -> String {
         format!(
             "# What counting costs per packet\n\n\
-             Nanoseconds per run of each program, from the kernel's own statistics \
-             (`kernel.bpf_stats_enabled`), and throughput with the agent and without. Real packets \
-             at full speed between two pods of one node of the lab; a packet meets both programs \
-             there, one of them when its peer is on another node. The empty program shows what hook \
-             and statistics cost by themselves. Medians of {rounds} rounds of {seconds} s; nothing, \
-             empty program and agent take turns in each round.\n\n\
+             Nanoseconds per run of a program, the mean of the program from the pod and the one to \
+             it, from the kernel's own statistics (`kernel.bpf_stats_enabled`). *Empty* is a program \
+             that does nothing: hook and statistics cost that. Everything else is **above** it. \
+             *Pairs* is a yardstick, a program that counts bytes and packets by interface and IPv4 \
+             peer in a per-CPU hash and nothing else. Throughput is measured with the statistics \
+             off. Real packets at full speed between two pods of one node of the lab; a packet meets \
+             both programs there. Nothing, empty, pairs and agent take turns in each round; medians \
+             of {rounds} rounds of {seconds} s, and in brackets the lower and the upper quartile.\n\n\
              Measured on {machine}, by `cargo xtask bench --rounds {rounds} --seconds {seconds} \
              --write`.\n\n{table}\n",
             rounds = self.rounds,
@@ -61,39 +63,68 @@ impl Report {
     }
 
     fn row(&self, case: Case) -> [String; 7] {
-        let cost = |mode, index: usize| {
-            let median = self.median(case, mode, |sample| sample.cost_ns[index]);
-            median.map_or_else(|| "-".to_owned(), |ns| format!("{ns:.0} ns"))
+        let empty = quartiles(self.costs(case, Mode::Empty));
+        let above = |mode| {
+            let [_, floor, _] = empty?;
+            Some(quartiles(self.costs(case, mode))?.map(|ns| ns - floor))
         };
-        let rate = |mode| self.median(case, mode, |sample| Some(sample.bytes_per_s));
-        let packets = self.median(case, Mode::Nothing, |sample| Some(sample.packets_per_s));
-        let share = match (rate(Mode::Agent), rate(Mode::Nothing)) {
-            (Some(with), Some(without)) if without > 0.0 => format!("{:.2}", with / without),
+        let (pairs, own) = (above(Mode::Pairs), above(Mode::Agent));
+        let beside = match (pairs, own) {
+            (Some([_, pairs, _]), Some([_, own, _])) if pairs > 0.0 && case != Case::UdpIpv6 => {
+                format!("{:.2}", own / pairs)
+            }
             _ => "-".to_owned(),
         };
         [
             case.title().to_owned(),
-            cost(Mode::Floor, 0),
-            cost(Mode::Floor, 1),
-            cost(Mode::Agent, 0),
-            cost(Mode::Agent, 1),
-            packets.map_or_else(|| "-".to_owned(), |packets| format!("{packets:.0}")),
-            share,
+            spread(empty),
+            spread(pairs.filter(|_| case != Case::UdpIpv6)),
+            spread(own),
+            beside,
+            self.throughput(case, Mode::Empty),
+            self.throughput(case, Mode::Agent),
         ]
     }
 
-    fn median(
-        &self,
-        case: Case,
-        mode: Mode,
-        value: impl Fn(&Sample) -> Option<f64>,
-    ) -> Option<f64> {
-        let of_this = self
-            .samples
-            .iter()
-            .filter(|sample| sample.case == case && sample.mode == mode);
-        median(of_this.filter_map(value).collect())
+    /// Nanoseconds of a run, the mean of both programs, in each round.
+    fn costs(&self, case: Case, mode: Mode) -> Vec<f64> {
+        let mean = |sample: &Sample| Some(f64::midpoint(sample.cost_ns[0]?, sample.cost_ns[1]?));
+        self.of(case, mode).filter_map(mean).collect()
     }
+
+    /// Of each round, beside what the same round had with nothing attached.
+    fn throughput(&self, case: Case, mode: Mode) -> String {
+        let rates = |mode| self.of(case, mode).map(|sample| sample.bytes_per_s);
+        let shares = rates(mode).zip(rates(Mode::Nothing));
+        let shares: Vec<f64> = shares
+            .filter(|(_, without)| *without > 0.0)
+            .map(|(with, without)| with / without)
+            .collect();
+        match quartiles(shares) {
+            Some([low, middle, high]) => format!("{middle:.3} ({low:.2} to {high:.2})"),
+            None => "-".to_owned(),
+        }
+    }
+
+    fn of(&self, case: Case, mode: Mode) -> impl Iterator<Item = &Sample> {
+        let samples = self.samples.iter();
+        samples.filter(move |sample| sample.case == case && sample.mode == mode)
+    }
+}
+
+fn spread(quartiles: Option<[f64; 3]>) -> String {
+    match quartiles {
+        Some([low, middle, high]) => format!("{middle:.0} ns ({low:.0} to {high:.0})"),
+        None => "-".to_owned(),
+    }
+}
+
+/// Lower quartile, median and upper quartile.
+fn quartiles(mut values: Vec<f64>) -> Option<[f64; 3]> {
+    values.sort_by(f64::total_cmp);
+    let middle = median(values.clone())?;
+    let quarter = (values.len() - 1) / 4;
+    Some([values[quarter], middle, values[values.len() - 1 - quarter]])
 }
 
 /// The middle one, or the mean of the two in the middle.
@@ -112,13 +143,12 @@ mod tests {
     use super::*;
 
     fn sample(mode: Mode, cost_ns: f64, bytes_per_s: f64) -> Sample {
-        let cost_ns = [Some(cost_ns), None];
+        let cost_ns = [Some(cost_ns); 2];
         Sample {
             mode,
             case: Case::UdpOneFlow,
             cost_ns,
             bytes_per_s,
-            packets_per_s: 7.0,
         }
     }
 
@@ -130,12 +160,20 @@ mod tests {
     }
 
     #[test]
-    fn a_row_compares_the_agent_with_nothing() {
+    fn quartiles_stand_around_the_median() {
+        assert_eq!(quartiles(vec![]), None);
+        assert_eq!(quartiles(vec![5.0]), Some([5.0, 5.0, 5.0]));
+        let five = vec![5.0, 1.0, 4.0, 2.0, 3.0];
+        assert_eq!(quartiles(five), Some([2.0, 3.0, 4.0]));
+    }
+
+    #[test]
+    fn a_row_tells_costs_above_the_empty_program() {
         let samples = vec![
             sample(Mode::Nothing, 0.0, 200.0),
-            sample(Mode::Floor, 30.4, 190.0),
-            sample(Mode::Agent, 61.0, 180.0),
-            sample(Mode::Agent, 59.0, 180.0),
+            sample(Mode::Empty, 30.4, 190.0),
+            sample(Mode::Pairs, 70.4, 180.0),
+            sample(Mode::Agent, 62.4, 180.0),
         ];
         let row = Report {
             samples,
@@ -143,9 +181,14 @@ mod tests {
             seconds: 1,
         }
         .row(Case::UdpOneFlow);
-        assert_eq!(
-            row[1..],
-            ["30 ns", "-", "60 ns", "-", "7", "0.90"].map(str::to_owned)
-        );
+        let expected = [
+            "30 ns (30 to 30)",
+            "40 ns (40 to 40)",
+            "32 ns (32 to 32)",
+            "0.80",
+            "0.950 (0.95 to 0.95)",
+            "0.900 (0.90 to 0.90)",
+        ];
+        assert_eq!(row[1..], expected.map(str::to_owned));
     }
 }

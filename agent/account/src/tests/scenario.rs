@@ -299,6 +299,7 @@ pub(super) fn sent(interface: u32, local: &str, peer: &str, packets: u64) -> Flo
         protocol: 6,
         local_port: 0,
         peer_port: 80,
+        other_ports: false,
         real_peer: None,
         count: of_packets(packets),
     }

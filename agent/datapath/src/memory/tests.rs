@@ -1,5 +1,7 @@
 use std::{env, fmt::Write as _, fs};
 
+use zonemeter_common::names;
+
 use super::*;
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/map-memory.md");
@@ -11,7 +13,12 @@ const HEAD: &str = include_str!("head.md");
 const MIB: u64 = 1 << 20;
 
 fn machine(cpus: u64) -> Machine {
-    Machine { cpus, page: 4096 }
+    Machine {
+        cpus,
+        cpu_numbers: cpus as u32,
+        is_preemptible: false,
+        page: 4096,
+    }
 }
 
 fn plan(mebibytes: u64, cpus: u64) -> Result<Plan> {
@@ -25,19 +32,17 @@ fn taken(kind: bpf_map_type, [key, value, entries]: [u64; 3], cpus: u64) -> Take
         key,
         value,
         entries,
+        is_mapped: false,
     };
-    map.taken(&Capacity::of(1, Size(0)), machine(cpus)).unwrap()
+    let capacity = Capacity::of(0, 1, Size(0), machine(cpus));
+    map.taken(&capacity, machine(cpus)).unwrap()
 }
 
 /// Worked out by hand from the structures of Linux 6.12.
 #[test]
 fn each_kind_of_map_takes_what_its_structures_take() {
-    // 1000 elements of 48 + 24 + 8 bytes, two values of 16 for each; 1024 buckets of 16 bytes; 2
-    // CPUs with 8 locks of 4 bytes; 1024 for the map. Not told: 4 pointers of 8 bytes for each.
-    let flows = taken(BPF_MAP_TYPE_PERCPU_HASH, [20, 16, 1000], 2);
-    assert_eq!(flows.told, 1000 * (80 + 32) + 1024 * 16 + 2 * 32 + 1024);
-    assert_eq!(flows.untold, 1000 * 32);
-    // 48 + 24 + 80 bytes, and one element and one pointer more for each CPU.
+    // 48 + 24 + 80 bytes, and one element and one pointer more for each CPU; 1024 buckets of 16
+    // bytes; 2 CPUs with 8 locks of 4 bytes; 1024 for the map.
     let tracked = taken(BPF_MAP_TYPE_HASH, [20, 80, 1000], 2);
     assert_eq!(tracked.told, 1002 * 152 + 16 + 1024 * 16 + 2 * 32 + 1024);
     assert_eq!(tracked.untold, 0);
@@ -46,6 +51,18 @@ fn each_kind_of_map_takes_what_its_structures_take() {
     assert_eq!(totals.told, 8 + 192 * 64 + 1024);
     assert_eq!(totals.untold, 128);
     assert_eq!(taken(BPF_MAP_TYPE_ARRAY, [4, 8192, 1], 2).told, 3 * 4096);
+    // A page for the map, and pages of its own for the buckets.
+    let tables = Definition {
+        name: names::MAP_TABLES4.to_owned(),
+        kind: BPF_MAP_TYPE_ARRAY,
+        key: 4,
+        value: 256,
+        entries: 1,
+        is_mapped: true,
+    };
+    let capacity = Capacity::of(1024, 1, Size(0), machine(3));
+    let taken_by_tables = tables.taken(&capacity, machine(3)).unwrap();
+    assert_eq!(taken_by_tables.told, 4096 + 3 * 2 * 256 * 256);
     let ring = taken(BPF_MAP_TYPE_RINGBUF, [0, 0, 64 * 4096], 2).told;
     assert_eq!(ring, 67 * 4096 + 67 * 16 + 1024);
 }
@@ -59,11 +76,10 @@ fn the_default_fits_every_number_of_cpus() {
         assert!(total <= DEFAULT_BUDGET, "{plan}");
         // One flow more takes less than 2 % of the budget, but where the buckets double.
         assert!(total.0 * 100 > DEFAULT_BUDGET.0 * 90, "{plan}");
-        assert!(
-            (LEAST_FLOWS..=last).contains(&plan.capacity.flows),
-            "{plan}"
-        );
-        last = plan.capacity.flows;
+        let Capacity { slots, entries, .. } = plan.capacity;
+        assert!(slots <= last && entries >= LEAST_FLOWS, "{plan}");
+        assert_eq!(plan.capacity.flows(), slots + entries);
+        last = slots;
     }
 }
 
@@ -74,23 +90,73 @@ fn a_budget_that_is_too_small_is_refused_with_what_is_needed() {
     assert!(refused.starts_with(start), "{refused}");
     let (_, needed) = refused.rsplit_once("give at least ").unwrap();
     let needed = needed.strip_suffix("MiB").unwrap().parse().unwrap();
-    assert!(plan(needed, 192).unwrap().capacity.flows >= LEAST_FLOWS);
+    assert!(plan(needed, 192).unwrap().capacity.flows() >= LEAST_FLOWS);
     assert!(plan(needed - 1, 192).is_err());
-    assert!(plan(4, 2).unwrap().capacity.flows > LEAST_FLOWS);
+    assert!(plan(8, 2).unwrap().capacity.flows() > LEAST_FLOWS);
 }
 
 #[test]
 fn max_flows_overrides_the_budget() {
     let plan = Plan::new(DEFAULT_BUDGET, Some(2_097_152), machine(2)).unwrap();
-    assert_eq!(plan.capacity.flows, 2_097_152);
-    // Two sets of 112 + 32 and 136 + 32 bytes for a flow, and 168 + 192 for a connection of half
-    // as many; 16 more for each bucket. Flows of the node's own sockets have keys as long.
-    let (flows, connections, hosts) = (2_097_152u64, 1_048_576u64, 262_144u64);
-    let hand = (flows + hosts) * 2 * (144 + 168 + 32) + connections * 2 * (152 + 176 + 32);
+    assert_eq!(plan.capacity.flows(), 2_097_152);
+    assert_eq!(
+        (plan.capacity.slots, plan.capacity.entries),
+        (65_536, 2_031_616)
+    );
+    // Two sets of 96 and 120 bytes for an entry, and of 152 and 176 for a connection; of 88 and 112
+    // for a flow of the node's own sockets. 16 more for each bucket.
+    let entries = 2_031_616u64;
+    let buckets = 2_097_152 * 16 * 8 + 524_288 * 16 * 4;
+    let hand = entries * 2 * (96 + 120 + 152 + 176) + entries / 4 * 2 * (88 + 112) + buckets;
+    let tables = 2 * 2 * 2 * 65_536 * 64;
     let total = plan.demand.total().0;
-    assert!((hand..hand + 8 * MIB).contains(&total), "{hand} {plan}");
+    assert!(
+        (hand + tables..hand + tables + 8 * MIB).contains(&total),
+        "{hand} {plan}"
+    );
     assert!(
         plan.to_string().contains("by --max-flows 2097152"),
+        "{plan}"
+    );
+}
+
+#[test]
+fn a_cpu_has_its_part_of_all_flows_in_slots() {
+    for (flows, slots) in [
+        (1, 0),
+        (7, 0),
+        (8, 4),
+        (64, 32),
+        (1000, 256),
+        (131_072, 65_536),
+    ] {
+        let plan = Plan::new(DEFAULT_BUDGET, Some(flows), machine(2)).unwrap();
+        assert_eq!((plan.capacity.slots, plan.capacity.flows()), (slots, flows));
+    }
+    let plan = Plan::new(DEFAULT_BUDGET, Some(65_536), machine(192)).unwrap();
+    assert_eq!((plan.capacity.slots, plan.capacity.flows()), (256, 65_536));
+}
+
+#[test]
+fn a_preemptible_kernel_has_no_tables() {
+    let machine = Machine {
+        is_preemptible: true,
+        ..machine(16)
+    };
+    let plan = Plan::new(DEFAULT_BUDGET, None, machine).unwrap();
+    assert_eq!(
+        (plan.capacity.slots, plan.capacity.bucket_bits()),
+        (0, None)
+    );
+    assert!(plan.capacity.entries > 40_000, "{plan}");
+    assert!(
+        plan.to_string()
+            .contains("no tables on a PREEMPT_RT kernel"),
+        "{plan}"
+    );
+    let total = plan.demand.total();
+    assert!(
+        total <= DEFAULT_BUDGET && total.0 * 10 > DEFAULT_BUDGET.0 * 9,
         "{plan}"
     );
 }
@@ -117,14 +183,14 @@ fn the_table_of_the_docs_is_what_the_arithmetic_says() {
         let default = Plan::new(DEFAULT_BUDGET, None, machine(cpus)).unwrap();
         let total = default.demand.total().rounded();
         let flows = |mebibytes| match plan(mebibytes, cpus) {
-            Ok(plan) => plan.capacity.flows.to_string(),
+            Ok(plan) => room(&plan),
             Err(_) => "refused".to_owned(),
         };
         let fixed = Plan::new(DEFAULT_BUDGET, Some(65_536), machine(cpus)).unwrap();
         writeln!(
             expected,
             "| {cpus} | {} | {total} | {} | {} | {} | {} |",
-            default.capacity.flows,
+            room(&default),
             flows(16),
             flows(128),
             flows(512),
@@ -139,4 +205,9 @@ fn the_table_of_the_docs_is_what_the_arithmetic_says() {
         FOUND == expected,
         "docs/map-memory.md differs: {UPDATE}=1 cargo test -p zonemeter-datapath memory::"
     );
+}
+
+/// `65536 + 20000`: slots of each CPU, and entries.
+fn room(plan: &Plan) -> String {
+    format!("{} + {}", plan.capacity.slots, plan.capacity.entries)
 }

@@ -2,8 +2,11 @@
 
 use std::fs;
 
-use super::{super::memory, *};
-use crate::facts;
+use super::Bench;
+use crate::{
+    facts,
+    memory::{self, DEFAULT_BUDGET, Machine, Plan},
+};
 
 /// Since then the kernel counts what a map takes; from 5.11 on it had told an estimate.
 const COUNTED: (u32, u32) = (6, 4);

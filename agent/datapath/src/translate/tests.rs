@@ -119,6 +119,7 @@ fn flows(interface: u32, number: u32) -> impl Iterator<Item = Flow> {
         protocol: 17,
         local_port: flow as u16,
         peer_port: 53,
+        other_ports: false,
         real_peer: None,
         count: Count {
             bytes: u64::from(flow) + 1,

@@ -32,6 +32,9 @@ pub struct Flow {
     pub peer: End,
     /// `namespace/name` of the Service by whose address the pod spoke to the peer, or empty.
     pub service: String,
+    /// There were packets with other ports, too: those of the ends are the first packet's.
+    #[serde(default)]
+    pub other_ports: bool,
     /// `tcp`, `udp`, `icmp`, …, or the IP protocol number.
     pub protocol: String,
     /// As the metrics have it.

@@ -208,6 +208,7 @@ fn row(flow: &ResolvedFlow, counts: [Count; 2], recent: &Recent) -> Flow {
         service: service.map_or(String::new(), |name| {
             format!("{}/{}", name.namespace, name.name)
         }),
+        other_ports: flow.other_ports,
         protocol: protocol_name(flow.protocol),
         scope: flow.scope.name().to_owned(),
         via: flow.via.name().to_owned(),

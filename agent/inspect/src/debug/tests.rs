@@ -59,6 +59,7 @@ async fn a_conversation_has_both_directions_in_one_row() {
                 "address": "10.0.2.2", "port": 5432,
             },
             "service": "data/db",
+            "other_ports": false,
             "protocol": "tcp",
             "scope": "cross_zone",
             "via": "",

@@ -131,6 +131,7 @@ shop/client  ->  (internet)  nat  us-east-2a>-           internet        7     0
             local: end("client-0", "10.0.1.1", 0),
             peer: end("db-0", "10.0.2.2", 5432),
             service: String::new(),
+            other_ports: true,
             protocol: "tcp".to_owned(),
             scope: "intra_zone".to_owned(),
             via: String::new(),
@@ -153,8 +154,8 @@ shop/client  ->  (internet)  nat  us-east-2a>-           internet        7     0
         let expected = "\
 last drain, 5.0 s
 connections by total · 1 of 1
-POD                PEER            ZONES  SCOPE       OUT/s  IN/s
-shop/client-0  ->  shop/db-0:5432  a=a    intra_zone   1.0k     0
+POD                PEER                       ZONES  SCOPE       OUT/s  IN/s
+shop/client-0  ->  shop/db-0:5432 and others  a=a    intra_zone   1.0k     0
 ";
         assert_eq!(render(&reading, &question, 100), expected);
     }

@@ -122,6 +122,7 @@ mod tests {
             local,
             peer,
             service: String::new(),
+            other_ports: false,
             protocol: "tcp".to_owned(),
             scope: "cross_zone".to_owned(),
             via: String::new(),

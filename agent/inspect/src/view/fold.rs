@@ -24,6 +24,7 @@ pub(crate) fn services(rows: Vec<Row>) -> Vec<Row> {
                 zone: row.pair.peer.zone,
             };
             row.ports = [0, 0];
+            row.other_ports = false;
             row.addresses[1].clear();
         }
         row
@@ -75,6 +76,7 @@ fn alone(row: &Row) -> Row {
         },
         addresses: Default::default(),
         ports: [0, 0],
+        other_ports: false,
         protocol: String::new(),
         folded: row.folded,
     }

@@ -16,6 +16,8 @@ pub(crate) struct Row {
     pub(crate) addresses: [String; 2],
     /// Ports of the ends of a conversation; 0 where folded.
     pub(crate) ports: [u16; 2],
+    /// A conversation had other ports, too.
+    pub(crate) other_ports: bool,
     /// IP protocol of a conversation.
     pub(crate) protocol: String,
     /// How many rows this one is the sum of, itself included.
@@ -46,6 +48,7 @@ impl From<Flow> for Row {
         Self {
             ports: [flow.local.port, flow.peer.port],
             addresses: [flow.local.address.clone(), flow.peer.address.clone()],
+            other_ports: flow.other_ports,
             protocol: flow.protocol,
             folded: 1,
             pair: Pair {
@@ -79,22 +82,31 @@ fn end(end: End) -> PairEnd {
 impl Row {
     /// The first end as people read it.
     pub(crate) fn local(&self) -> String {
-        name(
-            &self.pair.local,
-            &self.addresses[0],
-            self.ports[0],
-            &self.pair.scope,
-        )
+        self.shown(&self.pair.local, 0)
     }
 
     /// The other end as people read it.
     pub(crate) fn peer(&self) -> String {
-        name(
-            &self.pair.peer,
-            &self.addresses[1],
-            self.ports[1],
-            &self.pair.scope,
-        )
+        self.shown(&self.pair.peer, 1)
+    }
+
+    fn shown(&self, end: &PairEnd, number: usize) -> String {
+        let port = self.ports[number];
+        let named = name(end, &self.addresses[number], port, &self.pair.scope);
+        match self.other_ports && port != 0 {
+            true => format!("{named} and others"),
+            false => named,
+        }
+    }
+
+    /// Which ports were noted first is chance, and may be others at the other end.
+    fn told_apart(&self, end: &PairEnd, number: usize) -> String {
+        let port = if self.other_ports {
+            0
+        } else {
+            self.ports[number]
+        };
+        name(end, &self.addresses[number], port, &self.pair.scope)
     }
 
     /// Services in between and the way out.
@@ -131,8 +143,8 @@ impl Row {
         } = &self.pair;
         let end = |end: &PairEnd, name: String| format!("{} {name} {}", end.kind, end.zone);
         (
-            end(local, self.local()),
-            end(peer, self.peer()),
+            end(local, self.told_apart(local, 0)),
+            end(peer, self.told_apart(peer, 1)),
             format!("{scope} {via}"),
             self.protocol.clone(),
         )

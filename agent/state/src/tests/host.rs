@@ -46,6 +46,7 @@ pub(super) fn held_host(epoch: u64) -> HostDrain {
         protocol: 0,
         local_port: 0,
         peer_port: 0,
+        other_ports: false,
         real_peer: None,
         count: count(epoch, 1),
     };

@@ -6,9 +6,9 @@ import { Pairs, Scope } from "./pairs.js";
 
 const OUTSIDE = ["internet", "aws_service", "cross_region", "peered"];
 
-function endpoint(end) {
+function endpoint(end, others) {
   const name = end.pod || end.workload || end.address;
-  const port = end.port ? ":" + end.port : "";
+  const port = end.port ? ":" + end.port + (others ? " and others" : "") : "";
   return (end.namespace ? end.namespace + "/" : "") + name + port;
 }
 
@@ -34,8 +34,8 @@ export function Outside({ answer, flows, state, go }) {
 
 export function Connections({ flows }) {
   if (!flows) return html`<p class="dim">waiting for the next drain …</p>`;
-  const row = (flow, index) => html`<tr key=${index}><td data-label="Pod">${endpoint(flow.local)}${flow.pending ? " (its name is awaited)" : ""}</td>
-    <td data-label="Peer"><span>${endpoint(flow.peer)} <small>${flow.peer.address}${flow.service ? " by Service " + flow.service : ""}</small></span></td>
+  const row = (flow, index) => html`<tr key=${index}><td data-label="Pod">${endpoint(flow.local, flow.other_ports)}${flow.pending ? " (its name is awaited)" : ""}</td>
+    <td data-label="Peer"><span>${endpoint(flow.peer, flow.other_ports)} <small>${flow.peer.address}${flow.service ? " by Service " + flow.service : ""}</small></span></td>
     <td data-label="Zones">${flow.local.zone || "?"} – ${flow.peer.zone || "?"}</td>
     <td data-label="Scope"><span><${Scope} scope=${flow.scope} /></span></td><td data-label="Protocol">${flow.protocol}</td>
     <td data-label="Out" class="number">${rate(flow.transmit.bytes_per_second)}</td><td data-label="In" class="number">${rate(flow.receive.bytes_per_second)}</td></tr>`;

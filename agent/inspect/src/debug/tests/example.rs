@@ -53,6 +53,7 @@ fn recent() -> Recent {
         peer: Arc::clone(peer),
         peer_address: address.parse().unwrap(),
         peer_port: port,
+        other_ports: false,
         service: (port == 5432).then(|| Name {
             namespace: "data".into(),
             name: "db".into(),

@@ -55,6 +55,7 @@ fn busy() -> Recent {
         peer: Arc::clone(&parties[(number / 2 % (SERIES / 2)) as usize]),
         peer_address: Ipv4Addr::from(0x0a01_0000 + number / 2).into(),
         peer_port: 443,
+        other_ports: false,
         service: None,
         protocol: 6,
         scope: Scope::CrossZone,

@@ -65,6 +65,7 @@ pub(super) fn flow(peer: u8, packets: u64) -> Flow {
         protocol: 6,
         local_port: 0,
         peer_port: 443,
+        other_ports: false,
         real_peer: None,
         count: count(packets),
     }

@@ -160,6 +160,7 @@ pub(super) fn flow(who: Who, pod: &str, peer: &str, service: Option<&str>) -> Re
         peer: party("", name, zone),
         peer_address: peer.parse().unwrap(),
         peer_port: 443,
+        other_ports: false,
         service: service.map(|name| Name {
             namespace: "shop".into(),
             name: name.into(),

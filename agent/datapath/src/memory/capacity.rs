@@ -1,0 +1,127 @@
+//! How large each map is.
+
+use zonemeter_common::{
+    names,
+    table::{FAMILIES, SLOTS, touched_word},
+};
+
+use super::{MOST_SLOTS, Machine, SETS, Size};
+
+/// Addresses of Services and of the node, of each family: one for each of so many bytes of the
+/// budget, within [`ADDRESSES`].
+const BUDGET_PER_ADDRESS: u64 = 2048;
+const ADDRESSES: [u64; 2] = [4096, 65_536];
+/// Entries of the flow maps for each flow of the node's own sockets, of which there are always some.
+const ENTRIES_PER_HOST_FLOW: u32 = 4;
+const LEAST_HOST_FLOWS: u32 = 64;
+
+/// Entries of the maps whose size the object file leaves open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Slots of each CPU in the table of a set and family: a multiple of 4 by a power of two; 0
+    /// where there are no tables.
+    pub slots: u32,
+    /// Flows of one drain and family that find no slot and have an entry in a hash map.
+    pub entries: u32,
+    /// Connections.
+    pub connections: u32,
+    /// Flows of the node's own sockets.
+    pub hosts: u32,
+    /// Translated addresses of one family.
+    pub addresses: u32,
+    /// See [`Machine::is_preemptible`].
+    pub is_preemptible: bool,
+    cpu_numbers: u32,
+}
+
+impl Capacity {
+    /// So many slots and entries; the set of translated addresses follows from the budget.
+    pub(super) fn of(slots: u32, entries: u32, budget: Size, machine: Machine) -> Self {
+        let [least, most] = ADDRESSES;
+        let addresses = (budget.0 / BUDGET_PER_ADDRESS).clamp(least, most);
+        Self {
+            slots,
+            entries,
+            connections: entries,
+            hosts: (entries / ENTRIES_PER_HOST_FLOW).max(LEAST_HOST_FLOWS),
+            addresses: addresses as u32,
+            is_preemptible: machine.is_preemptible,
+            cpu_numbers: machine.cpu_numbers,
+        }
+    }
+
+    /// So many flows of one family, should one CPU see them all. Its slots are no more than its part
+    /// of them, for they are set aside for each CPU; on a single one they are half.
+    pub(super) fn of_flows(flows: u32, budget: Size, machine: Machine) -> Self {
+        let part = (flows / machine.cpu_numbers.max(2)).min(MOST_SLOTS);
+        let slots = match machine.is_preemptible || part < SLOTS as u32 {
+            true => 0,
+            false => 1 << part.ilog2(),
+        };
+        Self::of(slots, flows - slots, budget, machine)
+    }
+
+    /// Flows of one drain and family for which there is room, should one CPU see them all; others
+    /// have slots beside them.
+    pub fn flows(&self) -> u32 {
+        self.slots + self.entries
+    }
+
+    /// Buckets of a CPU in a set and family, as a power of two; `None` where there are no tables.
+    pub(crate) fn bucket_bits(&self) -> Option<u32> {
+        (self.slots / SLOTS as u32).checked_ilog2()
+    }
+
+    /// Entries of the map of this name; `None` where the object file fixes them.
+    pub(crate) fn entries(&self, name: &str) -> Option<u32> {
+        let parts = self.cpu_numbers * SETS;
+        let by_part = |each: &dyn Fn(u32) -> u32| Some(self.bucket_bits().map_or(1, each));
+        match Use::of(name) {
+            Use::Flows => Some(self.entries),
+            Use::Connections => Some(self.connections),
+            Use::Hosts => Some(self.hosts),
+            Use::Addresses => Some(self.addresses),
+            Use::Tables if name == names::MAP_CLAIMS => by_part(&|_| parts * FAMILIES as u32),
+            Use::Tables if TOUCHED.contains(&name) => by_part(&|bits| touched_word(parts, 0, bits)),
+            Use::Tables => by_part(&|bits| parts << bits),
+            Use::Other if name == names::MAP_TOTALS => Some(parts),
+            Use::Other => None,
+        }
+    }
+}
+
+const TOUCHED: [&str; FAMILIES] = [names::MAP_TOUCHED4, names::MAP_TOUCHED6];
+
+/// What a map is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    Tables,
+    Flows,
+    Connections,
+    Hosts,
+    Addresses,
+    Other,
+}
+
+impl Use {
+    pub(super) fn of(name: &str) -> Self {
+        let tables = [names::MAP_TABLES4, names::MAP_TABLES6, names::MAP_CLAIMS];
+        let flows = [names::MAP_FLOWS4, names::MAP_FLOWS6];
+        let connections = [names::MAP_TRACKED4, names::MAP_TRACKED6];
+        let hosts = [names::MAP_HOST4, names::MAP_HOST6];
+        let addresses = [names::MAP_TRANSLATED4, names::MAP_TRANSLATED6];
+        if tables.contains(&name) || TOUCHED.contains(&name) {
+            Self::Tables
+        } else if flows.as_flattened().contains(&name) {
+            Self::Flows
+        } else if connections.as_flattened().contains(&name) {
+            Self::Connections
+        } else if hosts.as_flattened().contains(&name) {
+            Self::Hosts
+        } else if addresses.contains(&name) {
+            Self::Addresses
+        } else {
+            Self::Other
+        }
+    }
+}
