@@ -54,7 +54,8 @@ impl Report {
              peer in a per-CPU hash and nothing else. Throughput is measured with the statistics \
              off. Real packets at full speed between two pods of one node of the lab; a packet meets \
              both programs there. Nothing, empty, pairs and agent take turns in each round; medians \
-             of {rounds} rounds of {seconds} s, and in brackets the lower and the upper quartile.\n\n\
+             of {rounds} rounds of {seconds} s, and in brackets the lower and the upper quartile. What \
+             else runs on the machine slows all of them alike, and shows most in the throughput.\n\n\
              Measured on {machine}, by `cargo xtask bench --rounds {rounds} --seconds {seconds} \
              --write`.\n\n{table}\n",
             rounds = self.rounds,
