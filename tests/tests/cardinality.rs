@@ -14,11 +14,14 @@ use std::{
     io::{Read as _, Write as _},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
     path::Path,
-    thread,
+    slice, thread,
     time::{Duration, Instant},
 };
 
-use zonemeter_lab::{Agent, Lab, Metrics, Owner, Plan, Pod, PodPlan};
+use zonemeter_lab::{
+    Agent, Lab, Metrics, Owner, Plan, Pod, PodPlan,
+    prometheus::{Prometheus, Settings},
+};
 
 const PODS: usize = 50;
 /// IP and UDP header and a payload of 64 bytes.
@@ -30,6 +33,7 @@ const TEXT: &str = "text/plain; version=0.0.4";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";
 /// 50 × 196 of workloads, and 16 of each pod, most of them at 0.
 const ABOUT_10_000_SERIES: usize = 196;
+const AGENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
 /// Where the others are: a range of the VPC that the lab does not use.
 const OTHERS: [u8; 2] = [192, 168];
 
@@ -56,6 +60,13 @@ struct Row {
     resident: u64,
     kernel: u64,
     scrapes: [Scrape; 3],
+    stored: Option<Stored>,
+}
+
+/// What it takes in a Prometheus that scrapes nothing else.
+struct Stored {
+    series: u64,
+    resident: u64,
 }
 
 /// One format of `/metrics`.
@@ -89,7 +100,10 @@ fn measure(lab: &mut Lab, peers: usize, scrapes: usize) -> Row {
         .start_ready()
         .unwrap();
     send(lab.pods(), peers);
-    let row = check(&mut agent, peers, scrapes);
+    let mut row = check(&mut agent, peers, scrapes);
+    if scrapes > 1 {
+        row.stored = Some(stored(lab, &agent));
+    }
     assert!(agent.stop().unwrap().success());
     row
 }
@@ -166,7 +180,35 @@ fn check(agent: &mut Agent, peers: usize, scrapes: usize) -> Row {
             (OPEN_METRICS, "gzip"),
         ]
         .map(|(accept, encoding)| scrape(agent, accept, encoding, scrapes)),
+        stored: None,
     }
+}
+
+/// After 30 scrapes, with the project's recording rules and alerts.
+fn stored(lab: &Lab, agent: &Agent) -> Stored {
+    let settings = Settings::new("pairs");
+    let prometheus = Prometheus::start(lab, slice::from_ref(agent), &settings).unwrap();
+    let scraped = "sum(count_over_time(up[10m])) >= 30";
+    let patience = Duration::from_secs(180);
+    let is_there = |found: &[_]| !found.is_empty();
+    prometheus.query_until(scraped, patience, is_there).unwrap();
+    let url = prometheus.url();
+    let address = url.strip_prefix("http://").unwrap().parse().unwrap();
+    let (_, body) = answer(address, "GET /metrics HTTP/1.0\r\n\r\n");
+    let text = String::from_utf8(body).unwrap();
+    let value = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().trim().parse::<f64>().unwrap() as u64
+    };
+    let stored = Stored {
+        series: value("prometheus_tsdb_head_series "),
+        resident: value("process_resident_memory_bytes "),
+    };
+    // The next one would read what this one has written.
+    let folder = prometheus.folder().to_owned();
+    drop(prometheus);
+    fs::remove_dir_all(folder).unwrap();
+    stored
 }
 
 fn traffic_series(metrics: &Metrics) -> usize {
@@ -205,7 +247,7 @@ fn scrape(agent: &Agent, accept: &str, encoding: &str, scrapes: usize) -> Scrape
         "GET /metrics HTTP/1.0\r\nHost: a1\r\nAccept: {accept}\r\nAccept-Encoding: {encoding}\r\n\r\n"
     );
     let answers = agent.node().namespace().run(|| {
-        let answers: Vec<_> = (0..scrapes).map(|_| answer(&request)).collect();
+        let answers: Vec<_> = (0..scrapes).map(|_| answer(AGENT, &request)).collect();
         answers
     });
     let mut answers = answers.unwrap();
@@ -220,9 +262,9 @@ fn scrape(agent: &Agent, accept: &str, encoding: &str, scrapes: usize) -> Scrape
     }
 }
 
-fn answer(request: &str) -> (Duration, Vec<u8>) {
+fn answer(address: SocketAddr, request: &str) -> (Duration, Vec<u8>) {
     let began = Instant::now();
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, 9464)).unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
@@ -247,8 +289,10 @@ fn document(rows: &[Row]) -> String {
             )
         };
         let [text, open, gzip] = row.scrapes.each_ref().map(scrape);
+        let stored = row.stored.as_ref().unwrap();
+        let stored = format!("{}, {:.0} MB", stored.series, stored.resident as f64 / 1e6);
         format!(
-            "| {PODS} × {} | {} | {} | {:.1} MB | {:.1} MB | {text} | {open} | {gzip} |\n",
+            "| {PODS} × {} | {} | {} | {:.1} MB | {:.1} MB | {text} | {open} | {gzip} | {stored} |\n",
             row.peers,
             row.series,
             row.folded,
@@ -264,11 +308,13 @@ fn document(rows: &[Row]) -> String {
          equal to what was sent, to the byte; what has no series of its own is in `other`. Flags \
          are the defaults (`--max-series {CEILING}`), except for `--interval 1s` in the last row, \
          whose flows would not fit into the map for longer. Scrapes over \
-         HTTP, {SCRAPES} of each format one after the other: p50, p99, size.\n\n\
+         HTTP, {SCRAPES} of each format one after the other: p50, p99, size. *In Prometheus*: series in \
+         the head and resident memory of one that scrapes this agent alone, after 30 scrapes, with the \
+         project's rules.\n\n\
          Written by `cargo xtask bench series --write`, with a release build, on a machine with \
          {} CPUs; `cargo xtask test cardinality` checks the sums and the ceiling.\n\n\
-         | pairs | series | increments folded | agent, resident | its maps in the kernel | text | OpenMetrics | OpenMetrics, gzip |\n\
-         |---|---|---|---|---|---|---|---|\n{}",
+         | pairs | series | increments folded | agent, resident | its maps in the kernel | text | OpenMetrics | OpenMetrics, gzip | in Prometheus |\n\
+         |---|---|---|---|---|---|---|---|---|\n{}",
         thread::available_parallelism().unwrap(),
         rows.iter().map(row).collect::<String>()
     )

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what counting costs per packet, with real packets between two pods of a
 //! node of the lab; `cargo xtask bench series`: what many pairs cost the agent;
-//! `cargo xtask bench neighbours`: what pods that attack at full size take from others.
+//! `cargo xtask bench neighbours`: what pods that attack at full size take from others;
+//! `cargo xtask bench sizing`: what a cluster of a size takes.
 //!
 //! Of the first, each round runs every case with nothing on the veths, with a program that does
 //! nothing, with a counter of pairs, and with the agent. The kernel's own statistics
@@ -14,7 +15,7 @@ use zonemeter_lab::{Family, Lab, Plan, PodPlan, interrupt};
 
 use crate::{
     exec::{self, Cmd},
-    privilege, progress, repository, setup,
+    privilege, progress, prometheus, repository, setup,
     test::BUILD_AGENT,
 };
 
@@ -24,6 +25,7 @@ mod lab_test;
 mod machine;
 mod measure;
 mod report;
+mod sizing;
 mod stats;
 #[path = "../../agent/datapath/src/tests/yardstick.rs"]
 mod yardstick;
@@ -61,15 +63,25 @@ enum What {
     Series,
     /// What attacks of one pod cost the others
     Neighbours,
+    /// What a cluster of a size takes: docs/sizing.md out of what the others wrote; with --write
+    /// all of them are measured anew, as root
+    Sizing,
 }
 
 /// The command.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    if args.what == What::Sizing && !args.write {
+        return sizing::run(false);
+    }
     setup::ensure()?;
     progress::step("building the agent (release)", build_agent)?;
     match args.what {
         What::Datapath => {}
-        What::Series => return lab_test::run("cardinality", args.write),
+        What::Sizing => return sizing::run(true),
+        What::Series => {
+            prometheus::ensure()?;
+            return lab_test::run("cardinality", args.write);
+        }
         What::Neighbours => return lab_test::run("neighbours", args.write),
     }
     let mut again = vec![
