@@ -125,15 +125,20 @@ fn folders() -> Result<Vec<(PathBuf, &'static str)>> {
     Ok(folders)
 }
 
-/// Fails where the executable names a folder of this machine: another one would make other bytes.
+/// Fails where the executable names a source by a folder of this machine: another one would make
+/// other bytes.
 fn names_no_folder(executable: &Path) -> Result<()> {
     let content = fs::read(executable).with_context(|| executable.display().to_string())?;
     for (folder, _) in folders()? {
-        let name = folder.to_string_lossy();
+        // The repository may lie in a folder that other paths end with, such as /zonemeter.
+        let sources = match folder == repository::root() {
+            true => folder.join("agent"),
+            false => folder,
+        };
+        let name = format!("{}/", sources.display());
+        let mut windows = content.windows(name.len());
         ensure!(
-            !content
-                .windows(name.len())
-                .any(|window| window == name.as_bytes()),
+            !windows.any(|window| window == name.as_bytes()),
             "{} names the folder {name} of this machine",
             executable.display()
         );
