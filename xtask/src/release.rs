@@ -26,12 +26,18 @@ pub(crate) struct Args {
     /// Only make the files; there is nothing else that this command does
     #[arg(long)]
     dry_run: bool,
+    /// With the unoptimised image of the tests, in a temporary folder: whether all fits together
+    #[arg(long)]
+    dev: bool,
 }
 
 /// The command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     if !args.dry_run {
         bail!("nothing is published from here: say --dry-run, then push as docs/image.md tells");
+    }
+    if args.dev {
+        return check(&image::dev()?);
     }
     check_versions()?;
     let image = image::release(&[])?;
