@@ -53,6 +53,16 @@ impl HostGroups {
         remove_tree(&self.0.join(path))
     }
 
+    /// The file of the group at `path` whose writers move into it.
+    pub fn processes(&self, path: &str) -> PathBuf {
+        self.0.join(path).join("cgroup.procs")
+    }
+
+    /// Leaves the tree standing. [`HostGroups::new`] of the same name takes it up again.
+    pub fn keep(self) {
+        std::mem::forget(self);
+    }
+
     /// Does `work` with this process in the group at `path`. Sockets that it makes, and processes
     /// that it starts, are of that group for good. All threads of this process are in it meanwhile.
     pub fn inside<T>(&self, path: &str, work: impl FnOnce() -> T) -> Result<T> {

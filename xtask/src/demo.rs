@@ -9,7 +9,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use zonemeter_lab::{Agent, Lab, METRICS_PORT, Metrics, Namespace, agent_binary, interrupt};
+use zonemeter_lab::{
+    Agent, HostGroups, Lab, METRICS_PORT, Metrics, Namespace, agent_binary, interrupt,
+};
 
 use crate::{privilege, progress, setup, test};
 
@@ -108,7 +110,11 @@ pub(crate) fn check_readme() -> Result<()> {
 }
 
 fn end() -> Result<()> {
-    progress::step("removing the demo's lab", || zonemeter_lab::remove(LAB))
+    progress::step("removing the demo's lab", || {
+        zonemeter_lab::remove(LAB)?;
+        // Whose value goes removes it.
+        scene::groups(LAB).map(drop)
+    })
 }
 
 /// The arguments with which root is asked to do the same.
@@ -137,10 +143,12 @@ fn show(args: &Args) -> Result<()> {
         scene::add_service(&mut lab)?;
         Ok(lab)
     })?;
-    let result = perform(&lab, args);
+    let groups = scene::groups(&lab.name())?;
+    let result = perform(&lab, &groups, args);
     let interrupted = interrupt::interrupted();
     if args.keep && !interrupted && result.is_ok() {
         lab.keep();
+        groups.keep();
         return say_what_stays(&lab);
     }
     progress::quiet_step("removing the lab", || lab.end())?;
@@ -154,9 +162,10 @@ fn show(args: &Args) -> Result<()> {
 }
 
 /// Agents, traffic, the table, the totals.
-fn perform(lab: &Lab, args: &Args) -> Result<()> {
+fn perform(lab: &Lab, groups: &HostGroups, args: &Args) -> Result<()> {
     scene::name_networks(lab)?;
-    let mut agents = progress::quiet_step("starting one agent on each node", || start(lab))?;
+    let mut agents =
+        progress::quiet_step("starting one agent on each node", || start(lab, groups))?;
     for agent in &agents {
         progress::say(&format!(
             "    {} in {}: curl {}",
@@ -169,7 +178,7 @@ fn perform(lab: &Lab, args: &Args) -> Result<()> {
         true => Some(prometheus::Watching::start(lab, &agents)?),
         false => None,
     };
-    let mut traffic = scene::Traffic::start(lab)?;
+    let mut traffic = scene::Traffic::start(lab, groups)?;
     let (verdict, mut shown) = watch(&agents, Duration::from_secs(args.seconds))?;
     if interrupt::interrupted() {
         return Ok(());
@@ -187,17 +196,22 @@ fn perform(lab: &Lab, args: &Args) -> Result<()> {
         readme::compare(&shown)?;
     }
     if args.keep {
-        scene::Traffic::start(lab)?.keep();
+        scene::Traffic::start(lab, groups)?.keep();
         agents.iter_mut().for_each(Agent::keep);
     }
     Ok(())
 }
 
-fn start(lab: &Lab) -> Result<Vec<Agent>> {
+fn start(lab: &Lab, groups: &HostGroups) -> Result<Vec<Agent>> {
     lab.nodes()
         .iter()
         .map(|node| {
-            let plan = lab.agent(node.name())?.flag("--interval", "500ms");
+            let mut plan = lab.agent(node.name())?.flag("--interval", "500ms");
+            if node.name() == scene::PULLING {
+                // The lab's network cards are none.
+                plan = plan.flag("--uplink", "eth*");
+                plan = plan.flag("--cgroup-dir", groups.directory());
+            }
             plan.start_ready()
                 .with_context(|| format!("the agent of node {}", node.name()))
         })

@@ -47,9 +47,20 @@ pub(crate) struct Hosts {
 #[derive(Debug)]
 struct Cgroup {
     member: Member,
+    path: Arc<str>,
+    since: Instant,
     /// Once known. A pod's stays when the pod is gone.
     party: Option<HostParty>,
     gone_at: Option<Instant>,
+}
+
+/// A cgroup, and whose it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Present<'a> {
+    pub(crate) id: u64,
+    pub(crate) path: &'a Arc<str>,
+    pub(crate) since: Instant,
+    pub(crate) party: &'a HostParty,
 }
 
 /// A drain that is not added yet.
@@ -88,6 +99,8 @@ impl Hosts {
                 self.given_up.remove(&Unnamed::Cgroup(id));
                 let cgroup = Cgroup {
                     member,
+                    path,
+                    since: now,
                     party,
                     gone_at: None,
                 };
@@ -147,6 +160,27 @@ impl Hosts {
             Member::Unit(name) => Some(unit(Arc::clone(name))),
             Member::Pod(uid) => Some(of_pod(&self.pods.get(uid)?.object)),
         }
+    }
+
+    /// The cgroups that are there with whose they are, as said of each: in the order of the paths.
+    pub(crate) fn present(&self) -> Vec<Present<'_>> {
+        let present = self.cgroups.iter().filter_map(|(id, one)| {
+            one.gone_at.is_none().then_some(())?;
+            Some(Present {
+                id: *id,
+                path: &one.path,
+                since: one.since,
+                party: one.party.as_ref()?,
+            })
+        });
+        let mut present: Vec<_> = present.collect();
+        present.sort_by_key(|one| one.path);
+        present
+    }
+
+    /// True while the last drain's flows are held back.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// Those who may send more.
@@ -243,8 +277,7 @@ impl Waiting {
 
     /// Who or what the flow's peer was.
     pub(crate) fn peer<'a>(&self, names: &'a Names, flow: &HostFlow) -> Peer<'a> {
-        let held = self.held(flow);
-        names.placed(names.peer(held.flow.peer, held.from, held.until))
+        peer(names, &self.held(flow))
     }
 
     /// What the flows and what found no room among them have more or less of than the totals: none,
@@ -267,6 +300,11 @@ impl Waiting {
         }
         totals
     }
+}
+
+/// Who or what the peer of a flow of the node itself was.
+pub(crate) fn peer<'a>(names: &'a Names, held: &Held) -> Peer<'a> {
+    names.placed(names.peer(held.flow.peer, held.from, held.until))
 }
 
 fn less(count: Count, part: Count) -> Count {

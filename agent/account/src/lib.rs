@@ -23,6 +23,7 @@ mod hosts;
 mod kept;
 mod labels;
 mod ledger;
+mod node_names;
 mod pending;
 mod recent;
 mod settings;
@@ -186,6 +187,7 @@ impl Account {
             self.place(&TimedFlow::overflow(overflow, drain), at, None);
         }
         self.add_uplinks(drain, at);
+        self.record_hosts(drain);
         self.recorder.end(&self.names.interfaces);
         self.show_at_zero(at);
         self.tidy(at);
@@ -227,7 +229,11 @@ impl Account {
 
     /// The same for whatever people have in hand.
     pub fn answer(&self, asked: &Asked, now: Instant) -> Answered {
-        explain::answer(&self.names, asked, now)
+        let mut answered = explain::answer(&self.names, asked, now);
+        if let Asked::Name(name) = asked {
+            self.add_hosts_named(name, &mut answered, now);
+        }
+        answered
     }
 
     /// The pod behind an interface, once known.

@@ -17,13 +17,13 @@ pub(crate) struct Placed {
     pub(crate) scope: Scope,
     /// By what it leaves the VPC.
     pub(crate) via: Via,
-    /// The pod, once known.
+    /// The pod, once known, or who on the node itself.
     pub(crate) local: Option<Arc<Party>>,
     /// The other end.
     pub(crate) peer: Arc<Party>,
     /// The other end's own address.
     pub(crate) peer_address: IpAddr,
-    /// The Service by whose address the pod spoke to it.
+    /// The Service by whose address the local end spoke to it.
     pub(crate) service: Option<Name>,
     /// Held back: a name is still awaited.
     pub(crate) pending: bool,
@@ -64,7 +64,10 @@ impl Recorder {
     /// A drain that ended at `ended` begins.
     pub(crate) fn begin(&mut self, drain: &Drain, ended: SystemTime) {
         let recorded = self.records;
-        let flows = if recorded { drain.flows.len() } else { 0 };
+        let flows = match recorded {
+            true => drain.flows.len() + drain.host.flows.len(),
+            false => 0,
+        };
         self.recent = Recent {
             ended,
             lasted: drain.until.saturating_duration_since(drain.from),
@@ -73,6 +76,11 @@ impl Recorder {
             interfaces: Vec::new(),
             overflow: drain.overflowed(),
         };
+    }
+
+    /// Whether the flows of this drain are written down.
+    pub(crate) fn is_on(&self) -> bool {
+        self.recent.recorded
     }
 
     /// One of its flows, and what became of it.

@@ -1,5 +1,5 @@
-//! `zonemeter explain WHAT`: why an address, pod, workload, Service, node, network or host name gets
-//! its scope, as an agent of the node sees it.
+//! `zonemeter explain WHAT`: why an address, pod, workload, Service, node, network, unit or host name
+//! gets its scope, as an agent of the node sees it.
 
 use std::{collections::BTreeSet, fmt::Write as _, net::IpAddr};
 
@@ -22,8 +22,8 @@ const MOST_ADDRESSES: usize = 10;
 /// Flags of `zonemeter explain`.
 #[derive(Clone, Debug, Args)]
 pub struct ExplainArgs {
-    /// An address, a pod, workload or Service like shop/web or web, a node, a network of the
-    /// networks file, or a host name
+    /// An address, a pod, workload or Service like shop/web or web, a node, a unit of the node like
+    /// containerd.service, a network of the networks file, or a host name
     #[arg(value_name = "WHAT", value_parser = what)]
     pub what: String,
 
@@ -88,7 +88,8 @@ fn encoded(text: &str) -> String {
 
 fn unknown(asked: &Explanations) -> String {
     format!(
-        "{}: the agent of node {} knows no pod, workload, Service, node or network of this name",
+        "{}: the agent of node {} knows no pod, workload, Service, node, network or unit of \
+         this name",
         visible(&asked.what),
         asked.node
     )

@@ -158,6 +158,7 @@ fn example() -> Snapshot {
                 via: Via::Nat,
             },
             count: count(8000, 6),
+            own: count(8000, 6),
             created,
         }],
         uplinks: [

@@ -22,7 +22,8 @@ pub struct Recent {
     pub lasted: Duration,
     /// Somebody looked: flows were written down.
     pub recorded: bool,
-    /// Every flow of the drain, in no order; empty where they were not written down.
+    /// Every flow of the drain, of pods and of the node itself, in no order; empty where they were
+    /// not written down.
     pub flows: Vec<ResolvedFlow>,
     /// Every interface that is counted, in no order.
     pub interfaces: Vec<RecentInterface>,
@@ -61,25 +62,25 @@ pub struct Party {
 /// One direction of one flow with names.
 #[derive(Clone, Debug)]
 pub struct ResolvedFlow {
-    /// Index of the host-side veth.
+    /// Index of the host-side veth; 0 for what the node itself sent or received by an uplink.
     pub interface: u32,
-    /// Seen from the local pod.
+    /// Seen from the local end.
     pub direction: Direction,
-    /// The local pod; empty names while it is awaited.
+    /// The local pod, or who on the node itself; empty names while it is awaited.
     pub local: Arc<Party>,
-    /// The local pod's address.
+    /// The local end's address.
     pub local_address: IpAddr,
-    /// The local pod's port; 0 where folded or absent.
+    /// The local end's port; 0 where folded or absent.
     pub local_port: u16,
-    /// The other end; the backend where the pod spoke to a Service.
+    /// The other end; the backend where the local end spoke to a Service.
     pub peer: Arc<Party>,
     /// The other end's address, after a Service address was replaced by the backend's.
     pub peer_address: IpAddr,
-    /// The other end's port as the pod sees it; 0 where folded or absent.
+    /// The other end's port as the local end sees it; 0 where folded or absent.
     pub peer_port: u16,
     /// There were other ports, too.
     pub other_ports: bool,
-    /// The Service by whose address the pod spoke to the peer.
+    /// The Service by whose address the local end spoke to the peer.
     pub service: Option<Name>,
     /// IP protocol number.
     pub protocol: u8,
@@ -159,7 +160,8 @@ pub struct Explanation {
 pub enum Asked {
     /// An address.
     Address(IpAddr),
-    /// A pod, workload, Service, node or network: `namespace/name`, or the name alone.
+    /// A pod, workload, Service, node, network or unit of systemd: `namespace/name`, or the name
+    /// alone.
     Name(String),
 }
 
@@ -179,7 +181,8 @@ pub struct Answered {
 /// One thing that was meant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Match {
-    /// `Pod`, `Service`, `Node`, `Network`, or the kind of a workload; empty for an address.
+    /// `Pod`, `Service`, `Node`, `Network`, or the kind of a workload (`Unit` and `Kernel` for the
+    /// node itself); empty for an address.
     pub kind: Arc<str>,
     /// Its namespace; empty where it has none.
     pub namespace: Arc<str>,
@@ -219,6 +222,8 @@ pub enum Source {
     NetworksFile,
     /// A special-purpose range of the IANA registries.
     SpecialRange,
+    /// A cgroup of this node.
+    Cgroup,
     /// Nothing else matched.
     Default,
 }
@@ -233,6 +238,7 @@ impl Source {
             Self::EndpointSlice => "EndpointSlice",
             Self::NetworksFile => "networks_file",
             Self::SpecialRange => "special_range",
+            Self::Cgroup => "cgroup",
             Self::Default => "default",
         }
     }

@@ -188,6 +188,19 @@ pub struct HostParty {
     pub workload: Workload,
 }
 
+impl HostParty {
+    /// The workload as an end of a pair: the kernel, which has none among the labels, is one there.
+    pub fn as_end(&self) -> Workload {
+        match self.kind {
+            HostKind::Pod | HostKind::Unit => self.workload.clone(),
+            HostKind::Kernel => Workload {
+                kind: "Kernel".into(),
+                name: "kernel".into(),
+            },
+        }
+    }
+}
+
 /// Labels of the host family.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HostLabels {
@@ -216,6 +229,8 @@ pub struct HostSeries {
     pub labels: HostLabels,
     /// Total since the series began.
     pub count: Count,
+    /// What this process counted of it.
+    pub own: Count,
     /// When the series began: the OpenMetrics created timestamp.
     pub created: SystemTime,
 }

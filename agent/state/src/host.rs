@@ -144,6 +144,7 @@ impl<'a> Host<'a> {
                 via,
             },
             count: count(self.count),
+            own: zonemeter_model::traffic::Count::ZERO,
             created: system_time(self.created)?,
         })
     }

@@ -1,10 +1,15 @@
-//! Who sends to whom, from the workload series of every agent's scrape.
+//! Who sends to whom, from the series of workloads and of the nodes themselves in every agent's scrape.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use zonemeter_lab::{Metrics, Sample};
 
-const METRIC: &str = "zonemeter_workload_bytes_total";
+const METRICS: [&str; 2] = [
+    "zonemeter_workload_bytes_total",
+    "zonemeter_host_bytes_total",
+];
+/// What the kernel sends by itself, as it ends connections, is not in the table.
+const KERNEL: &str = "kernel";
 
 /// The contract's scopes, in the order in which they are shown.
 pub(super) const SCOPES: [&str; 11] = [
@@ -43,13 +48,15 @@ pub(super) struct Row {
     pub(super) bytes_per_s: f64,
 }
 
-/// Bytes of each flow over all agents, each byte once: what pods send is counted where it is
-/// sent; what they receive only when no agent counts at the sender.
+/// Bytes of each flow over all agents, each byte once: what pods and nodes send is counted where it
+/// is sent; what they receive only when no agent counts at the sender.
 pub(super) fn read(scrapes: &[Metrics]) -> BTreeMap<Flow, u64> {
     let mut flows = BTreeMap::new();
     for sample in scrapes
         .iter()
-        .flat_map(|metrics| metrics.select(METRIC, &[]))
+        .flat_map(|metrics| METRICS.map(|metric| metrics.select(metric, &[])))
+        .flatten()
+        .filter(|sample| sample.label("kind") != KERNEL)
     {
         if let Some(flow) = flow(sample) {
             *flows.entry(flow).or_default() += sample.value as u64;
@@ -88,7 +95,10 @@ impl Rates {
 
 fn flow(sample: &Sample) -> Option<Flow> {
     let scope = sample.label("scope").to_owned();
-    let own = format!("{}/{}", sample.label("namespace"), sample.label("workload"));
+    let own = match (sample.label("namespace"), sample.label("workload")) {
+        ("", unit) => unit.to_owned(),
+        (namespace, workload) => format!("{namespace}/{workload}"),
+    };
     let (zone, peer_zone) = (
         sample.label("zone").to_owned(),
         sample.label("peer_zone").to_owned(),
@@ -119,10 +129,14 @@ fn flow(sample: &Sample) -> Option<Flow> {
     }
 }
 
-/// True when the peer is a pod: then the agent of its node counts what it sends. The internet,
-/// other networks and nodes themselves are counted by nobody else.
+/// True when the peer is a pod or another node: then the agent there counts what it sends. The
+/// internet, other networks and a pod's own node are counted by nobody else.
 fn has_an_agent(sample: &Sample) -> bool {
-    !matches!(sample.label("peer_workload_kind"), "" | "Node" | "Network")
+    match sample.label("peer_workload_kind") {
+        "" | "Network" => false,
+        "Node" => sample.label("scope") != "intra_node",
+        _ => true,
+    }
 }
 
 fn peer(sample: &Sample) -> String {
@@ -143,7 +157,7 @@ mod tests {
 
     fn sample(direction: &str, peer: &str, scope: &str, bytes: u64) -> String {
         format!(
-            "{METRIC}{{namespace=\"d\",workload=\"c\",workload_kind=\"Deployment\",zone=\"a\",\
+            "zonemeter_workload_bytes_total{{namespace=\"d\",workload=\"c\",workload_kind=\"Deployment\",zone=\"a\",\
              direction=\"{direction}\",scope=\"{scope}\",{peer}}} {bytes}\n"
         )
     }
@@ -186,6 +200,24 @@ mod tests {
                 ("internet (internet)>d/c >a".to_owned(), 9)
             ]
         );
+    }
+
+    #[test]
+    fn the_nodes_own_processes_are_told_by_their_unit_and_the_kernel_is_not() {
+        let host = |kind: &str, direction, bytes| {
+            format!(
+                "zonemeter_host_bytes_total{{kind=\"{kind}\",workload=\"containerd.service\",\
+                 workload_kind=\"Unit\",zone=\"a\",direction=\"{direction}\",scope=\"internet\",\
+                 {NOBODY}}} {bytes}\n"
+            )
+        };
+        let text = host("unit", "transmit", 3) + &host("unit", "receive", 8);
+        let text = text + &host("kernel", "transmit", 1);
+        let expected = [
+            ("internet (internet)>containerd.service >a".to_owned(), 8),
+            ("internet containerd.service>(internet) a>".to_owned(), 3),
+        ];
+        assert_eq!(flows(&text), expected);
     }
 
     #[test]

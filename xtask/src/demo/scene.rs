@@ -9,7 +9,8 @@ use std::{
 
 use anyhow::{Context, Result};
 use zonemeter_lab::{
-    Count, Lab, Namespace, Owner, Plan, Pod, PodPlan, Record, ServicePlan, Transport, Way, Zone,
+    Count, HostGroups, Lab, Namespace, Owner, Plan, Pod, PodPlan, Record, ServicePlan, Transport,
+    Way, Zone,
 };
 
 use super::part::Part;
@@ -28,10 +29,14 @@ const IPERF_BITRATE: &str = "400M";
 const PAGE_BYTES: u64 = 20_000;
 const DOWNLOAD_BYTES: u64 = 20_000_000;
 const DOWNLOAD_RATE: &str = "4M";
+/// The node that pulls images, and the unit that does it there.
+pub(super) const PULLING: &str = "a1";
+const CONTAINERD: &str = "system.slice/containerd.service";
 
 /// A client that loops over a Service with two servers in two zones, two iperf3 pods on one node,
 /// a pod that downloads from the internet, and two that read from what stands for S3: one by a NAT
-/// gateway in another zone, one by a gateway endpoint.
+/// gateway in another zone, one by a gateway endpoint. The containerd of a node pulls an image from
+/// what stands for a registry.
 pub(super) fn plan(name: &str) -> Plan {
     let deployed = |name: &str, hash: &str, node: &str| {
         PodPlan::new("default", &format!("{name}-{hash}"), node)
@@ -66,11 +71,24 @@ pub(super) fn name_networks(lab: &Lab) -> Result<()> {
         text = text.replace(&cidr, &format!("{cidr} {ways},"));
     }
     text += &format!("  - {{ cidr: {s3}, scope: aws_service, name: s3 }}\n");
+    let registry = registry(lab);
+    text += &format!("  - {{ cidr: {registry}/32, scope: aws_service, name: ecr }}\n");
     fs::write(lab.networks_file(), text).context("the networks file")
 }
 
 fn s3(lab: &Lab) -> IpAddr {
     lab.internet_host(1)
+}
+
+fn registry(lab: &Lab) -> IpAddr {
+    lab.internet_host(2)
+}
+
+/// The cgroups of the node that pulls images: what its agent is given as `--cgroup-dir`.
+pub(super) fn groups(lab: &str) -> Result<HostGroups> {
+    let groups = HostGroups::new(lab)?;
+    groups.add(CONTAINERD)?;
+    Ok(groups)
 }
 
 /// The Service in front of both servers.
@@ -91,7 +109,7 @@ pub(super) struct Traffic {
 
 impl Traffic {
     /// Starts everything that [`plan`] has pods for.
-    pub(super) fn start(lab: &Lab) -> Result<Self> {
+    pub(super) fn start(lab: &Lab, groups: &HostGroups) -> Result<Self> {
         let mut traffic = Self {
             children: Vec::new(),
             keep: false,
@@ -105,6 +123,8 @@ impl Traffic {
         traffic.add(download(&pod("updater-5b4d-tq9wl")?, lab.internet_host(0)))?;
         traffic.add(download(&pod("reports-7c9f-m2k8d")?, s3(lab)))?;
         traffic.add(download(&pod("archive-6d9c-p4w7z")?, s3(lab)))?;
+        let node = lab.node(PULLING)?;
+        traffic.add(pull(node.namespace(), groups, registry(lab)))?;
         let (sender, receiver) = (lab.pod("iperf3/client")?, lab.pod("iperf3/server")?);
         traffic.add(iperf_server(&receiver))?;
         traffic.add(iperf_client(&sender, receiver.address()))?;
@@ -168,11 +188,26 @@ fn client(from: &Pod) -> Command {
 }
 
 fn download(from: &Pod, host: IpAddr) -> Command {
+    shell_loop(from, &get(host), "0.5")
+}
+
+/// A process of the node itself, in the cgroup of containerd.
+fn pull(node: &Namespace, groups: &HostGroups, host: IpAddr) -> Command {
+    let mut command = node.command("sh");
+    let join = format!("echo $$ > {}", groups.processes(CONTAINERD).display());
+    let pull = get(host);
+    command.args([
+        "-c",
+        &format!("{join}; while :; do {pull}; sleep 0.5; done"),
+    ]);
+    command
+}
+
+fn get(host: IpAddr) -> String {
     let server = SocketAddr::new(host, HTTP_PORT);
-    let get = format!(
+    format!(
         "curl --silent --output /dev/null --limit-rate {DOWNLOAD_RATE} http://{server}/{DOWNLOAD_BYTES}"
-    );
-    shell_loop(from, &get, "0.5")
+    )
 }
 
 fn shell_loop(from: &Pod, body: &str, pause_s: &str) -> Command {
@@ -194,11 +229,12 @@ fn iperf_client(from: &Pod, server: IpAddr) -> Command {
     shell_loop(from, &run, "0.2")
 }
 
-/// What counters apart from the agents saw of all pods: sent and received, counted where packets
-/// arrive, as they are on the wire.
+/// What counters apart from the agents saw: of all pods what they sent and received, of the nodes what
+/// they sent, counted where packets arrive, as they are on the wire.
 pub(super) struct WireTruth {
     pub(super) transmit: Count,
     pub(super) receive: Count,
+    pub(super) sent_by_nodes: Count,
 }
 
 /// Reads those counters. What a pod sends is counted at the far end of its node's uplink, or at
@@ -207,7 +243,11 @@ pub(super) struct WireTruth {
 pub(super) fn wire_truth(lab: &Lab) -> Result<WireTruth> {
     let arrived = |record: &&Record| record.way == Way::Arrived && record.source.is_ipv4();
     let uplinks = lab.uplink_truth()?;
-    let mut transmit = zonemeter_lab::count(uplinks.pairs.iter().filter(arrived));
+    // Only the node speaks with the registry. Its address alone would not tell: pods leave by it, too.
+    let is_pull = |record: &&Record| record.destination == registry(lab);
+    let sent = || uplinks.pairs.iter().filter(arrived);
+    let sent_by_nodes = zonemeter_lab::count(sent().filter(is_pull));
+    let mut transmit = zonemeter_lab::count(sent().filter(|record| !is_pull(record)));
     let mut receive = Count::default();
     for pod in lab.pods() {
         let truth = lab.pod_truth(pod)?;
@@ -220,5 +260,9 @@ pub(super) fn wire_truth(lab: &Lab) -> Result<WireTruth> {
         transmit =
             transmit + zonemeter_lab::count(records().filter(|record| is_neighbour(record.source)));
     }
-    Ok(WireTruth { transmit, receive })
+    Ok(WireTruth {
+        transmit,
+        receive,
+        sent_by_nodes,
+    })
 }

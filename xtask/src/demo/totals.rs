@@ -22,6 +22,9 @@ pub(super) struct Totals {
     parts: Vec<(&'static str, Pair)>,
     interfaces: Pair,
     wire: Pair,
+    /// Of processes of the nodes, and by the kernel for them.
+    nodes: Pair,
+    sent_by_nodes: u64,
 }
 
 impl Totals {
@@ -42,6 +45,8 @@ impl Totals {
                 .collect(),
             interfaces: sum(scrapes, "zonemeter_interface_bytes_total", None),
             wire: [wire.transmit.bytes, wire.receive.bytes],
+            nodes: sum(scrapes, "zonemeter_host_bytes_total", Some("aws_service")),
+            sent_by_nodes: wire.sent_by_nodes.bytes,
         }
     }
 
@@ -67,7 +72,26 @@ impl Totals {
             self.without_link_local(),
             self.wire,
         ));
+        lines.extend(self.render_nodes());
         lines
+    }
+
+    /// What the nodes' own processes moved, apart from pods.
+    fn render_nodes(&self) -> Vec<String> {
+        let [sent, received] = self.nodes;
+        let off = i128::from(sent) - i128::from(self.sent_by_nodes);
+        let verdict = match off {
+            0 => "exact".to_owned(),
+            off => format!("off by {off}"),
+        };
+        vec![
+            format!(
+                "beside the pods, an image pulled by a node: {} sent, {} received",
+                units::exact(sent),
+                units::exact(received)
+            ),
+            format!("sent by the node = wire: {verdict}"),
+        ]
     }
 
     /// The kernel's own chatter never leaves its link, and began before the agents came.
@@ -124,6 +148,7 @@ mod tests {
         zonemeter_pod_bytes_total{direction=\"receive\",scope=\"internet\"} 20\n\
         zonemeter_pod_bytes_total{direction=\"transmit\",scope=\"link_local\"} 3\n\
         zonemeter_unattributed_bytes_total{direction=\"transmit\",reason=\"map_full\"} 7\n\
+        zonemeter_host_bytes_total{direction=\"transmit\",scope=\"aws_service\"} 9\n\
         zonemeter_interface_bytes_total{direction=\"transmit\"} 1510\n\
         zonemeter_interface_bytes_total{direction=\"receive\"} 20\n";
 
@@ -136,6 +161,10 @@ mod tests {
             receive: Count {
                 bytes: 20,
                 packets: 0,
+            },
+            sent_by_nodes: Count {
+                bytes: 9,
+                packets: 1,
             },
         };
         Totals::read(&[Metrics::parse(SCRAPE).unwrap()], &wire).render()
@@ -157,9 +186,13 @@ mod tests {
             lines.contains(&"sum = interfaces: exact, in both directions".to_owned()),
             "{lines:?}"
         );
+        let [.., wire, _, node] = &lines[..] else {
+            panic!("{lines:?}")
+        };
         assert_eq!(
-            lines.last().unwrap(),
+            wire,
             "sum without link_local = wire: off by 7 sent and 0 received"
         );
+        assert_eq!(node, "sent by the node = wire: exact");
     }
 }

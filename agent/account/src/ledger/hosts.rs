@@ -22,12 +22,19 @@ use crate::Detail;
 /// All host series.
 #[derive(Debug, Default)]
 pub(crate) struct HostTotals {
-    shown: Table<HostLabels, Series<Count>>,
+    shown: Table<HostLabels, Series<Total>>,
     /// Label sets under their own names, by who on the node.
     of_party: HashMap<HostParty, usize>,
     uplinks: [[Count; Class::ALL.len()]; 2],
     received: Count,
     retired: [Count; 2],
+}
+
+/// What a series shows, and what of it this process counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Total {
+    all: Count,
+    own: Count,
 }
 
 impl HostTotals {
@@ -67,7 +74,8 @@ impl HostTotals {
         };
         let slot = self.shown.insert(labels, Series::new(at));
         if let Some(series) = self.shown.value_mut(slot) {
-            series.total += count;
+            series.total.all += count;
+            series.total.own += count;
             series.fed = at.now;
         }
         folded
@@ -105,6 +113,7 @@ impl HostTotals {
         for HostSeries {
             labels,
             count,
+            own: _,
             created,
         } in &kept.hosts
         {
@@ -115,7 +124,10 @@ impl HostTotals {
                 *self.of_party.entry(labels.party.clone()).or_default() += 1;
             }
             let series = Series {
-                total: *count,
+                total: Total {
+                    all: *count,
+                    own: Count::ZERO,
+                },
                 created: *created,
                 fed: now,
             };
@@ -138,7 +150,7 @@ impl HostTotals {
             },
         );
         for (labels, series) in gone {
-            self.retired[labels.direction as usize] += series.total;
+            self.retired[labels.direction as usize] += series.total.all;
             if is_other_workload(&labels.peer_workload) {
                 ceiling.give_back_other_host();
                 continue;
@@ -152,7 +164,8 @@ impl HostTotals {
     pub(crate) fn show(&self, snapshot: &mut Snapshot) {
         let series = self.shown.iter().map(|(labels, series)| HostSeries {
             labels: labels.clone(),
-            count: series.total,
+            count: series.total.all,
+            own: series.total.own,
             created: series.created,
         });
         snapshot.hosts = series.collect();

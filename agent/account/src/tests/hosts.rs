@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use zonemeter_model::{
     cluster::{Kind, Object, Pod},
+    recent::Asked,
     snapshot::{HostSeries, Snapshot},
     traffic::{Class, Direction, HostFlow},
 };
@@ -275,4 +276,79 @@ fn detail_leaves_out_pods_peers_or_both() {
     assert_eq!(shown(false, true), ["pod proxy other intra_zone node-2 1"]);
     assert_eq!(shown(true, false), ["pod proxy proxy-1 intra_zone other 1"]);
     assert_eq!(shown(false, false), ["pod other other intra_zone other 1"]);
+}
+
+/// `who peer scope pending packets` of each flow that was written down.
+fn recorded(scenario: &mut Scenario) -> Vec<String> {
+    let recent = scenario.account.take_recent();
+    let mut shown: Vec<String> = recent
+        .flows
+        .iter()
+        .map(|flow| {
+            let (who, peer) = (&flow.local.workload, &flow.peer_address);
+            format!(
+                "{} {} {peer} {} {} {}",
+                who.kind,
+                who.name,
+                flow.scope.name(),
+                flow.pending,
+                flow.count.packets
+            )
+        })
+        .collect();
+    shown.sort();
+    shown
+}
+
+#[test]
+fn its_flows_are_written_down_by_name_while_somebody_looks() {
+    let mut scenario = busy();
+    let flows = [out(CONTAINERD, REGISTRY, 2), out(0, REGISTRY, 1)];
+    scenario.drain_host_after(5, &flows, 0);
+    assert!(recorded(&mut scenario).is_empty(), "nobody looks");
+    scenario.account.record(true);
+    scenario.drain_host_after(5, &flows, 0);
+    let expected = [
+        "Kernel kernel 8.8.8.8 internet false 1",
+        "Unit containerd.service 8.8.8.8 internet false 2",
+    ];
+    assert_eq!(recorded(&mut scenario), expected);
+    scenario.drain_host_after(5, &[out(77, REGISTRY, 1)], 0);
+    let awaited = ["Unit unknown 8.8.8.8 internet true 1"];
+    assert_eq!(recorded(&mut scenario), awaited);
+}
+
+#[test]
+fn units_and_pods_of_the_host_network_are_explained_by_their_cgroups() {
+    let scenario = busy();
+    let told = |name: &str| {
+        let asked = Asked::Name(name.to_owned());
+        let answered = scenario.account.answer(&asked, scenario.instant());
+        let lines = answered.matches.iter().flat_map(|one| {
+            let said = one.explained.iter().map(|explained| {
+                let first = &explained.evidence[0];
+                let holder = &explained.party.workload;
+                format!(
+                    "{} {} at {}: {} {}",
+                    one.kind, one.name, explained.address, holder.name, first.says
+                )
+            });
+            said.collect::<Vec<_>>()
+        });
+        lines.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told("containerd.service"),
+        [
+            "Unit containerd.service at 192.168.0.1: containerd.service \
+          sockets of system.slice/containerd.service (id 40)"
+        ]
+    );
+    assert_eq!(
+        told("shop/proxy-1"),
+        ["Pod proxy-1 at 192.168.0.1: proxy sockets of \
+          kubepods.slice/kubepods-podp_1.slice/cri-containerd-0a.scope (id 41)"]
+    );
+    assert_eq!(told("kernel").len(), 1);
+    assert!(told("sshd.service").is_empty());
 }

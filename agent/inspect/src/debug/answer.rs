@@ -26,11 +26,12 @@ pub struct Flows {
 /// One conversation in the last drain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Flow {
-    /// The pod on this node; empty names while they are awaited.
+    /// The pod on this node, or its own: a unit of systemd (kind `Unit`) or the kernel (`Kernel`);
+    /// empty names while they are awaited.
     pub local: End,
-    /// The other end; the backend where the pod spoke to a Service.
+    /// The other end; the backend where the local end spoke to a Service.
     pub peer: End,
-    /// `namespace/name` of the Service by whose address the pod spoke to the peer, or empty.
+    /// `namespace/name` of the Service by whose address the local end spoke to the peer, or empty.
     pub service: String,
     /// There were packets with other ports, too: those of the ends are the first packet's.
     #[serde(default)]
@@ -43,9 +44,9 @@ pub struct Flow {
     pub via: String,
     /// Held back: a name is still awaited.
     pub pending: bool,
-    /// From the pod.
+    /// From the local end.
     pub transmit: Traffic,
-    /// To the pod.
+    /// To the local end.
     pub receive: Traffic,
 }
 
@@ -88,18 +89,18 @@ pub struct Zones {
     pub zones: Vec<ZonePair>,
 }
 
-/// Totals of all pods between two zones.
+/// Totals of all pods, and of the node itself, between two zones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ZonePair {
-    /// Zone of the pods.
+    /// Zone of the pods and the node.
     pub zone: String,
     /// Zone of their peers, empty where not known.
     pub peer_zone: String,
     /// As the metrics have it.
     pub scope: String,
-    /// From the pods.
+    /// From them.
     pub transmit: Total,
-    /// To the pods.
+    /// To them.
     pub receive: Total,
 }
 
@@ -119,7 +120,7 @@ pub struct Workloads {
     pub workloads: Vec<WorkloadTotals>,
 }
 
-/// Totals of one workload's pods on this node.
+/// Totals of one workload's pods on this node, or of one of the node's units.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkloadTotals {
     /// Namespace.
@@ -205,7 +206,8 @@ pub struct Explained {
 /// One source's word about an address.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// `Pod`, `Node`, `Service`, `EndpointSlice`, `networks_file`, `special_range`, `default`.
+    /// `Pod`, `Node`, `Service`, `EndpointSlice`, `networks_file`, `special_range`, `cgroup`,
+    /// `default`.
     pub source: String,
     /// What it says.
     pub says: String,

@@ -1,6 +1,6 @@
 //! `/api/flows`: conversations of the last drain, both directions of one in one row.
 
-use std::{cmp::Reverse, collections::HashMap, net::IpAddr};
+use std::{collections::HashMap, net::IpAddr};
 
 use axum::{
     Json,
@@ -142,9 +142,9 @@ fn select(recent: &Recent, request: &Request) -> Flows {
     let mut conversations = join(recent, request);
     let matched = conversations.len();
     let order = |one: &Conversation<'_>, other: &Conversation<'_>| {
-        let rank =
-            |(flow, counts): &Conversation<'_>| (Reverse(weight(counts, request.sort)), key(flow));
-        rank(one).cmp(&rank(other))
+        let weight = |(_, counts): &Conversation<'_>| weight(counts, request.sort);
+        let busier = weight(other).cmp(&weight(one));
+        busier.then_with(|| key(one.0).cmp(&key(other.0)))
     };
     if matched > request.limit {
         conversations.select_nth_unstable_by(request.limit, order);
@@ -162,10 +162,21 @@ fn select(recent: &Recent, request: &Request) -> Flows {
     }
 }
 
-/// What makes two flows directions of one conversation. Names follow from the addresses.
-type Key = (u32, IpAddr, u16, IpAddr, u16, u8, Scope, bool);
+/// What makes two flows directions of one conversation. Names follow from the addresses, but for
+/// who on the node itself it is.
+type Key<'a> = (
+    u32,
+    IpAddr,
+    u16,
+    IpAddr,
+    u16,
+    u8,
+    Scope,
+    bool,
+    Option<&'a Party>,
+);
 
-fn key(flow: &ResolvedFlow) -> Key {
+fn key(flow: &ResolvedFlow) -> Key<'_> {
     (
         flow.interface,
         flow.local_address,
@@ -175,6 +186,7 @@ fn key(flow: &ResolvedFlow) -> Key {
         flow.protocol,
         flow.scope,
         flow.pending,
+        (flow.interface == 0).then_some(&*flow.local),
     )
 }
 

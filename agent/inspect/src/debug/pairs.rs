@@ -1,7 +1,7 @@
 //! `/api/pairs`: who speaks with whom, both directions in one row, as a mean over a window.
 //!
-//! A pair is a workload of this node's pods and its peer in one scope, with the zones of both ends:
-//! two series of the workload family, one for each direction. Two workloads that both have pods
+//! A pair is a workload of this node's pods, or of the node itself, and its peer in one scope, with
+//! the zones of both ends: two series of the workload or of the host family, one for each direction. Two workloads that both have pods
 //! on this node speak in `intra_node` in four series; they are one pair, seen from the end that
 //! comes first by name. So bytes inside the node are listed once, all others as the metrics have
 //! them.

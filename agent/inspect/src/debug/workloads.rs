@@ -1,4 +1,5 @@
-//! `/api/workloads`: totals by workload and scope, over all peers.
+//! `/api/workloads`: totals by workload and scope, over all peers; the node's own units are
+//! workloads, too.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -7,7 +8,8 @@ use axum::{
     extract::{Query, State},
 };
 use zonemeter_model::{
-    snapshot::{Scope, Snapshot, WorkloadSeries},
+    cluster::Workload,
+    snapshot::{HostSeries, Scope, Snapshot, WorkloadSeries},
     traffic::Direction,
 };
 
@@ -26,29 +28,41 @@ pub(super) async fn list(
 }
 
 /// Namespace, workload, kind.
-type Who<'a> = (&'a str, &'a str, &'a str);
+type Who = (Arc<str>, Arc<str>, Arc<str>);
 
 fn workloads(snapshot: &Snapshot) -> Workloads {
-    let mut rows: BTreeMap<Who<'_>, BTreeMap<Scope, [u64; 2]>> = BTreeMap::new();
+    let mut rows: BTreeMap<Who, BTreeMap<Scope, [u64; 2]>> = BTreeMap::new();
+    let mut add = |namespace: &Arc<str>, workload: Workload, scope, direction, bytes| {
+        let who = (Arc::clone(namespace), workload.name, workload.kind);
+        let totals = rows.entry(who).or_default().entry(scope).or_default();
+        totals[direction as usize] += bytes;
+    };
     for WorkloadSeries { labels, bytes, .. } in &snapshot.workloads {
-        let who = (
-            &*labels.namespace,
-            &*labels.workload.name,
-            &*labels.workload.kind,
+        let workload = labels.workload.clone();
+        add(
+            &labels.namespace,
+            workload,
+            labels.scope,
+            labels.direction,
+            *bytes,
         );
-        let totals = rows
-            .entry(who)
-            .or_default()
-            .entry(labels.scope)
-            .or_default();
-        totals[labels.direction as usize] += bytes;
+    }
+    for HostSeries { labels, count, .. } in &snapshot.hosts {
+        let party = &labels.party;
+        add(
+            &party.namespace,
+            party.as_end(),
+            labels.scope,
+            labels.direction,
+            count.bytes,
+        );
     }
     let rows = rows
         .into_iter()
         .map(|((namespace, workload, kind), scopes)| WorkloadTotals {
-            namespace: namespace.to_owned(),
-            workload: workload.to_owned(),
-            workload_kind: kind.to_owned(),
+            namespace: namespace.to_string(),
+            workload: workload.to_string(),
+            workload_kind: kind.to_string(),
             scopes: scopes.into_iter().map(scope_totals).collect(),
         });
     Workloads {

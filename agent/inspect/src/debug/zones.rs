@@ -7,7 +7,7 @@ use axum::{
     extract::{Query, State},
 };
 use zonemeter_model::{
-    snapshot::{PodSeries, Scope, Snapshot},
+    snapshot::{HostSeries, PodSeries, Scope, Snapshot},
     traffic::{Count, Direction},
 };
 
@@ -28,6 +28,12 @@ pub(super) async fn list(
 fn zones(snapshot: &Snapshot) -> Zones {
     let mut pairs: BTreeMap<(&str, &str, Scope), [Count; 2]> = BTreeMap::new();
     for PodSeries { labels, count, .. } in &snapshot.pods {
+        let counts = pairs
+            .entry((&labels.zone, &labels.peer_zone, labels.scope))
+            .or_default();
+        counts[labels.direction as usize] += *count;
+    }
+    for HostSeries { labels, count, .. } in &snapshot.hosts {
         let counts = pairs
             .entry((&labels.zone, &labels.peer_zone, labels.scope))
             .or_default();

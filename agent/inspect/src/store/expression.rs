@@ -12,8 +12,8 @@ const DOLLARS: &str = "workload_peer:zonemeter_transfer_dollars:increase5m";
 const NAMESPACE_DOLLARS: &str = "namespace:zonemeter_transfer_dollars:increase5m";
 const ZONE_RATES: &str = "zone_peer_zone:zonemeter_bytes:rate5m";
 const WORKLOAD_RATES: &str = "namespace_workload:zonemeter_bytes:rate5m";
-/// Peers that have no series of their own.
-const NO_POD: &str = "|Node|Network|Service|other";
+/// Peers that have no series of their own. Nodes have those of what passes their uplinks.
+const NO_AGENT: &str = "|Network|Service|other";
 /// Rows of pods that are asked for: the busiest.
 const MOST_PODS: usize = 10_000;
 
@@ -87,12 +87,19 @@ impl Expressions<'_> {
         let sent = [("direction", "=", "transmit")];
         let received = [
             ("direction", "=", "receive"),
-            ("peer_workload_kind", "=~", NO_POD),
+            ("peer_workload_kind", "=~", NO_AGENT),
         ];
+        let received_from_own_node = [
+            ("direction", "=", "receive"),
+            ("peer_workload_kind", "=", "Node"),
+            ("scope", "=", "intra_node"),
+        ];
+        let mean = |matchers: &[Matcher<'_>]| self.mean(RATES, matchers, span, " offset 1w");
         format!(
-            "sum by (scope, via) ({} or {})",
-            self.mean(RATES, &sent, span, " offset 1w"),
-            self.mean(RATES, &received, span, " offset 1w")
+            "sum by (scope, via) ({} or {} or {})",
+            mean(&sent),
+            mean(&received),
+            mean(&received_from_own_node)
         )
     }
 
@@ -122,12 +129,15 @@ impl Expressions<'_> {
         "zonemeter:price_in_force:dollars_per_gigabyte or zonemeter:gigabyte:bytes".to_owned()
     }
 
-    /// Mean rates of the busiest pods.
+    /// Mean rates of the busiest pods, and of units.
     pub(super) fn pods(self, span: Span) -> String {
         format!(
-            "topk({MOST_PODS}, sum by (cluster, namespace, pod, zone, direction, scope, peer_zone, \
-             via) (rate(zonemeter_pod_bytes_total{}[{}])))",
-            self.where_(&[]),
+            "topk({MOST_PODS}, sum by (cluster, namespace, pod, workload, workload_kind, zone, \
+             direction, scope, peer_zone, via) (rate({}[{}])))",
+            self.where_(&[
+                ("__name__", "=~", "zonemeter_(pod|host)_bytes_total"),
+                ("kind", "!=", "kernel"),
+            ]),
             span.name()
         )
     }

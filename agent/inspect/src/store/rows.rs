@@ -44,16 +44,15 @@ impl Stored {
         stored
     }
 
-    /// Of rates by pod.
+    /// Of rates by pod, and by unit where it is none.
     pub(super) fn of_pods(rates: &[Sample], span: Span) -> Self {
         let mut stored = Self::default();
         for sample in rates {
-            let Labels { pod, .. } = &sample.metric;
-            let key = Labels {
-                workload: pod.clone(),
-                workload_kind: "Pod".to_owned(),
-                ..key(&sample.metric)
-            };
+            let mut key = key(&sample.metric);
+            if !sample.metric.pod.is_empty() {
+                key.workload.clone_from(&sample.metric.pod);
+                "Pod".clone_into(&mut key.workload_kind);
+            }
             stored.add_rate(sample, key, span);
         }
         stored

@@ -5,10 +5,11 @@
 //! is exact where the agents of all nodes are asked; with less of them a row is what the end that
 //! saw more has seen.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::row::Row;
 use crate::debug::pairs::answer::{Pair, PairEnd, PairTraffic};
+use zonemeter_model::snapshot::Scope;
 
 /// Connections to one Service between the same zones in one row: a client's ephemeral ports and
 /// the backends' addresses say little.
@@ -79,6 +80,7 @@ fn alone(row: &Row) -> Row {
         other_ports: false,
         protocol: String::new(),
         folded: row.folded,
+        seen_twice: row.seen_twice,
     }
 }
 
@@ -145,22 +147,55 @@ fn trend(one: &[f64], other: &[f64]) -> Vec<f64> {
 
 /// What several agents, each of another node, saw: one row for the two ends of a pair or of a
 /// conversation.
+///
+/// The node itself has names at its own end only; others see the Node. A conversation is then known by
+/// its addresses.
 pub(crate) fn ends(answers: impl IntoIterator<Item = Vec<Row>>, dollars: Dollars) -> Vec<Row> {
     let mut places: HashMap<_, usize> = HashMap::new();
+    let mut wires: HashMap<_, usize> = HashMap::new();
     let mut sides: Vec<Sides> = Vec::new();
     for row in answers.into_iter().flatten() {
         let turned = row.turned();
         if let Some(place) = places.get(&row.key()) {
             merge(&mut sides[*place].0, row);
-        } else if let Some(place) = places.get(&turned.key()) {
+        } else if let Some(place) = places
+            .get(&turned.key())
+            .or_else(|| wires.get(&wire(&turned)?))
+        {
             merge(&mut sides[*place].1, turned);
         } else {
             places.insert(row.key(), sides.len());
+            if let Some(wire) = wire(&row) {
+                wires.insert(wire, sides.len());
+            }
             sides.push((Some(row), None));
         }
     }
     let larger = |sides| larger(sides, dollars);
     sides.into_iter().filter_map(larger).collect()
+}
+
+/// What tells a conversation whatever its ends are called.
+fn wire(row: &Row) -> Option<([String; 2], [u16; 2], String)> {
+    let is_known = row.addresses.iter().all(|address| !address.is_empty());
+    is_known.then(|| (row.addresses.clone(), row.ports, row.protocol.clone()))
+}
+
+/// Takes out the rows of pods with a Node that was asked itself, where it shows by name whom of its
+/// own they speak with. `answers` are the names of the nodes that were asked and their rows.
+pub(crate) fn named_nodes(answers: &mut [(String, Vec<Row>)]) {
+    let mut named: HashSet<(String, PairEnd)> = HashSet::new();
+    for (node, rows) in answers.iter() {
+        let own = rows.iter().filter(|row| row.pair.host);
+        named.extend(own.map(|row| (node.clone(), row.pair.peer.clone())));
+    }
+    for (_, rows) in answers.iter_mut() {
+        rows.retain(|row| {
+            let Pair { local, peer, .. } = &row.pair;
+            let is_passed = row.pair.scope != Scope::IntraNode.name() && peer.kind == "Node";
+            !(is_passed && named.contains(&(peer.workload.clone(), local.clone())))
+        });
+    }
 }
 
 /// Whose dollars the rows have that are merged.
@@ -210,6 +245,11 @@ fn larger((one, other): Sides, of: Dollars) -> Option<Row> {
     pair.services.extend(seen.services);
     pair.services.sort();
     pair.services.dedup();
+    // Only its own agent knows who on a node it is.
+    if pair.peer.kind == "Node" {
+        pair.peer = seen.peer;
+    }
+    row.seen_twice = true;
     row.folded = row.folded.max(other.folded);
     Some(row)
 }

@@ -1,6 +1,6 @@
 //! What agents answered, as rows with their sums.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{
     fold,
@@ -29,16 +29,19 @@ pub(crate) struct Reading {
 impl Reading {
     /// Of answers to [`Question::pairs`].
     pub(crate) fn of_pairs(mut answers: Vec<Pairs>, question: &Question) -> Self {
-        let pairs: Vec<Vec<Row>> = answers
-            .iter_mut()
-            .map(|answer| rows(std::mem::take(&mut answer.pairs)))
-            .collect();
+        let taken = |answer: &mut Pairs| {
+            let pairs = std::mem::take(&mut answer.pairs);
+            (answer.node.clone(), rows(pairs))
+        };
+        let mut pairs: Vec<(String, Vec<Row>)> = answers.iter_mut().map(taken).collect();
         let alone = answers.len() == 1 && question.group == Group::Pair;
         let mut about = together(answers);
         if alone {
-            let rows = pairs.into_iter().flatten().collect();
+            let rows = pairs.into_iter().flat_map(|(_, rows)| rows).collect();
             return Self::new(about, rows);
         }
+        fold::named_nodes(&mut pairs);
+        let (asked, pairs): (HashSet<String>, Vec<Vec<Row>>) = pairs.into_iter().unzip();
         let mut rows = match question.group {
             Group::Workload => fold::locals(pairs.into_iter().flatten().flat_map(both_ends)),
             _ => fold::ends(pairs, fold::Dollars::OfPair),
@@ -47,7 +50,12 @@ impl Reading {
             rows.retain(|row| row.is_found_by(&question.search));
         }
         (about.total, about.matched) = (rows.len(), rows.len());
-        add_up(&mut about, &rows);
+        // Two nodes that speak with each other: each has named its own end only.
+        add_up(&mut about, &rows, fold::Dollars::OfPair, |row| {
+            let Pair { peer, scope, .. } = &row.pair;
+            let both = row.pair.host && peer.kind == "Node" && scope != Scope::IntraNode.name();
+            both && question.group == Group::Pair && asked.contains(&peer.workload)
+        });
         Self::new(about, sorted(rows, question))
     }
 
@@ -74,7 +82,7 @@ impl Reading {
         about.total = rows.len();
         rows.retain(|row| row.is_found_by(&question.search));
         about.matched = rows.len();
-        add_up(&mut about, &rows);
+        add_up(&mut about, &rows, fold::Dollars::OfPair, |_| false);
         Self::new(about, sorted(rows, question))
     }
 
@@ -98,7 +106,13 @@ impl Reading {
         about.total = rows.len();
         rows.retain(|row| of_scope(row) && in_namespace(row) && row.is_found_by(&question.search));
         about.matched = rows.len();
-        add_up(&mut about, &rows);
+        // The other end, where it has an agent, has it under another name: the node's own.
+        add_up(&mut about, &rows, fold::Dollars::OfFirstEnd, |row| {
+            let Pair { peer, scope, .. } = &row.pair;
+            let has_agent = !matches!(&*peer.kind, "" | "Network" | "Service" | "other");
+            let once = row.seen_twice || scope == Scope::IntraNode.name();
+            question.group == Group::Pair && has_agent && !once
+        });
         Self::new(about, sorted(rows, question))
     }
 
@@ -172,11 +186,27 @@ fn sorted(mut rows: Vec<Row>, question: &Question) -> Vec<Row> {
     rows
 }
 
-/// What rows make up by scope and way out, and by zones, in the order of the scopes.
-fn add_up(about: &mut Pairs, rows: &[Row]) {
+/// What rows make up by scope and way out, and by zones, in the order of the scopes. Where
+/// `is_listed_again` says that another row has the same bytes, seen from the other end, what each end
+/// sends is added.
+fn add_up(
+    about: &mut Pairs,
+    rows: &[Row],
+    dollars: fold::Dollars,
+    is_listed_again: impl Fn(&Row) -> bool,
+) {
     let mut scopes: BTreeMap<_, ScopeSum> = BTreeMap::new();
     let mut zones: BTreeMap<_, ZoneSum> = BTreeMap::new();
-    for Row { pair, .. } in rows {
+    for row in rows {
+        let pair = &row.pair;
+        let (receive, cost) = match (is_listed_again(row), dollars) {
+            (false, _) => (pair.receive, pair.dollars_per_month),
+            (true, fold::Dollars::OfFirstEnd) => (Default::default(), pair.dollars_per_month),
+            (true, fold::Dollars::OfPair) => {
+                let half = pair.dollars_per_month.map(|both| both / 2.0);
+                (Default::default(), half)
+            }
+        };
         let at = order(&pair.scope);
         let sum = scopes.entry((at, pair.scope.clone(), pair.via.clone()));
         let sum = sum.or_insert_with(|| ScopeSum {
@@ -185,8 +215,8 @@ fn add_up(about: &mut Pairs, rows: &[Row]) {
             ..ScopeSum::default()
         });
         sum.transmit = fold::plus(sum.transmit, pair.transmit);
-        sum.receive = fold::plus(sum.receive, pair.receive);
-        sum.dollars_per_month = fold::known(sum.dollars_per_month, pair.dollars_per_month);
+        sum.receive = fold::plus(sum.receive, receive);
+        sum.dollars_per_month = fold::known(sum.dollars_per_month, cost);
         let earlier = &mut sum.bytes_per_second_week_ago;
         *earlier = fold::known(*earlier, pair.bytes_per_second_week_ago);
         let of = [&pair.local.zone, &pair.peer.zone].map(Clone::clone);
@@ -200,8 +230,8 @@ fn add_up(about: &mut Pairs, rows: &[Row]) {
             }
         });
         sum.transmit = fold::plus(sum.transmit, pair.transmit);
-        sum.receive = fold::plus(sum.receive, pair.receive);
-        sum.dollars_per_month = fold::known(sum.dollars_per_month, pair.dollars_per_month);
+        sum.receive = fold::plus(sum.receive, receive);
+        sum.dollars_per_month = fold::known(sum.dollars_per_month, cost);
     }
     about.scopes = scopes.into_values().collect();
     about.zones = zones.into_values().collect();
@@ -298,6 +328,25 @@ mod tests {
         assert_eq!((&*about.node, about.total, reading.rows.len()), ("", 1, 1));
         assert_eq!(about.scopes[0].transmit.bytes, 5);
         assert_eq!(about.scopes[0].dollars_per_month, Some(1.0));
+    }
+
+    /// Each agent names its own end of what two nodes say to each other: two rows, the bytes once.
+    #[test]
+    fn what_two_nodes_say_to_each_other_is_added_once() {
+        let of = |unit: &str, node: &str, sent, received| {
+            let mut pair = pair(unit, node, sent, received);
+            (pair.host, pair.peer.kind) = (true, "Node".to_owned());
+            pair
+        };
+        let answers = vec![
+            answer("a1", vec![of("kubelet", "b1", 5, 70)]),
+            answer("b1", vec![of("etcd", "a1", 70, 5)]),
+        ];
+        let reading = Reading::of_pairs(answers, &question(Group::Pair));
+        assert_eq!(reading.rows.len(), 2);
+        let sum = &reading.about.scopes[0];
+        assert_eq!((sum.transmit.bytes, sum.receive.bytes), (75, 0));
+        assert_eq!(sum.dollars_per_month, Some(1.0));
     }
 
     #[test]

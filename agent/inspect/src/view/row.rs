@@ -22,6 +22,8 @@ pub(crate) struct Row {
     pub(crate) protocol: String,
     /// How many rows this one is the sum of, itself included.
     pub(crate) folded: usize,
+    /// Both ends were asked, and each has shown it.
+    pub(crate) seen_twice: bool,
 }
 
 /// What makes two rows the same one, in every refresh.
@@ -51,6 +53,7 @@ impl From<Flow> for Row {
             other_ports: flow.other_ports,
             protocol: flow.protocol,
             folded: 1,
+            seen_twice: false,
             pair: Pair {
                 local: end(flow.local),
                 peer: end(flow.peer),

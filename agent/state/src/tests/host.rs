@@ -32,6 +32,7 @@ pub(super) fn host(number: u32, count: Count) -> HostSeries {
             via: Via::Nat,
         },
         count,
+        own: Count::ZERO,
         created: UNIX_EPOCH + Duration::from_secs(5),
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// `/api/pairs`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pairs {
-    /// Name of the node whose pods are the local ends; empty for a whole cluster.
+    /// Name of the node whose pods and own processes are the local ends; empty for a whole cluster.
     pub node: String,
     /// Zone of that node; empty where not known, and for a whole cluster.
     pub zone: String,
@@ -42,10 +42,15 @@ pub struct Pairs {
 /// Two ends and what went between them in both directions, seen from the local end.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pair {
-    /// A workload whose pods are counted.
+    /// A workload whose pods are counted; of the node itself a unit of systemd (kind `Unit`), the
+    /// workload of a pod of the host's network, or the kernel (kind `Kernel`).
     pub local: PairEnd,
     /// The other end: a workload, a Node, a Network, or nothing for the internet.
     pub peer: PairEnd,
+    /// The local end is the node itself: its units, its kernel, pods of its network. Others see it
+    /// as the Node.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub host: bool,
     /// `namespace/name` of the Services by whose address one spoke to the other, sorted; only
     /// those that were seen while somebody looked.
     pub services: Vec<String>,
@@ -83,7 +88,7 @@ pub struct PairEnd {
     pub namespace: String,
     /// The workload, the Node, or the `name` of a Network; `other` past the ceiling of series.
     pub workload: String,
-    /// Kind of the workload, `Node`, `Network` or `other`.
+    /// Kind of the workload, `Unit`, `Kernel`, `Node`, `Network` or `other`.
     pub kind: String,
     /// Zone that it is in.
     pub zone: String,

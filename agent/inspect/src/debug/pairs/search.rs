@@ -15,16 +15,23 @@ use super::totals::{Key, key_of_flow, listed_as};
 pub(crate) enum Search {
     /// An address, or a range of addresses.
     Range(IpNet),
+    /// A port of either end: `:443`.
+    Port(u16),
     /// A part of a name, in lower case.
     Part(String),
 }
 
 impl Search {
-    /// Addresses and CIDR ranges are these; anything else is a part of a name.
+    /// Addresses and CIDR ranges are these, and so are ports with a colon before them; anything else
+    /// is a part of a name.
     pub(crate) fn new(text: &str) -> Self {
         let text = text.trim();
         if let Some(address) = address::address(text) {
             return Self::Range(address.into());
+        }
+        let port = text.strip_prefix(':').and_then(|port| port.parse().ok());
+        if let Some(port) = port {
+            return Self::Port(port);
         }
         match address::range(text) {
             Ok(range) | Err(NoRange::HostBits(range)) => Self::Range(range),
@@ -47,12 +54,13 @@ impl Search {
         matches!(self, Self::Part(part) if service.to_lowercase().contains(part))
     }
 
-    /// True for a flow of the last drain: by address, pod, workload, or Service.
+    /// True for a flow of the last drain: by address, port, pod, workload, or Service.
     pub(crate) fn matches_flow(&self, flow: &ResolvedFlow) -> bool {
         match self {
             Self::Range(range) => [flow.local_address, flow.peer_address]
                 .iter()
                 .any(|address| range.contains(&address.to_canonical())),
+            Self::Port(port) => [flow.local_port, flow.peer_port].contains(port),
             Self::Part(part) => {
                 let of = |party: &Party| {
                     has(&party.namespace, &party.pod, part)
@@ -92,7 +100,7 @@ mod tests {
     fn a_range_holds_what_begins_with_its_bits() {
         let holds = |text: &str, address: &str| match Search::new(text) {
             Search::Range(range) => range.contains(&address.parse::<IpAddr>().unwrap()),
-            Search::Part(part) => panic!("{part} is no range"),
+            other => panic!("{other:?} is no range"),
         };
         assert!(holds("10.0.0.0/8", "10.255.1.1"));
         assert!(!holds("10.0.0.0/8", "11.0.0.1"));
@@ -104,7 +112,8 @@ mod tests {
 
     #[test]
     fn anything_else_is_a_part_of_a_name() {
-        for text in ["shop/web", "10.0.0.0/x", "Web-1", "a/8"] {
+        assert!(matches!(Search::new(":443"), Search::Port(443)));
+        for text in ["shop/web", "10.0.0.0/x", "Web-1", "a/8", ":x", "443"] {
             assert!(matches!(Search::new(text), Search::Part(_)), "{text}");
         }
     }

@@ -224,6 +224,7 @@ impl<'a> View<'a> {
         Pair {
             local: end(&key.namespace, &key.workload, &key.zone),
             peer: end(&key.peer_namespace, &key.peer_workload, &key.peer_zone),
+            host: total.host,
             services: services
                 .into_iter()
                 .flatten()

@@ -54,6 +54,35 @@ fn both_directions_are_one_row_with_its_mean_since_the_start() {
     );
 }
 
+/// A unit is a workload like any other; its bytes are those of its series.
+#[test]
+fn the_nodes_own_are_pairs_too() {
+    let mut node = Node::new();
+    node.hosts = vec![
+        node::host("containerd.service", OUT, 30, 3),
+        node::host("containerd.service", IN, 700, 7),
+        node::host("", OUT, 1, 1),
+    ];
+    node.drain(10, &[(WEB, OUT, 5, 1)]);
+    let answer = node.ask("window=start&sort=total");
+    let shown: Vec<_> = answer
+        .pairs
+        .iter()
+        .map(|pair| {
+            let local = (&*pair.local.kind, &*pair.local.workload, pair.host);
+            (local, pair.transmit.bytes, pair.receive.packets)
+        })
+        .collect();
+    let expected = [
+        (("Unit", "containerd.service", true), 30, 7),
+        (("Deployment", "client", false), 5, 0),
+        (("Kernel", "kernel", true), 1, 0),
+    ];
+    assert_eq!(shown, expected);
+    let found = node.ask("window=start&search=containerd.service");
+    assert_eq!(the_only(&found).local.zone, "us-east-2a");
+}
+
 #[test]
 fn a_window_begins_at_the_last_point_before_it() {
     let mut node = Node::new();

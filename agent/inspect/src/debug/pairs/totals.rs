@@ -4,14 +4,15 @@ use std::{collections::HashMap, sync::Arc};
 
 use zonemeter_model::{
     recent::ResolvedFlow,
-    snapshot::{Scope, Snapshot, WorkloadLabels},
+    snapshot::{HostLabels, Scope, Snapshot, WorkloadLabels},
     traffic::{Count, Direction},
 };
 
 /// Bytes and packets by [`Direction`] code, seen from the local end.
 pub(super) type Both = [Count; 2];
 
-/// What tells a pair: the labels of its series, the direction aside.
+/// What tells a pair: the labels of its series, the direction aside. Of the host family those that
+/// it shares with the workload family.
 pub(super) type Key = WorkloadLabels;
 
 /// What a pair has carried so far.
@@ -21,15 +22,24 @@ pub(super) struct Total {
     pub(super) own: Both,
     /// Since the series began, restarts included, both directions.
     pub(super) bytes: u64,
+    /// Of the node itself.
+    pub(super) host: bool,
 }
 
 /// All pairs of a snapshot.
 pub(super) fn totals(snapshot: &Snapshot) -> HashMap<Key, Total> {
-    let mut totals: HashMap<Key, Total> = HashMap::with_capacity(snapshot.workloads.len());
+    let series = snapshot.workloads.len() + snapshot.hosts.len();
+    let mut totals: HashMap<Key, Total> = HashMap::with_capacity(series);
     for series in &snapshot.workloads {
         let total = totals.entry(key(&series.labels)).or_default();
         total.own[series.labels.direction as usize] += series.own;
         total.bytes += series.bytes;
+    }
+    for series in &snapshot.hosts {
+        let total = totals.entry(key_of_host(&series.labels)).or_default();
+        total.own[series.labels.direction as usize] += series.own;
+        total.bytes += series.count.bytes;
+        total.host = true;
     }
     let seen_twice: Vec<Key> = totals
         .keys()
@@ -47,6 +57,21 @@ pub(super) fn key(labels: &WorkloadLabels) -> Key {
     Key {
         direction: Direction::Transmit,
         ..labels.clone()
+    }
+}
+
+/// The pair of a series of the node itself.
+fn key_of_host(labels: &HostLabels) -> Key {
+    Key {
+        namespace: Arc::clone(&labels.party.namespace),
+        workload: labels.party.as_end(),
+        zone: Arc::clone(&labels.zone),
+        direction: Direction::Transmit,
+        scope: labels.scope,
+        peer_namespace: Arc::clone(&labels.peer_namespace),
+        peer_workload: labels.peer_workload.clone(),
+        peer_zone: Arc::clone(&labels.peer_zone),
+        via: labels.via,
     }
 }
 

@@ -161,3 +161,55 @@ fn dollars_of_each_end_add_up() {
     assert_eq!(bytes(&rows[0]), (100, 5000));
     assert_eq!(rows[0].pair.dollars_per_month, Some(10_200.0));
 }
+
+/// What a node's own process and a pod elsewhere say to each other: the pod's agent sees the Node.
+fn of_node(pod: &str, unit: &str) -> (Row, Row) {
+    let mut at_pod = row(pod, "b1", 100, 1000);
+    at_pod.pair.peer.kind = "Node".to_owned();
+    at_pod.pair.peer.namespace.clear();
+    let mut at_node = row(pod, unit, 100, 1000).turned();
+    at_node.pair.host = true;
+    at_node.pair.local.kind = "Unit".to_owned();
+    (at_pod, at_node)
+}
+
+#[test]
+fn a_node_that_was_asked_is_shown_by_whom_it_names() {
+    let (at_pod, at_node) = of_node("client", "kubelet.service");
+    let (silent, _) = of_node("other", "kubelet.service");
+    let shown = |of_b: Vec<Row>| {
+        let mut answers = [
+            ("a1".to_owned(), vec![at_pod.clone(), silent.clone()]),
+            ("b1".to_owned(), of_b),
+        ];
+        named_nodes(&mut answers);
+        answers.map(|(_, rows)| rows.len())
+    };
+    assert_eq!(shown(vec![at_node.clone()]), [1, 1]);
+    assert_eq!(shown(Vec::new()), [2, 0], "nobody names it");
+    let mut of_pod = at_node;
+    of_pod.pair.host = false;
+    assert_eq!(shown(vec![of_pod]), [2, 1], "a pod there is not the node");
+}
+
+#[test]
+fn a_conversation_with_a_node_has_the_name_that_its_agent_knows() {
+    let (mut at_pod, mut at_node) = of_node("client", "kubelet.service");
+    at_pod.addresses = ["10.0.0.1".to_owned(), "10.0.0.2".to_owned()];
+    at_pod.ports = [0, 10_250];
+    at_node.addresses = ["10.0.0.2".to_owned(), "10.0.0.1".to_owned()];
+    at_node.ports = [10_250, 0];
+    for answers in [
+        [vec![at_pod.clone()], vec![at_node.clone()]],
+        [vec![at_node], vec![at_pod]],
+    ] {
+        let rows = ends(answers, Dollars::OfPair);
+        let [one] = &rows[..] else {
+            panic!("{rows:#?}")
+        };
+        let mut names = [one.local(), one.peer()];
+        names.sort();
+        assert_eq!(names, ["shop/client", "shop/kubelet.service:10250"]);
+        assert_eq!(one.pair.transmit.bytes + one.pair.receive.bytes, 1100);
+    }
+}

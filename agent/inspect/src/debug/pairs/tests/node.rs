@@ -9,7 +9,10 @@ use crate::prices::Prices;
 use zonemeter_model::{
     cluster::{Name, Workload},
     recent::{Party, Recent, ResolvedFlow},
-    snapshot::{Covered, Scope, Snapshot, Via, WorkloadLabels, WorkloadSeries},
+    snapshot::{
+        Covered, HostKind, HostLabels, HostParty, HostSeries, Scope, Snapshot, Via, WorkloadLabels,
+        WorkloadSeries,
+    },
     traffic::{Count, Direction},
 };
 
@@ -25,6 +28,7 @@ pub(super) struct Node {
     pub(super) history: History,
     snapshot: Snapshot,
     pub(super) recent: Recent,
+    pub(super) hosts: Vec<HostSeries>,
     pub(super) prices: Option<Prices>,
 }
 
@@ -41,6 +45,7 @@ impl Node {
             history: History::default(),
             snapshot: Snapshot::default(),
             recent: Recent::default(),
+            hosts: Vec::new(),
             prices: Some(Prices::parse(PRICES).unwrap()),
         }
     }
@@ -58,6 +63,7 @@ impl Node {
                 ended: wall(seconds),
             }),
             workloads: series.iter().map(one_series).collect(),
+            hosts: self.hosts.clone(),
             own_unattributed: [count(seconds, 1), count(0, 0)],
             ..Snapshot::default()
         };
@@ -136,6 +142,38 @@ pub(super) fn one_series(
         },
         bytes: bytes + 1_000,
         own: count(*bytes, *packets),
+        created: UNIX_EPOCH,
+    }
+}
+
+/// A series of a unit, or without a name of the kernel, to the internet.
+pub(super) fn host(unit: &str, direction: Direction, bytes: u64, packets: u64) -> HostSeries {
+    let (kind, of) = match unit {
+        "" => (HostKind::Kernel, ""),
+        _ => (HostKind::Unit, "Unit"),
+    };
+    let named = |kind: &str, name: &str| Workload {
+        kind: kind.into(),
+        name: name.into(),
+    };
+    HostSeries {
+        labels: HostLabels {
+            party: HostParty {
+                kind,
+                namespace: "".into(),
+                pod: "".into(),
+                workload: named(of, unit),
+            },
+            zone: "us-east-2a".into(),
+            direction,
+            scope: Scope::Internet,
+            peer_namespace: "".into(),
+            peer_workload: named("", ""),
+            peer_zone: "".into(),
+            via: Via::Untold,
+        },
+        count: count(bytes + 1_000, packets),
+        own: count(bytes, packets),
         created: UNIX_EPOCH,
     }
 }
