@@ -8,6 +8,7 @@ mod failed;
 pub mod front;
 mod kept;
 mod mode;
+mod others;
 mod refusal;
 pub(super) mod tc;
 pub(super) mod tcx;
@@ -308,10 +309,13 @@ impl Attachments {
         Ok(attached)
     }
 
-    /// Removes pinned links of interfaces that went while no agent ran.
+    /// Removes what an earlier process left: pinned links of interfaces that went while no agent ran, and
+    /// the programs on those that are not counted any more (`--uplink`, `--interface`). Those that are
+    /// counted must be attached to by now.
     pub fn forget_all_but(&mut self, present: &[u32]) -> Result<()> {
         self.failed.retain(present);
         self.uplinks.retain(present)?;
+        self.clear_others()?;
         let Some(pins) = self.pins.as_ref().filter(|pins| pins.are_usable()) else {
             return Ok(());
         };

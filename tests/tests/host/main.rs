@@ -8,4 +8,6 @@
 
 mod churn;
 mod exact;
+mod names;
 mod scene;
+mod uplinks;

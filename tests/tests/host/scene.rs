@@ -1,6 +1,9 @@
 //! A node whose own bytes are counted, and what the wire and the metrics say of them.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
 use zonemeter_lab::{
     Agent, AgentPlan, Count, HostGroups, Lab, Metrics, Node, Plan, Pod, PodPlan, ServicePlan, Way,
@@ -21,6 +24,15 @@ pub(super) struct Scene {
     pub(super) groups: HostGroups,
     pub(super) agent: Agent,
     pub(super) before: Passed,
+}
+
+/// Tells a thread to end, when a test fails, too.
+pub(super) struct Ends<'a>(pub(super) &'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// What passed the uplinks of `a1`.
