@@ -5,6 +5,7 @@ from grafana_foundation_sdk.builders import dashboard
 import panels
 
 HERE = 'cluster=~"$cluster", instance=~"$instance"'
+FAMILIES = ', __name__=~"zonemeter_(workload|pod|host)_bytes_total"'
 
 
 def of(metric, more=""):
@@ -116,8 +117,8 @@ def work():
         ),
         panels.lines(
             "Traffic series",
-            [(f"count by (instance) ({of('zonemeter_workload_bytes_total')}) + count by (instance) ({of('zonemeter_pod_bytes_total')})", "{{instance}}")],
-            "short", "Of workloads and pods, against --max-series.",
+            [(f"count by (instance) ({of('', FAMILIES)})", "{{instance}}")],
+            "short", "Of workloads, pods and the node itself, against --max-series.",
         ),
         panels.lines(
             "Kubernetes objects",

@@ -5,8 +5,9 @@ from grafana_foundation_sdk.builders import dashboard
 import panels
 
 HERE = 'cluster=~"$cluster", namespace=~"$namespace"'
-POD = f"zonemeter_pod_bytes_total{{{HERE}"
-WORKLOAD = f"zonemeter_workload_bytes_total{{{HERE}"
+# The node's own bytes are workloads like any other, as in the rules: without what the kernel sends.
+POD = f'{{__name__=~"zonemeter_(pod|host)_bytes_total", kind!="kernel", {HERE}'
+WORKLOAD = f'{{__name__=~"zonemeter_(workload|host)_bytes_total", kind!="kernel", {HERE}'
 DOLLARS = f"namespace:zonemeter_transfer_dollars_per_hour:rate5m{{{HERE}"
 NAMESPACES = f"namespace:zonemeter_transfer_dollars:increase5m{{{HERE}"
 AMOUNTS = f"namespace_workload:zonemeter_transfer_dollars:increase5m{{{HERE}"
@@ -40,7 +41,7 @@ def build():
         "Bytes within nodes, within zones, across zones and to the internet, and what they cost. "
         "Exact layer-3 bytes as VPC Flow Logs count them. Dollars come from zonemeter.prices.yaml.",
     ).with_variable(panels.cluster()).with_variable(
-        panels.variable("namespace", "Namespace", 'label_values(zonemeter_pod_bytes_total{cluster=~"$cluster"}, namespace)')
+        panels.variable("namespace", "Namespace", 'label_values({__name__=~"zonemeter_(pod|host)_bytes_total", cluster=~"$cluster"}, namespace)')
     )
     for panel in numbers():
         page = page.with_panel(panel)
@@ -225,7 +226,7 @@ def pairs():
         f"sum by ({labels}) (sum_over_time(workload_peer:zonemeter_priced_bytes:increase5m"
         f'{{cluster=~"$cluster", direction="%s"}}[$__range:5m])) and {dearest}'
     )
-    exchanged = f'sum by (%s) (increase(zonemeter_workload_bytes_total{{cluster=~"$cluster", scope=~"%s"}}[$__range]))'
+    exchanged = f'sum by (%s) (increase({{__name__=~"zonemeter_(workload|host)_bytes_total", kind!="kernel", cluster=~"$cluster", scope=~"%s"}}[$__range]))'
     workloads = "namespace, workload, workload_kind, peer_namespace, peer_workload, peer_workload_kind"
     share = (
         f"({dearest} * 0 + 1) * on ({workloads}) group_left ()"

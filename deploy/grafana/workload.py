@@ -5,7 +5,8 @@ from grafana_foundation_sdk.builders import dashboard
 import panels
 
 SELECT = 'cluster=~"$cluster", namespace="$namespace", workload="$workload"'
-BYTES = f"zonemeter_workload_bytes_total{{{SELECT}"
+# Of pods, or of the node itself: a unit has no namespace, and is opened by a link.
+BYTES = f'{{__name__=~"zonemeter_(workload|host)_bytes_total", {SELECT}'
 DOLLARS = f"namespace_workload:zonemeter_transfer_dollars_per_hour:rate5m{{{SELECT}}}"
 AMOUNTS = f"workload_peer:zonemeter_transfer_dollars:increase5m{{{SELECT}"
 RATIO = f"namespace_workload:zonemeter_cross_zone:ratio_rate5m{{{SELECT}}}"
@@ -47,13 +48,13 @@ def variables():
         panels.variable(
             "namespace",
             "Namespace",
-            'label_values(zonemeter_workload_bytes_total{cluster=~"$cluster"}, namespace)',
+            'label_values({__name__=~"zonemeter_(workload|host)_bytes_total", cluster=~"$cluster"}, namespace)',
             several=False,
         ),
         panels.variable(
             "workload",
             "Workload",
-            'label_values(zonemeter_workload_bytes_total{cluster=~"$cluster", namespace="$namespace"}, workload)',
+            'label_values({__name__=~"zonemeter_(workload|host)_bytes_total", cluster=~"$cluster", namespace="$namespace"}, workload)',
             several=False,
         ),
         earlier,
