@@ -303,7 +303,7 @@ impl Waiting {
 }
 
 /// Who or what the peer of a flow of the node itself was.
-pub(crate) fn peer<'a>(names: &'a Names, held: &Held) -> Peer<'a> {
+pub(crate) fn peer<'a>(names: &'a Names, held: &TimedFlow) -> Peer<'a> {
     names.placed(names.peer(held.flow.peer, held.from, held.until))
 }
 

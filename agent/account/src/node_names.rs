@@ -9,7 +9,7 @@ use zonemeter_model::{
     text::visible,
     traffic::Drain,
 };
-use zonemeter_naming::{explain, held::Held, scope::Class};
+use zonemeter_naming::{explain, held::TimedFlow, scope::Class};
 
 use super::{Account, backends, hosts, recent::Placed};
 
@@ -19,7 +19,7 @@ const MOST_CGROUPS: usize = 10;
 impl Account {
     /// Writes down what the node itself sent and received in this drain.
     pub(super) fn record_hosts(&mut self, drain: &Drain) {
-        if !self.recorder.is_on() {
+        if !self.recorder.records {
             return;
         }
         let pending = self.hosts.is_waiting();
@@ -29,7 +29,7 @@ impl Account {
                 .entry(one.cgroup)
                 .or_insert_with(|| Arc::new(self.shown(&self.hosts.party(one.cgroup))));
             let local = Arc::clone(local);
-            let flow = Held::within(&one.flow, drain.from, drain.until);
+            let flow = TimedFlow::within(&one.flow, drain.from, drain.until);
             let peer = hosts::peer(&self.names, &flow);
             let exit = self.names.exit(&flow, peer);
             let known = self.classes.classify(&self.names, peer, exit);
@@ -39,7 +39,7 @@ impl Account {
                 via,
                 local: Some(local),
                 peer: known.party,
-                peer_address: flow.peer,
+                peer_address: flow.flow.peer,
                 service: backends::service(&self.names, &flow).cloned(),
                 pending,
             };

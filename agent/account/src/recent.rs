@@ -78,11 +78,6 @@ impl Recorder {
         };
     }
 
-    /// Whether the flows of this drain are written down.
-    pub(crate) fn is_on(&self) -> bool {
-        self.recent.recorded
-    }
-
     /// One of its flows, and what became of it.
     pub(crate) fn add(&mut self, flow: &Flow, placed: Placed) {
         self.recent.flows.push(ResolvedFlow {

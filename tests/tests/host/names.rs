@@ -34,13 +34,14 @@ fn who_on_the_node_talks_to_port_443_is_answered_by_name() {
     let done = AtomicBool::new(false);
     let (agent, groups) = (&scene.agent, &scene.groups);
     thread::scope(|scope| {
-        let pull = || {
+        let (done, node) = (&done, &node);
+        let pull = move || {
             while !done.load(Ordering::Relaxed) {
                 traffic::http_get(node.namespace(), registry, 100_000).unwrap();
             }
         };
-        let pulling = scope.spawn(|| groups.inside(CONTAINERD, pull).unwrap());
-        let ends = Ends(&done);
+        let pulling = scope.spawn(move || groups.inside(CONTAINERD, pull).unwrap());
+        let ends = Ends(done);
         let flows = until(WITHIN, "the pull among the flows", || {
             let flows = json(agent, "/api/flows?search=:443")["flows"].clone();
             let named = |flow: &Value| flow["local"]["workload"] == "containerd.service";
