@@ -1,9 +1,6 @@
 //! How long to wait before the next attempt.
 
-use std::{
-    hash::{BuildHasher, Hasher, RandomState},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 const FIRST: Duration = Duration::from_millis(250);
 /// With jitter at most 15 s: what a new pod waits for its name after a long outage.
@@ -17,7 +14,7 @@ const SPREAD: Duration = Duration::from_secs(3);
 /// How long to wait before a list for which all agents of a cluster have the same occasion: their
 /// start after an update, or a server that has forgotten its history.
 pub(super) fn spread() -> Duration {
-    SPREAD.mul_f64(f64::from(random()) / f64::from(u16::MAX))
+    SPREAD.mul_f64(fastrand::f64())
 }
 
 /// Doubles with each failure. The jitter spreads the agents of a cluster, which all lose the
@@ -39,22 +36,14 @@ impl Backoff {
         }
         self.last = Some(now);
         self.failures += 1;
-        delay(self.failures, random())
+        delay(self.failures, fastrand::f64())
     }
 }
 
-/// Between half and one and a half times the doubled delay; `random` is in 0..=65535.
-fn delay(failures: u32, random: u16) -> Duration {
+/// Between half and one and a half times the doubled delay; `random` is from 0 to 1.
+fn delay(failures: u32, random: f64) -> Duration {
     let doubled = FIRST * 2_u32.pow(failures.saturating_sub(1).min(16));
-    doubled
-        .min(LONGEST)
-        .mul_f64(0.5 + f64::from(random) / f64::from(u16::MAX))
-}
-
-/// The standard library seeds its hash maps at random; that is random enough here.
-fn random() -> u16 {
-    let [low, high, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
-    u16::from_ne_bytes([low, high])
+    doubled.min(LONGEST).mul_f64(0.5 + random)
 }
 
 #[cfg(test)]
@@ -63,15 +52,13 @@ mod tests {
 
     #[test]
     fn doubles_up_to_a_limit() {
-        let delays: Vec<_> = (1..=8)
-            .map(|n| delay(n, u16::MAX / 2).as_millis())
-            .collect();
+        let delays: Vec<_> = (1..=8).map(|n| delay(n, 0.5).as_millis()).collect();
         let expected = [250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000];
         for (delay, expected) in delays.iter().zip(expected) {
             assert!(delay.abs_diff(expected) <= 1, "{delays:?}");
         }
-        assert_eq!(delay(u32::MAX, u16::MAX), Duration::from_secs(15));
-        assert_eq!(delay(1, 0), Duration::from_millis(125));
+        assert_eq!(delay(u32::MAX, 1.0), Duration::from_secs(15));
+        assert_eq!(delay(1, 0.0), Duration::from_millis(125));
     }
 
     #[test]
