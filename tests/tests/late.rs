@@ -19,8 +19,6 @@ use zonemeter_lab::{
 };
 
 with_both_sources! {
-    what_a_veth_carried_before_the_agent_came_is_reported_apart,
-    a_pod_that_comes_while_the_agent_runs_is_counted_from_its_first_packet_after_attach,
     a_pod_that_the_api_names_three_seconds_late_gets_all_its_bytes,
     a_pod_that_goes_keeps_what_it_sent,
 }
@@ -80,8 +78,9 @@ fn wait_for_pods(agent: &mut Agent, count: u64) {
         .unwrap();
 }
 
-fn what_a_veth_carried_before_the_agent_came_is_reported_apart(source: Source) {
-    let lab = Lab::raise(plan("before-attach", source)).unwrap();
+#[test]
+fn what_a_veth_carried_before_the_agent_came_is_reported_apart() {
+    let lab = Lab::raise(plan("before-attach", Source::File)).unwrap();
     let (a, b) = (lab.pod("default/a").unwrap(), lab.pod("default/b").unwrap());
     let server = SocketAddr::new(b.address(), 7000);
     let what = Datagrams::new(100, 1000);
@@ -111,10 +110,9 @@ fn what_a_veth_carried_before_the_agent_came_is_reported_apart(source: Source) {
     assert_eq!(before_attach(&metrics, "transmit"), received.bytes);
 }
 
-fn a_pod_that_comes_while_the_agent_runs_is_counted_from_its_first_packet_after_attach(
-    source: Source,
-) {
-    let mut lab = Lab::raise(plan("new-veth", source)).unwrap();
+#[test]
+fn a_pod_that_comes_while_the_agent_runs_is_counted_from_its_first_packet_after_attach() {
+    let mut lab = Lab::raise(plan("new-veth", Source::File)).unwrap();
     let agent = lab.agent("a1").unwrap().flag("--interval", "100ms");
     let mut agent = agent.start_ready().unwrap();
     wait_for_interfaces(&mut agent, 1);
