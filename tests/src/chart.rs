@@ -12,6 +12,9 @@ use crate::{
     tool,
 };
 
+/// Names the root file system of the image that the chart's containers start from.
+pub const IMAGE_ROOT: &str = "ZONEMETER_IMAGE_ROOT";
+
 /// The chart's folder.
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/helm/zonemeter")

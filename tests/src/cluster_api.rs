@@ -11,11 +11,22 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::{container::Account, control_plane::Lease, node::Node};
+use crate::{control_plane::Lease, node::Node};
 use relay::Relay;
 
 /// The account that the project's manifest makes has its rights from here.
 const CLUSTER_ROLE: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles/zonemeter";
+
+/// The way to the API server that a kubelet gives a container.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The server's port on the node's loopback.
+    pub port: u16,
+    /// Certificate of the server's authority, PEM.
+    pub authority: String,
+    /// The token, bound to the pod.
+    pub token: String,
+}
 
 /// An API server with the lab's objects in it. [`crate::Lab::api`] has it.
 #[derive(Debug)]

@@ -138,7 +138,10 @@ impl GoTools {
 }
 
 /// `$XDG_CACHE_HOME/zonemeter`, which no `cargo clean` reaches.
-pub(crate) fn cache() -> Result<PathBuf> {
+///
+/// # Errors
+/// Neither that nor a home folder is set.
+pub fn cache() -> Result<PathBuf> {
     let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
     let cache = env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)

@@ -1,22 +1,10 @@
 //! The lab: an EKS-shaped cluster out of network namespaces.
 //!
 //! Nodes stand in zones, joined by the VPC's router; an internet lies behind it. Pods are wired
-//! as the AWS VPC CNI wires them. Tests, the demo and benchmarks use this one library:
-//! ```no_run
-//! use zonemeter_lab::{Lab, Plan, PodPlan, traffic};
-//! # fn main() -> anyhow::Result<()> {
-//! let lab = Lab::raise(
-//!     Plan::new("example")
-//!         .pod(PodPlan::new("default", "client", "a1"))
-//!         .pod(PodPlan::new("default", "server", "b1")),
-//! )?;
-//! let (client, server) = (lab.pod("default/client")?, lab.pod("default/server")?);
-//! traffic::ping(client.namespace(), server.address(), 2)?;
-//! let sent = lab.between(client.address(), server.address())?;
-//! assert_eq!((sent.bytes, sent.packets), (168, 2));
-//! # Ok(())
-//! # }
-//! ```
+//! as the AWS VPC CNI wires them. Tests, the demo and benchmarks use this one library; its own
+//! tests (`tests/lab.rs`) show how. A scenario plans a lab, raises it, sends known amounts and asks
+//! the wire: `Plan::new`, `Lab::raise`, `traffic`, `Lab::between`.
+//!
 //! Three rules hold everywhere: names carry the lab's name, so labs stand side by side; raising
 //! a lab first removes what a killed run of the same name left; expected values never come from
 //! the agent.
@@ -27,7 +15,6 @@ pub mod browser;
 pub mod chart;
 mod cluster_api;
 mod cluster_file;
-pub mod container;
 pub mod foreign;
 pub mod go_tools;
 mod host_groups;
@@ -50,14 +37,14 @@ mod process;
 pub mod prometheus;
 mod source;
 mod sweep;
-mod terminal;
 mod tool;
 pub mod traffic;
 mod truth;
 mod wiring;
 pub use address::{Family, Space, Zone};
 pub use agent::{Agent, AgentPlan, DEBUG_PORT, HttpAnswer, METRICS_PORT, agent_binary};
-pub use cluster_api::ClusterApi;
+pub use chart::IMAGE_ROOT;
+pub use cluster_api::{Account, ClusterApi};
 pub use host_groups::HostGroups;
 pub use http::http_get;
 pub use interface::{InterfaceCount, backlog_drops};
@@ -71,7 +58,7 @@ pub use plan::{KubeProxy, NodePlan, Owner, Plan, PodPlan, ServicePlan, ServicePo
 pub use pod::Pod;
 pub use source::Source;
 pub use sweep::remove;
-pub use terminal::Terminal;
+pub use tool::{output, pipe};
 pub use truth::{Count, Record, Truth, Way, count};
 pub use wiring::SILENCE;
 pub mod control_plane;

@@ -46,7 +46,10 @@ pub(crate) fn feed(command: &mut Command, input: &str) -> Result<()> {
 }
 
 /// Runs `command` with `input` on its standard input and returns its standard output.
-pub(crate) fn pipe(command: &mut Command, input: &[u8]) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// It cannot be started, or fails: with what it said.
+pub fn pipe(command: &mut Command, input: &[u8]) -> Result<Vec<u8>> {
     let (shown, output) = fed(command, input)?;
     check(&shown, &output)?;
     Ok(output.stdout)
@@ -87,7 +90,10 @@ fn blamed<'a>(input: &'a str, message: &[u8]) -> &'a str {
 }
 
 /// Runs `command` and returns its standard output.
-pub(crate) fn output(command: &mut Command) -> Result<String> {
+///
+/// # Errors
+/// As [`pipe`], or it printed what is not UTF-8.
+pub fn output(command: &mut Command) -> Result<String> {
     let shown = shown(command);
     let output = command
         .stdin(Stdio::null())

@@ -10,11 +10,15 @@
     reason = "how long it takes stands in docs/install.md"
 )]
 
+#[path = "chart/container.rs"]
+mod container;
 #[path = "chart/kubelet.rs"]
 mod kubelet;
 #[path = "chart/missing.rs"]
 mod missing;
 #[path = "chart/running.rs"]
 mod running;
+#[path = "chart/spec.rs"]
+mod spec;
 #[path = "chart/variants.rs"]
 mod variants;

@@ -5,6 +5,9 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#[path = "top/terminal.rs"]
+mod terminal;
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
@@ -15,7 +18,8 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use zonemeter_lab::{Terminal, agent_binary};
+use terminal::Terminal;
+use zonemeter_lab::agent_binary;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

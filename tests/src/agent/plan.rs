@@ -12,7 +12,6 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     agent::{Agent, DEBUG_PORT, METRICS_PORT},
-    container::Container,
     node::Node,
 };
 
@@ -103,10 +102,10 @@ impl AgentPlan {
         self
     }
 
-    /// Runs the agent of a container, which has flags of its own, in place of the binary. The
-    /// container has to outlive the agent.
-    pub fn in_container(mut self, container: &Container) -> Self {
-        self.container = container.command().into_iter().map(Into::into).collect();
+    /// Runs the agent of a container, which has flags of its own, by this command in place of the
+    /// binary. The container has to outlive the agent.
+    pub fn in_container(mut self, command: Vec<String>) -> Self {
+        self.container = command.into_iter().map(Into::into).collect();
         self
     }
 

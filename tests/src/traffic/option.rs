@@ -17,7 +17,10 @@ pub(super) fn segment(socket: &impl AsRawFd, size: usize) -> Result<()> {
 }
 
 /// How long an `accept` waits.
-pub(super) fn receive_timeout(socket: &impl AsRawFd, patience: Duration) -> Result<()> {
+///
+/// # Errors
+/// It is no socket.
+pub fn receive_timeout(socket: &impl AsRawFd, patience: Duration) -> Result<()> {
     let patience = libc::timeval {
         tv_sec: patience.as_secs() as libc::time_t,
         tv_usec: libc::suseconds_t::from(patience.subsec_micros()),

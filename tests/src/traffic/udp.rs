@@ -161,7 +161,8 @@ fn bind(on: &Namespace, address: SocketAddr) -> Result<UdpSocket> {
         .with_context(|| format!("bind UDP {address}"))
 }
 
-pub(super) fn any(like: IpAddr, port: u16) -> SocketAddr {
+/// This port of any address of the same family.
+pub fn any(like: IpAddr, port: u16) -> SocketAddr {
     match like {
         IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, port).into(),
         IpAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, port).into(),

@@ -4,11 +4,9 @@
 use std::{fs, path::Path, time::Duration};
 
 use serde_json::{Value, json};
-use zonemeter_lab::{
-    ClusterApi, Lab, Node, chart,
-    container::{Cluster, Container, host_path},
-    until,
-};
+use zonemeter_lab::{ClusterApi, Lab, Node, chart, until};
+
+use super::container::{Cluster, Container, host_path};
 
 pub(super) const NAMESPACE: &str = "kube-system";
 const PATIENCE: Duration = Duration::from_secs(60);

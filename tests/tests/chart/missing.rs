@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use zonemeter_lab::{
-    Lab, Node, NodePlan, Plan, PodPlan, Source,
-    address::Zone,
-    container::{Container, image_binary},
-};
+use zonemeter_lab::{Lab, Node, NodePlan, Plan, PodPlan, Source, address::Zone};
 
-use super::kubelet;
+use super::{
+    container::{Container, image_binary},
+    kubelet,
+};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -33,7 +32,7 @@ fn container(lab: &mut Lab, node: &Node, change: impl FnOnce(&mut Value)) -> Con
 /// The only line that the agent ends with.
 fn last_words(lab: &mut Lab, node: &Node, change: impl FnOnce(&mut Value)) -> String {
     let container = container(lab, node, change);
-    let plan = lab.agent("a1").unwrap().in_container(&container);
+    let plan = lab.agent("a1").unwrap().in_container(container.command());
     let (status, said) = plan.run(PATIENCE).unwrap();
     let last = said.lines().last().unwrap_or_default().to_owned();
     assert_eq!(status.code(), Some(2), "{said}");
@@ -138,7 +137,7 @@ fn a_right_that_is_missing_is_named() {
     let agent = lab
         .agent("a1")
         .unwrap()
-        .in_container(&container)
+        .in_container(container.command())
         .start()
         .unwrap();
     let mut body = String::new();

@@ -15,14 +15,16 @@ use zonemeter_lab::{
     Agent, Lab, Node, NodePlan, Plan, PodPlan, Source,
     address::Zone,
     chart,
-    container::{Container, host_path, image_binary},
     foreign::{Hook, index, tcx_programs},
     oracle,
     prometheus::{Objects, Prometheus, Series, Settings},
     traffic::{self, Datagrams},
 };
 
-use super::kubelet::{self, NAMESPACE};
+use super::{
+    container::{Container, host_path, image_binary},
+    kubelet::{self, NAMESPACE},
+};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const NODES: [&str; 2] = ["a1", "b1"];
@@ -70,7 +72,7 @@ fn start(lab: &mut Lab, binary: &Path) -> (Vec<Agent>, Vec<Container>) {
     for name in NODES {
         let node = lab.node(name).unwrap();
         let container = kubelet::container(lab, &node, &workload, "zonemeter", binary);
-        let plan = lab.agent(name).unwrap().in_container(&container);
+        let plan = lab.agent(name).unwrap().in_container(container.command());
         started.0.push(plan.start_ready().unwrap());
         started.1.push(container);
     }

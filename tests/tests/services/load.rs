@@ -9,10 +9,12 @@ use std::{
 use zonemeter_lab::{
     Agent, Lab, Metrics, Namespace, NodePlan, Plan, Pod, PodPlan, ServicePlan, Transport, Zone,
     agent_binary,
-    traffic::{self, Payload, Rate, Reached, SOON},
 };
 
-use crate::document;
+use crate::{
+    connections::{self, Payload, Rate, Reached, SOON},
+    document,
+};
 
 const CLIENTS: usize = 10;
 const BACKENDS: usize = 20;
@@ -100,10 +102,10 @@ fn pods(lab: &Lab, kind: &str) -> Vec<Pod> {
 }
 
 fn load(clients: &[Pod], backends: &[Pod], rate: Rate) -> Reached {
-    let serve = |pod: &Pod| traffic::connection_server(pod.namespace(), TARGET, PAYLOAD).unwrap();
+    let serve = |pod: &Pod| connections::serve(pod.namespace(), TARGET, PAYLOAD).unwrap();
     let _servers: Vec<_> = backends.iter().map(serve).collect();
     let clients: Vec<Namespace> = clients.iter().map(|pod| pod.namespace().clone()).collect();
-    traffic::connections(&clients, SocketAddr::from(ASKED), PAYLOAD, rate).unwrap()
+    connections::make(&clients, SocketAddr::from(ASKED), PAYLOAD, rate).unwrap()
 }
 
 /// Waits until the agent shows for all backends what went over the wire, twice in a row. Returns

@@ -7,7 +7,9 @@
 
 mod balanced;
 mod cluster;
+mod connections;
 mod document;
+mod exchange;
 mod load;
 mod methods;
 mod moved;

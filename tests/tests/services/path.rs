@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 
 use zonemeter_lab::{
     Family,
-    traffic::{self, Datagrams, Exchange},
+    traffic::{self, Datagrams},
 };
 
 use crate::{
     cluster::Cluster,
+    exchange::{Exchange, udp_exchange},
     moved::{self, Bytes, Methods, Series},
     party::{Labels, Named, Party, pod},
 };
@@ -95,8 +96,7 @@ impl Path {
         let lab = &cluster.lab;
         let (from, to) = (self.client.namespace(lab), self.server.namespace(lab));
         let (source, listen) = (self.client.socket(0), self.server.socket(self.port));
-        let exchange =
-            |what| traffic::udp_exchange((&from, source), self.asked, (&to, listen), what);
+        let exchange = |what| udp_exchange((&from, source), self.asked, (&to, listen), what);
         match self.what {
             What::Udp => exchange(UDP)?,
             What::Fragments => exchange(FRAGMENTED)?,

@@ -7,26 +7,25 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-
-use crate::{
-    namespace::Namespace,
-    traffic::{PATIENCE, udp},
+use zonemeter_lab::{
+    Namespace,
+    traffic::{PATIENCE, any},
 };
 
 /// How many requests and answers, and the payload of each.
 #[derive(Clone, Copy, Debug)]
-pub struct Exchange {
+pub(crate) struct Exchange {
     /// Requests, and as many answers.
-    pub count: u32,
+    pub(crate) count: u32,
     /// Payload of a request.
-    pub request: usize,
+    pub(crate) request: usize,
     /// Payload of an answer.
-    pub answer: usize,
+    pub(crate) answer: usize,
 }
 
 /// Sends requests one by one from `source` (port 0: any) in `from` to `asked`, which a server at
 /// `server` in `to` must get and answer. Returns the client as the server saw it.
-pub fn udp_exchange(
+pub(crate) fn udp_exchange(
     (from, source): (&Namespace, SocketAddr),
     asked: SocketAddr,
     (to, server): (&Namespace, SocketAddr),
@@ -76,7 +75,7 @@ fn answer(socket: &UdpSocket, what: Exchange) -> Result<SocketAddr> {
 
 fn ask(source: SocketAddr, asked: SocketAddr, what: Exchange) -> Result<()> {
     let source = match source.ip().is_unspecified() {
-        true => udp::any(asked.ip(), source.port()),
+        true => any(asked.ip(), source.port()),
         false => source,
     };
     let socket = UdpSocket::bind(source).context("bind")?;

@@ -14,12 +14,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-
-use crate::until;
+use zonemeter_lab::until;
 
 /// A running program and its terminal; it is killed when the value is dropped.
 #[derive(Debug)]
-pub struct Terminal {
+pub(crate) struct Terminal {
     child: Child,
     person: File,
     /// The program's own end stays open, so that its settings can be read when it has ended.
@@ -40,7 +39,7 @@ impl Terminal {
     ///
     /// # Errors
     /// When there is no pseudo-terminal, or the program cannot be started.
-    pub fn start(mut command: Command, rows: u16, columns: u16) -> Result<Self> {
+    pub(crate) fn start(mut command: Command, rows: u16, columns: u16) -> Result<Self> {
         let (person, program) = open(rows, columns)?;
         let end = || -> io::Result<Stdio> { Ok(program.try_clone()?.into()) };
         command
@@ -64,7 +63,7 @@ impl Terminal {
     ///
     /// # Errors
     /// When the terminal is gone.
-    pub fn type_in(&mut self, keys: &str) -> Result<()> {
+    pub(crate) fn type_in(&mut self, keys: &str) -> Result<()> {
         self.person.write_all(keys.as_bytes()).context("typing")
     }
 
@@ -72,7 +71,7 @@ impl Terminal {
     ///
     /// # Errors
     /// When the kernel refuses it.
-    pub fn resize(&mut self, rows: u16, columns: u16) -> Result<()> {
+    pub(crate) fn resize(&mut self, rows: u16, columns: u16) -> Result<()> {
         let size = size(rows, columns);
         // SAFETY: TIOCSWINSZ reads a winsize, which outlives the call.
         let done =
@@ -89,7 +88,7 @@ impl Terminal {
     ///
     /// # Errors
     /// When the terminal cannot be read.
-    pub fn lines(&mut self) -> Result<Vec<String>> {
+    pub(crate) fn lines(&mut self) -> Result<Vec<String>> {
         self.read()?;
         let screen = self.parser.0.screen();
         let (_, columns) = screen.size();
@@ -101,7 +100,7 @@ impl Terminal {
     ///
     /// # Errors
     /// With what is on the screen, where that does not come about in time.
-    pub fn until(
+    pub(crate) fn until(
         &mut self,
         patience: Duration,
         what: &str,
@@ -118,7 +117,7 @@ impl Terminal {
     ///
     /// # Errors
     /// When the terminal cannot be read.
-    pub fn is_taken(&mut self) -> Result<bool> {
+    pub(crate) fn is_taken(&mut self) -> Result<bool> {
         self.read()?;
         let screen = self.parser.0.screen();
         Ok(screen.alternate_screen() && screen.hide_cursor())
@@ -128,7 +127,7 @@ impl Terminal {
     ///
     /// # Errors
     /// When the terminal cannot be read.
-    pub fn is_given_back(&mut self) -> Result<bool> {
+    pub(crate) fn is_given_back(&mut self) -> Result<bool> {
         self.read()?;
         let screen = self.parser.0.screen();
         let is_cooked =
@@ -140,7 +139,7 @@ impl Terminal {
     ///
     /// # Errors
     /// When the terminal cannot be read.
-    pub fn is_coloured(&mut self) -> Result<bool> {
+    pub(crate) fn is_coloured(&mut self) -> Result<bool> {
         self.read()?;
         let screen = self.parser.0.screen();
         let (rows, columns) = screen.size();
@@ -157,7 +156,7 @@ impl Terminal {
     ///
     /// # Errors
     /// When it is gone.
-    pub fn signal(&self, signal: i32) -> Result<()> {
+    pub(crate) fn signal(&self, signal: i32) -> Result<()> {
         let id = i32::try_from(self.child.id()).context("a process id")?;
         // SAFETY: kill takes no pointers; the child is not waited for yet, so the id is its own.
         let done = unsafe { libc::kill(id, signal) };
@@ -169,7 +168,7 @@ impl Terminal {
     ///
     /// # Errors
     /// With what is on the screen, where it does not end in time.
-    pub fn ended(&mut self, patience: Duration) -> Result<ExitStatus> {
+    pub(crate) fn ended(&mut self, patience: Duration) -> Result<ExitStatus> {
         let ended = until(patience, "the program's end", || {
             // What it still writes has to be read, or it waits.
             let _ = self.read();

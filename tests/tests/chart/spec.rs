@@ -7,9 +7,9 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
+use zonemeter_lab::{Account, Node};
 
-use super::{Account, ENTRY_POINT, host_path, mounts_of_every_container};
-use crate::node::Node;
+use super::container::{ENTRY_POINT, host_path, mounts_of_every_container};
 
 /// What containerd leaves a container that drops nothing.
 const DEFAULT_CAPABILITIES: [&str; 14] = [

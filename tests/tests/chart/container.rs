@@ -12,15 +12,10 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
+use zonemeter_lab::{Account, IMAGE_ROOT, Node, go_tools::SECCOMP, output, pipe};
 
-use crate::{go_tools::SECCOMP, node::Node, tool};
+use super::spec::Spec;
 
-mod spec;
-
-use spec::Spec;
-
-/// Names the root file system of the image that [`Container`]s start from.
-pub const IMAGE_ROOT: &str = "ZONEMETER_IMAGE_ROOT";
 /// The image's entry point.
 pub(crate) const ENTRY_POINT: &str = "/usr/bin/zonemeter";
 /// What runs crun: on machines with both versions of cgroups it takes the first only when it does
@@ -33,29 +28,18 @@ crun --cgroup-manager=cgroupfs delete --force "$1" > /dev/null 2>&1
 [ -z "$2" ] || exec crun --cgroup-manager=cgroupfs run --bundle "$2" "$1"
 "#;
 
-/// The way to the API server that a kubelet gives a container.
-#[derive(Clone, Debug)]
-pub struct Account {
-    /// The server's port on the node's loopback.
-    pub port: u16,
-    /// Certificate of the server's authority, PEM.
-    pub authority: String,
-    /// The token, bound to the pod.
-    pub token: String,
-}
-
 /// What a kubelet takes from the API server for a pod.
 #[derive(Clone, Debug, Default)]
-pub struct Cluster {
+pub(crate) struct Cluster {
     /// The pod's account, where it has one.
-    pub account: Option<Account>,
+    pub(crate) account: Option<Account>,
     /// ConfigMaps that it mounts.
-    pub config_maps: Vec<Value>,
+    pub(crate) config_maps: Vec<Value>,
 }
 
 /// A container that is ready to start; dropped, it is gone.
 #[derive(Debug)]
-pub struct Container {
+pub(crate) struct Container {
     name: String,
     bundle: PathBuf,
 }
@@ -67,7 +51,7 @@ impl Container {
     /// # Errors
     /// What a kubelet or a runtime would refuse too: a host path that is not there, a mount
     /// without its volume. No image is named.
-    pub fn new(
+    pub(crate) fn new(
         node: &Node,
         workload: &Value,
         container: &str,
@@ -95,7 +79,7 @@ impl Container {
     }
 
     /// What starts it, and ends when it ends, with its exit code.
-    pub fn command(&self) -> Vec<String> {
+    pub(crate) fn command(&self) -> Vec<String> {
         let bundle = self.bundle.display().to_string();
         let words = [
             "unshare",
@@ -117,7 +101,7 @@ impl Container {
     ///
     /// # Errors
     /// It ended badly: with what it wrote.
-    pub fn run(&self) -> Result<String> {
+    pub(crate) fn run(&self) -> Result<String> {
         let words = self.command();
         let mut command = Command::new(&words[0]);
         let done = command.args(&words[1..]).stdin(Stdio::null()).output()?;
@@ -148,7 +132,7 @@ impl Drop for Container {
 }
 
 /// Where the lab has what the node has at `path`.
-pub fn host_path(node: &Node, path: &Path) -> PathBuf {
+pub(crate) fn host_path(node: &Node, path: &Path) -> PathBuf {
     match path.strip_prefix("/sys/fs/bpf") {
         Ok(below) => node.pin_directory().join(below),
         Err(_) => {
@@ -162,7 +146,7 @@ pub fn host_path(node: &Node, path: &Path) -> PathBuf {
 fn root_file_system(root: &Path, binary: &Path) -> Result<()> {
     let image = image_root()?;
     let mut copy = Command::new("cp");
-    tool::output(
+    output(
         copy.args(["--archive", "--"])
             .arg(image.join("."))
             .arg(root),
@@ -183,7 +167,7 @@ fn image_root() -> Result<PathBuf> {
 ///
 /// # Errors
 /// No image is named, or it has none.
-pub fn image_binary() -> Result<PathBuf> {
+pub(crate) fn image_binary() -> Result<PathBuf> {
     let binary = image_root()?.join(ENTRY_POINT.trim_start_matches('/'));
     ensure!(binary.is_file(), "{} is missing", binary.display());
     Ok(binary)
@@ -198,11 +182,11 @@ fn with_runtime_default(config: Value) -> Result<Vec<u8>> {
         other => bail!("a seccomp profile {other:?}: only RuntimeDefault is known here"),
     }
     let program = SECCOMP.find()?.join("runtime-default");
-    tool::pipe(&mut Command::new(program), &serde_json::to_vec(&config)?)
+    pipe(&mut Command::new(program), &serde_json::to_vec(&config)?)
 }
 
 /// Mounts that a runtime gives every container (containerd, pkg/oci/mounts.go).
-fn mounts_of_every_container() -> Vec<Value> {
+pub(super) fn mounts_of_every_container() -> Vec<Value> {
     let mount = |at: &str, kind: &str, options: &[&str]| json!({ "destination": at, "type": kind, "source": kind, "options": options });
     vec![
         mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),

@@ -14,10 +14,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-
-use crate::{
-    namespace::Namespace,
-    traffic::{PATIENCE, option},
+use zonemeter_lab::{
+    Namespace,
+    traffic::{PATIENCE, receive_timeout},
 };
 
 /// Threads for each client: one waits for an answer while another asks.
@@ -26,52 +25,52 @@ const THREADS: u32 = 4;
 const STOP_PATIENCE: Duration = Duration::from_millis(200);
 
 /// Longer than two drains of an agent.
-pub const SOON: Duration = Duration::from_secs(12);
+pub(crate) const SOON: Duration = Duration::from_secs(12);
 
 /// Payload of one connection.
 #[derive(Clone, Copy, Debug)]
-pub struct Payload {
+pub(crate) struct Payload {
     /// Bytes from the client.
-    pub request: usize,
+    pub(crate) request: usize,
     /// Bytes from the server.
-    pub answer: usize,
+    pub(crate) answer: usize,
 }
 
 /// How many connections for how long.
 #[derive(Clone, Copy, Debug)]
-pub struct Rate {
+pub(crate) struct Rate {
     /// Connections per second of all clients together; never more.
-    pub per_second: u32,
+    pub(crate) per_second: u32,
     /// For how long connections are begun.
-    pub duration: Duration,
+    pub(crate) duration: Duration,
 }
 
 /// What became of a [`Rate`].
 #[derive(Clone, Copy, Debug)]
-pub struct Reached {
+pub(crate) struct Reached {
     /// Connections, each asked and answered in full.
-    pub connections: u64,
+    pub(crate) connections: u64,
     /// Those of them that had a port which their client had used less than [`SOON`] before.
-    pub reused: u64,
+    pub(crate) reused: u64,
     /// From the first connection to the end of the last.
-    pub elapsed: Duration,
+    pub(crate) elapsed: Duration,
 }
 
 impl Reached {
     /// Connections per second.
-    pub fn per_second(&self) -> f64 {
+    pub(crate) fn per_second(&self) -> f64 {
         self.connections as f64 / self.elapsed.as_secs_f64()
     }
 }
 
 /// A running server; it stops when the value is dropped.
 #[derive(Debug)]
-pub struct ConnectionServer {
+pub(crate) struct Server {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<Result<()>>>,
 }
 
-impl Drop for ConnectionServer {
+impl Drop for Server {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -82,11 +81,11 @@ impl Drop for ConnectionServer {
 }
 
 /// Serves connections of this payload on `port` of both families, one at a time.
-pub fn connection_server(on: &Namespace, port: u16, payload: Payload) -> Result<ConnectionServer> {
+pub(crate) fn serve(on: &Namespace, port: u16, payload: Payload) -> Result<Server> {
     let listener = on
         .run(|| TcpListener::bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))))?
         .with_context(|| format!("listen on TCP port {port}"))?;
-    option::receive_timeout(&listener, STOP_PATIENCE)?;
+    receive_timeout(&listener, STOP_PATIENCE)?;
     let stop = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&stop);
     let thread = thread::spawn(move || {
@@ -99,7 +98,7 @@ pub fn connection_server(on: &Namespace, port: u16, payload: Payload) -> Result<
         }
         Ok(())
     });
-    Ok(ConnectionServer {
+    Ok(Server {
         stop,
         thread: Some(thread),
     })
@@ -107,7 +106,7 @@ pub fn connection_server(on: &Namespace, port: u16, payload: Payload) -> Result<
 
 /// Connects from all of `clients` to `server` at `rate`. A thread that is late makes up for it,
 /// until the time is over.
-pub fn connections(
+pub(crate) fn make(
     clients: &[Namespace],
     server: SocketAddr,
     payload: Payload,
