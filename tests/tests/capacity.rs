@@ -62,15 +62,20 @@ fn quiet(agents: &mut [Agent]) -> Vec<Metrics> {
 }
 
 #[test]
-fn ten_thousand_flows_in_a_map_of_64_stay_their_pods() {
-    let plan = Plan::new("tiny-map")
+fn ten_thousand_flows_in_a_map_of_64_stay_their_pods_with_tcx() {
+    ten_thousand_flows("tiny-map-tcx", "tcx");
+}
+
+#[test]
+fn ten_thousand_flows_in_a_map_of_64_stay_their_pods_with_clsact() {
+    ten_thousand_flows("tiny-map-tc", "tc");
+}
+
+fn ten_thousand_flows(name: &str, mode: &str) {
+    let plan = Plan::new(name)
         .pod(PodPlan::new("default", "client", "a1"))
         .pod(PodPlan::new("default", "server", "b1"));
     let lab = Lab::raise(plan).unwrap();
-    let mode = match source {
-        Source::File => "tcx",
-        Source::Api => "tc",
-    };
     let mut agents = lab
         .start_agents(|agent| {
             agent

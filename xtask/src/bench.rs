@@ -15,7 +15,8 @@ use zonemeter_lab::{Family, Lab, Plan, PodPlan, interrupt};
 
 use crate::{
     exec::{self, Cmd},
-    privilege, progress, prometheus, repository, setup,
+    go::{self, recipes},
+    privilege, progress, repository, setup,
     test::BUILD_AGENT,
 };
 
@@ -79,7 +80,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         What::Datapath => {}
         What::Sizing => return sizing::run(true),
         What::Series => {
-            prometheus::ensure()?;
+            go::ensure(recipes::PROMETHEUS)?;
             return lab_test::run("cardinality", args.write);
         }
         What::Neighbours => return lab_test::run("neighbours", args.write),

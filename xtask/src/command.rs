@@ -4,8 +4,9 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use crate::{
-    bench, ci, demo, helm, image, kernels, kubernetes, lint, manifests, prometheus, release, rules,
-    setup, test,
+    bench, demo,
+    go::{self, recipes},
+    image, kernels, lint, manifests, release, rules, setup, test,
 };
 
 #[derive(Subcommand)]
@@ -47,14 +48,14 @@ impl Command {
             Self::Setup => setup::run(),
             Self::Lint => lint::run(),
             Self::Test(args) => test::run(&args),
-            Self::Ci => ci::run(),
+            Self::Ci => test::ci(),
             Self::Demo(args) => demo::run(&args),
             Self::Image(args) => image::run(&args),
             Self::Release(args) => release::run(&args),
-            Self::Kubernetes => kubernetes::run(),
+            Self::Kubernetes => go::run(&[recipes::KUBERNETES]),
             Self::Rules => rules::run(),
-            Self::Prometheus => prometheus::run(),
-            Self::Helm => helm::run(),
+            Self::Prometheus => go::run(&[recipes::PROMETHEUS]),
+            Self::Helm => go::run(&[recipes::OPERATOR, recipes::SECCOMP, recipes::HELM]),
             Self::Manifests(args) => manifests::run(&args),
             Self::Bench(args) => bench::run(&args),
             Self::Kernels(args) => kernels::run(&args),

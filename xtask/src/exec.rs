@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use fs_err as fs;
 
 /// Folders where Debian keeps system tools and that an ordinary user's `PATH` lacks.
 const SYSTEM_FOLDERS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
@@ -50,6 +51,11 @@ impl Cmd {
         self
     }
 
+    /// Arguments without white space, as they would be typed.
+    pub(crate) fn words(self, words: &str) -> Self {
+        self.args(words.split_whitespace())
+    }
+
     pub(crate) fn env(mut self, key: &str, value: impl AsRef<OsStr>) -> Self {
         self.0.env(key, value);
         self
@@ -80,6 +86,14 @@ impl Cmd {
     pub(crate) fn into_inner(self) -> Command {
         self.0
     }
+}
+
+/// Makes `folder`, without what was in it.
+pub(crate) fn emptied(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    Ok(fs::create_dir_all(folder)?)
 }
 
 /// Starts it with nothing to read, and its output for the caller to read; and how it is shown.

@@ -2,16 +2,20 @@
 
 use std::{
     env,
-    fs::{self, File},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail};
+use fs_err as fs;
 use zonemeter_lab::go_tools::GoTools;
 
-use crate::exec::{self, Cmd};
+use crate::{
+    exec::{self, Cmd},
+    progress,
+};
 
 mod ahead;
+pub(crate) mod recipes;
 
 pub(crate) use ahead::Ahead;
 
@@ -30,14 +34,16 @@ pub(crate) type Release = (u32, u32);
 /// How to build a set of executables.
 pub(crate) struct Recipe {
     pub(crate) tools: GoTools,
+    /// About how long it takes on a fresh machine.
+    pub(crate) minutes: u8,
     /// Executable and package.
     pub(crate) packages: &'static [(&'static str, &'static str)],
     /// File, and where it is in the module that has the version.
     pub(crate) files: &'static [(&'static str, &'static str)],
     /// What `go.mod` of the tools module asks for.
     pub(crate) release: Release,
-    /// Flags of the linker that tell the executables their version.
-    pub(crate) linked: String,
+    /// Flags of the linker that tell the executables their version, out of the module's.
+    pub(crate) linked: fn(&str) -> String,
     /// A file that is built in place of another.
     pub(crate) instead: Option<Instead>,
 }
@@ -56,13 +62,22 @@ pub(crate) struct Instead {
 ///
 /// # Errors
 /// As [`Ahead::start`] and [`Ahead::wait`].
-pub(crate) fn ensure(recipe: Recipe) -> Result<PathBuf> {
+pub(crate) fn ensure(recipe: &'static Recipe) -> Result<PathBuf> {
     Ahead::start(recipe)?.wait()
+}
+
+/// `cargo xtask kubernetes`, `prometheus` and `helm`: [`ensure`], and where they are.
+pub(crate) fn run(recipes: &[&'static Recipe]) -> Result<()> {
+    for recipe in recipes {
+        let (folder, variable) = (ensure(recipe)?, recipe.tools.variable);
+        progress::say(&format!("ready: {variable}={}", folder.display()));
+    }
+    Ok(())
 }
 
 /// What is left to do for a recipe.
 struct Build {
-    recipe: Recipe,
+    recipe: &'static Recipe,
     go: PathBuf,
     folder: PathBuf,
 }
@@ -70,7 +85,7 @@ struct Build {
 impl Build {
     /// The folder of the executables, and what is left to do. What cannot be built is an error at
     /// once and not after minutes.
-    fn look(recipe: Recipe) -> Result<(PathBuf, Option<Self>)> {
+    fn look(recipe: &'static Recipe) -> Result<(PathBuf, Option<Self>)> {
         let tools = recipe.tools;
         let folder = tools.folder()?;
         let missing = tools.missing(&folder.path);
@@ -98,18 +113,18 @@ impl Build {
 
     /// Builds, and prints nothing. One build at a time has the folder.
     fn run(self) -> Result<()> {
-        let (tools, shown) = (self.recipe.tools, self.folder.display());
-        fs::create_dir_all(&self.folder).with_context(|| format!("cannot make {shown}"))?;
-        let lock = File::create(self.folder.join("lock"))?;
-        lock.lock()
-            .with_context(|| format!("cannot lock {shown}"))?;
+        let tools = self.recipe.tools;
+        fs::create_dir_all(&self.folder)?;
+        let lock = fs::File::create(self.folder.join("lock"))?;
+        lock.file().lock().context("locking the folder")?;
         let missing = tools.missing(&self.folder);
         let scratch = self.folder.join("scratch");
-        emptied(&scratch)?;
+        exec::emptied(&scratch)?;
         let module_file = match &self.recipe.instead {
             Some(instead) => substituted(&self.go, &tools.module(), instead, &scratch)?,
             None => tools.module().join("go.mod"),
         };
+        let linked = (self.recipe.linked)(&tools.version()?);
         let wanted = self.recipe.packages.iter();
         for (program, package) in wanted.filter(|(program, _)| missing.contains(program)) {
             let command = exec::with_what_is_idle(DEADLINE, &self.go)
@@ -117,27 +132,18 @@ impl Build {
                 .env("GOGC", GARBAGE)
                 .args(["build", "-trimpath", "-buildvcs=false", "-modfile"])
                 .arg(&module_file)
-                .args(["-ldflags", &format!("-s -w {}", self.recipe.linked)]);
+                .args(["-ldflags", &format!("-s -w {linked}")]);
             let command = in_module(command, &tools.module());
             build(command, package, &self.folder.join(program))?;
         }
         let wanted = self.recipe.files.iter();
         for (file, path) in wanted.filter(|(file, _)| missing.contains(file)) {
             let from = source(&self.go, &tools.module(), tools.versioned)?.join(path);
-            let copied = fs::read(&from).and_then(|text| fs::write(self.folder.join(file), text));
-            copied.with_context(|| format!("cannot copy {}", from.display()))?;
+            // The cache is read-only, and a copy would be, too.
+            fs::write(self.folder.join(file), fs::read(from)?)?;
         }
-        fs::remove_dir_all(&scratch).with_context(|| format!("cannot remove from {shown}"))
+        Ok(fs::remove_dir_all(&scratch)?)
     }
-}
-
-/// Makes `folder` without what a build that was broken off left there.
-fn emptied(folder: &Path) -> Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder)
-            .with_context(|| format!("cannot remove {}", folder.display()))?;
-    }
-    fs::create_dir(folder).with_context(|| format!("cannot make {}", folder.display()))
 }
 
 /// The go command, at least `wanted`.
@@ -145,9 +151,8 @@ fn emptied(folder: &Path) -> Result<()> {
 /// # Errors
 /// It is missing or too old; `otherwise` says what a user may do without it.
 fn find(wanted: Release, otherwise: &str) -> Result<PathBuf> {
-    let folders = env::split_paths(&exec::search_path())
-        .chain([PathBuf::from(FOLDER)])
-        .collect::<Vec<_>>();
+    let path = exec::search_path();
+    let folders = env::split_paths(&path).chain([PathBuf::from(FOLDER)]);
     let (major, minor) = wanted;
     let remedy = format!(
         "install Go {major}.{minor} or newer from go.dev/dl or your distribution, or {otherwise}"
@@ -167,7 +172,7 @@ fn find(wanted: Release, otherwise: &str) -> Result<PathBuf> {
 fn build(command: Cmd, package: &str, program: &Path) -> Result<()> {
     let unfinished = program.with_extension("unfinished");
     exec::run_quietly(command.arg("-o").arg(&unfinished).arg(package))?;
-    fs::rename(&unfinished, program).context("cannot finish the build")
+    Ok(fs::rename(&unfinished, program)?)
 }
 
 /// A copy of the tools module's `go.mod` in `folder` that takes a changed copy of a dependency.
@@ -183,15 +188,11 @@ fn substituted(go: &Path, module: &Path, instead: &Instead, folder: &Path) -> Re
         ("go.mod", folder.join("go.mod")),
         ("go.sum", folder.join("go.sum")),
     ] {
-        let ours = module.join(ours);
-        fs::copy(&ours, at).with_context(|| format!("cannot copy {}", ours.display()))?;
+        fs::copy(module.join(ours), at)?;
     }
     let replace = format!("-replace={}={}", instead.module, source.display());
-    exec::run_quietly(
-        Cmd::new(go)
-            .args(["mod", "edit", &replace])
-            .current_dir(folder),
-    )?;
+    let edit = Cmd::new(go).args(["mod", "edit", &replace]);
+    exec::run_quietly(edit.current_dir(folder))?;
     Ok(folder.join("go.mod"))
 }
 

@@ -7,12 +7,13 @@
 //! about twenty times as long as outside.
 
 use std::{
-    fs,
     path::PathBuf,
     thread::{self, JoinHandle},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use fs_err as fs;
+use zonemeter_lab::go_tools;
 
 use crate::{
     exec::{self, Cmd},
@@ -96,8 +97,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let commit = ["rev-parse", "--short", "HEAD"];
         let commit = exec::output(Cmd::new("git").args(commit).current_dir(repository::root()))?;
         let text = report::document(&table, commit.trim());
-        fs::write(repository::root().join(DOCUMENT), text)
-            .with_context(|| format!("writing {DOCUMENT}"))?;
+        fs::write(repository::root().join(DOCUMENT), text)?;
         progress::say(&format!("written to {DOCUMENT}"));
     }
     let failed: Vec<&str> = rows
@@ -116,14 +116,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 pub(crate) struct Oldest(JoinHandle<Result<Row>>);
 
 impl Oldest {
-    /// Gets the kernel and boots it.
+    /// Gets the kernel and boots it, beside what follows. The agent and the tests are packed first:
+    /// they may be built anew.
     pub(crate) fn start(programs: &[test::Executable]) -> Result<Self> {
         setup::ensure_for_kernels(Arch::Amd64)?;
         let programs = Programs::built(programs)?;
         let userland = progress::quiet_step("packing the guest", || image::pack(&programs))?;
-        let kernel = debian::obtain(&OLDEST.parse()?, false)?;
-        let modules = modules::pack(&kernel)?;
+        let wanted = OLDEST.parse()?;
         Ok(Self(thread::spawn(move || {
+            let kernel = debian::obtain(&wanted, false)?;
+            let modules = modules::pack(&kernel)?;
             // As a whole: its folder lasts as long as it does.
             let userland = userland;
             let archives = [userland.archive.as_path(), modules.as_path()];
@@ -173,19 +175,13 @@ fn row(wanted: &Wanted, update: bool, userland: &image::Userland) -> Result<Row>
 fn keep(release: &str, printed: &str) -> Result<()> {
     let folder = repository::root().join("target/kernels");
     let file = folder.join(format!("{release}.log"));
-    fs::create_dir_all(&folder)
-        .and_then(|()| fs::write(&file, printed))
-        .with_context(|| format!("writing {}", file.display()))?;
+    fs::create_dir_all(&folder)?;
+    fs::write(&file, printed)?;
     progress::fail(&format!("what it printed is in {}", file.display()));
     Ok(())
 }
 
-/// `$XDG_CACHE_HOME/zonemeter/kernels`, where no `cargo clean` reaches.
+/// Where kernels are kept, out of reach of `cargo clean`.
 fn cache() -> Result<PathBuf> {
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let cache = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(home);
-    let cache = cache.context("neither XDG_CACHE_HOME nor HOME is set: kernels need a folder")?;
-    Ok(cache.join("zonemeter/kernels"))
+    Ok(go_tools::cache()?.join("kernels"))
 }

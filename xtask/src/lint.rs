@@ -1,77 +1,127 @@
 //! `cargo xtask lint`: the project's own rules, formatting, and clippy twice, because the kernel
 //! programs compile for a target of their own. Everything runs; then it fails if anything did.
 
-use std::fs;
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
+use fs_err as fs;
 
 use crate::{
     exec::{self, Cmd},
-    manifests as chart, progress, repository, setup,
+    manifests, progress, repository, setup,
     setup::toolchain::{self, pinned},
 };
 
-mod layout;
-mod packages;
-mod text;
-mod violation;
+mod rules;
 
-use violation::Violation;
+/// Packages that decide: each is tested with values only, and compiles with Rust alone.
+const PURE: [&str; 5] = [
+    "zonemeter-model",
+    "zonemeter-naming",
+    "zonemeter-account",
+    "zonemeter-networks",
+    "zonemeter-state",
+];
+/// What talks to the kernel, to the network or to a cluster.
+const WORLD: [&str; 7] = ["aya", "axum", "hyper", "kube", "libc", "rtnetlink", "tokio"];
+/// The oracle must not be able to repeat the agent's mistakes.
+const LAB: &str = "zonemeter-tests";
+
+type Check = fn() -> Result<()>;
 
 /// The command.
 pub(crate) fn run() -> Result<()> {
     setup::ensure()?;
-    let results = [
-        check("the project's rules", rules),
-        check("what packages depend on", packages::check),
-        check("formatting", formatting),
-        check("clippy for the kernel programs", clippy_bpf),
-        check("clippy for the host", clippy_host),
+    let checks: [(&str, Check); 5] = [
+        ("the project's rules", broken_rules),
+        ("what packages depend on", dependencies),
+        ("formatting", formatting),
+        ("clippy for the kernel programs", clippy_bpf),
+        ("clippy for the host", clippy_host),
     ];
-    let failed: Vec<&str> = results.into_iter().filter_map(Result::err).collect();
-    if failed.is_empty() {
-        progress::say("lint: clean");
-        return Ok(());
-    }
-    bail!("lint: not clean: {}", failed.join(", "))
+    all_of("lint", checks)
 }
 
-/// Says what failed at once; the name comes back for the closing line.
-fn check(what: &'static str, work: impl FnOnce() -> Result<()>) -> Result<(), &'static str> {
-    progress::step(what, work).map_err(|error| {
-        progress::fail(&format!("{error:#}"));
-        what
-    })
+/// Does every check, says what fails at once, and fails at the end if anything did.
+///
+/// # Errors
+/// Names the checks that failed.
+pub(crate) fn all_of<'a, W>(
+    what: &str,
+    checks: impl IntoIterator<Item = (&'a str, W)>,
+) -> Result<()>
+where
+    W: FnOnce() -> Result<()>,
+{
+    let mut failed = Vec::new();
+    for (name, work) in checks {
+        if let Err(error) = progress::step(name, work) {
+            progress::fail(&format!("{error:#}"));
+            failed.push(name);
+        }
+    }
+    ensure!(
+        failed.is_empty(),
+        "{what}: not clean: {}",
+        failed.join(", ")
+    );
+    progress::say(&format!("{what}: clean"));
+    Ok(())
 }
 
-fn rules() -> Result<()> {
-    let found = violations()?;
-    for violation in &found {
-        progress::say(&violation.to_string());
+fn none(found: &[String]) -> Result<()> {
+    ensure!(found.is_empty(), "{}", found.join("\n"));
+    Ok(())
+}
+
+/// What [`rules`] find in the files that git tracks, a line each.
+fn broken_rules() -> Result<()> {
+    let mut found = Vec::new();
+    for file in repository::files()? {
+        found.extend(rules::top_level(&file));
+        // A picture or another binary file: no rule reads those.
+        if let Ok(content) = fs::read_to_string(repository::root().join(&file)) {
+            found.extend(rules::check(&file, &content));
+        }
     }
-    match found.len() {
-        0 => Ok(()),
-        count => bail!("{count} broken rules"),
+    let stale = manifests::stale_copies()?.into_iter();
+    found.extend(
+        stale.map(|file| {
+            format!("{file}:1: copy: is no longer a copy: run `cargo xtask manifests`")
+        }),
+    );
+    none(&found)
+}
+
+/// What packages may not depend on, by what Cargo resolves for each alone.
+fn dependencies() -> Result<()> {
+    let mut found = Vec::new();
+    for package in PURE {
+        let world = linked(package)?.into_iter();
+        let world = world.filter(|name| WORLD.contains(&name.as_str()));
+        found.extend(world.map(|name| format!("{package} depends on {name}: it has no IO")));
     }
+    let own = linked(LAB)?.into_iter();
+    let own = own.filter(|name| name.starts_with("zonemeter-") && *name != LAB);
+    found.extend(
+        own.map(|name| format!("{LAB} depends on {name}: it drives the agent from outside")),
+    );
+    none(&found)
+}
+
+/// Names of all packages that `package` is linked with.
+fn linked(package: &str) -> Result<Vec<String>> {
+    let tree = Cmd::cargo().words("tree --locked --edges normal --prefix none --format {p}");
+    let printed = exec::output(tree.args(["--package", package]))?;
+    let names = printed.lines().filter_map(|line| line.split(' ').next());
+    Ok(names.map(str::to_owned).collect())
 }
 
 fn formatting() -> Result<()> {
-    exec::run(Cmd::cargo().args(["fmt", "--all", "--check"]))
+    exec::run(Cmd::cargo().words("fmt --all --check"))
 }
 
 fn clippy_host() -> Result<()> {
-    exec::run(
-        Cmd::cargo()
-            .args([
-                "clippy",
-                "--locked",
-                "--keep-going",
-                "--workspace",
-                "--exclude",
-                "zonemeter-ebpf",
-            ])
-            .args(["--all-targets", "--", "--deny", "warnings"]),
-    )
+    let clippy = Cmd::cargo().words("clippy --locked --keep-going --all-targets");
+    exec::run(clippy.words("--workspace --exclude zonemeter-ebpf -- --deny warnings"))
 }
 
 /// By the toolchain that compiles them, in a target folder of its own: the flags would otherwise
@@ -82,46 +132,8 @@ fn clippy_bpf() -> Result<()> {
         toolchain::pinned_cargo()
             .env("RUSTC_BOOTSTRAP", "1")
             .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", linker)
-            .args([
-                "clippy",
-                "--locked",
-                "--package",
-                "zonemeter-ebpf",
-                "--features",
-                "bpf",
-            ])
-            .args(["--target", "bpfel-unknown-none", "-Z", "build-std=core"])
-            .args(["--target-dir", "target/bpf-clippy"])
-            .args(["--", "--deny", "warnings"]),
+            .words("clippy --locked --package zonemeter-ebpf --features bpf")
+            .words("--target bpfel-unknown-none -Z build-std=core --target-dir target/bpf-clippy")
+            .words("-- --deny warnings"),
     )
-}
-
-/// Every broken rule in the files that git tracks, in the order of the files.
-fn violations() -> Result<Vec<Violation>> {
-    let files = repository::files()?;
-    let mut found = layout::check_top_level(&files);
-    for file in &files {
-        let Ok(content) = fs::read_to_string(repository::root().join(file)) else {
-            continue; // a picture or another binary file: no rule reads those
-        };
-        found.extend(check_file(file, &content));
-    }
-    let stale = chart::stale_copies()?;
-    found.extend(stale.iter().map(|file| {
-        let remedy = "is no longer a copy: run `cargo xtask manifests`".to_owned();
-        Violation::new(file, 1, "copy", remedy)
-    }));
-    found.sort();
-    Ok(found)
-}
-
-fn check_file(file: &str, content: &str) -> Vec<Violation> {
-    let mut found = text::check(file, content);
-    if file.ends_with(".rs") {
-        found.extend(layout::check_length(file, content));
-    }
-    if file.ends_with("/Cargo.toml") {
-        found.extend(packages::inherits(file, content));
-    }
-    found
 }

@@ -11,7 +11,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     exec::{self, Cmd},
-    helm, progress, repository,
+    go::{self, recipes},
+    progress, repository,
 };
 
 const CHART: &str = "deploy/helm/zonemeter";
@@ -94,7 +95,7 @@ pub(crate) fn check() -> Result<()> {
 
 /// Fails unless Helm renders a packed chart as it renders the folder.
 pub(crate) fn same_from(package: &Path) -> Result<()> {
-    let helm = helm::ensure()?.join("helm");
+    let helm = go::ensure(recipes::HELM)?.join("helm");
     let chart = repository::root().join(CHART);
     if template(&helm, package, &[])? == template(&helm, &chart, &[])? {
         return Ok(());
@@ -139,7 +140,7 @@ impl File {
 
 fn all() -> Result<Vec<File>> {
     let mut files = copies()?;
-    files.extend(rendered(&helm::ensure()?.join("helm"))?);
+    files.extend(rendered(&go::ensure(recipes::HELM)?.join("helm"))?);
     Ok(files)
 }
 

@@ -1,9 +1,6 @@
 //! How this process may act as root.
 
-use std::{
-    ffi::{OsStr, OsString},
-    fs,
-};
+use std::ffi::{OsStr, OsString};
 
 use anyhow::{Result, bail};
 
@@ -26,7 +23,7 @@ pub(crate) enum Privilege {
 impl Privilege {
     /// Finds out; asks `sudo` without ever prompting.
     pub(crate) fn find() -> Self {
-        if is_root() {
+        if rustix::process::geteuid().is_root() {
             return Self::Root;
         }
         match exec::run_quietly(Cmd::new("sudo").args(["-n", "true"])) {
@@ -39,14 +36,12 @@ impl Privilege {
     pub(crate) fn command(self, program: &str) -> Cmd {
         match self {
             Self::Root | Self::Absent => Cmd::new(program),
-            Self::Sudo => Cmd::new("sudo")
-                .args(["-n", "-E", "env"])
-                .arg({
-                    let mut path = OsString::from("PATH=");
-                    path.push(exec::search_path());
-                    path
-                })
-                .arg(program),
+            Self::Sudo => {
+                let mut path = OsString::from("PATH=");
+                path.push(exec::search_path());
+                let sudo = Cmd::new("sudo").args(["-n", "-E", "env"]);
+                sudo.arg(path).arg(program)
+            }
         }
     }
 }
@@ -61,40 +56,11 @@ pub(crate) fn as_root<A: AsRef<OsStr>>(
         Privilege::Root => work(),
         privilege @ Privilege::Sudo => {
             let program = repository::own_program();
-            exec::run(
-                privilege
-                    .command(&program.to_string_lossy())
-                    .args(arguments),
-            )
+            let again = privilege.command(&program.to_string_lossy());
+            exec::run(again.args(arguments))
         }
         Privilege::Absent => {
             bail!("network namespaces and kernel programs need root or passwordless sudo")
         }
-    }
-}
-
-/// The effective user id is the second number of `Uid:` (proc_pid_status(5)).
-fn is_root() -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    effective_uid(&status) == Some("0")
-}
-
-fn effective_uid(status: &str) -> Option<&str> {
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("Uid:"))?
-        .split_whitespace()
-        .nth(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_effective_user_counts() {
-        let status = "Name:\tx\nUid:\t1000\t0\t0\t0\nGid:\t1000\t1000\t1000\t1000\n";
-        assert_eq!(effective_uid(status), Some("0"));
-        assert_eq!(effective_uid("Name:\tx\n"), None);
     }
 }

@@ -1,21 +1,19 @@
 //! What a person sees while a command works: what is done now, how long it took, that a quiet
-//! thing is still alive. A spinner where a terminal looks on, plain lines elsewhere.
+//! thing is still alive.
 
 use std::{
     io::{IsTerminal, Write},
     sync::{
         Mutex, PoisonError,
-        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+        mpsc::{self, RecvTimeoutError},
     },
-    thread::{self, JoinHandle},
+    thread,
     time::{Duration, Instant},
 };
 
 use anyhow::Result;
 
-const SPINNER: [char; 4] = ['|', '/', '-', '\\'];
-const SPIN_EVERY: Duration = Duration::from_millis(120);
-const REMIND_EVERY: Duration = Duration::from_secs(30);
+const REMIND_EVERY: Duration = Duration::from_secs(10);
 
 /// Lines of work beside the steps, for when no line of a step is half written.
 static HELD_BACK: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -27,7 +25,7 @@ pub(crate) fn is_terminal() -> bool {
 
 /// One line to the standard output. A reader that went away is no reason to fail.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
+    put(&format!("{line}\n"));
 }
 
 /// One line as soon as a step begins or ends: what other threads tell does not tear the output of
@@ -37,10 +35,16 @@ pub(crate) fn say_at_next_step(line: String) {
     lines.push(line);
 }
 
-fn say_held_back() {
-    let mut lines = HELD_BACK.lock().unwrap_or_else(PoisonError::into_inner);
-    for line in lines.drain(..) {
-        say(&line);
+fn is_main() -> bool {
+    thread::current().name() == Some("main")
+}
+
+/// A line of a step, with those that were held back; those of other threads wait.
+fn say_of_step(line: String) {
+    say_at_next_step(line);
+    if is_main() {
+        let mut lines = HELD_BACK.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.drain(..).for_each(|line| say(&line));
     }
 }
 
@@ -66,30 +70,35 @@ pub(crate) fn judged_step<T>(
     work: impl FnOnce() -> Result<T>,
     went_well: impl FnOnce(&T) -> bool,
 ) -> Result<T> {
-    say_held_back();
-    say(&format!("==> {what}"));
+    say_of_step(format!("==> {what}"));
     let started = Instant::now();
     let result = work();
-    let outcome = if result.as_ref().is_ok_and(went_well) {
-        "done"
-    } else {
-        "failed"
-    };
-    say(&format!(
-        "    {outcome}: {what} ({})",
-        elapsed(started.elapsed())
-    ));
-    say_held_back();
+    say_of_step(end(what, started, result.as_ref().is_ok_and(went_well)));
     result
+}
+
+/// The line with which a step ends.
+pub(crate) fn end(what: &str, started: Instant, went_well: bool) -> String {
+    let outcome = if went_well { "done" } else { "failed" };
+    format!("    {outcome}: {what} ({})", elapsed(started.elapsed()))
 }
 
 /// As [`step`], for work that prints nothing: shows that it is alive.
 pub(crate) fn quiet_step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     step(what, || {
-        let sign = SignOfLife::start(what);
-        let result = work();
-        sign.stop();
-        result
+        let (_stop, stopped) = mpsc::channel::<()>();
+        let (started, name) = (Instant::now(), what.to_owned());
+        let tell: fn(String) = match is_main() {
+            true => |line| say(&line),
+            false => say_at_next_step,
+        };
+        thread::spawn(move || {
+            while stopped.recv_timeout(REMIND_EVERY) == Err(RecvTimeoutError::Timeout) {
+                let so_far = elapsed(started.elapsed());
+                tell(format!("    still at it: {name} ({so_far})"));
+            }
+        });
+        work()
     })
 }
 
@@ -100,53 +109,6 @@ pub(crate) fn elapsed(duration: Duration) -> String {
         return format!("{:.1} s", duration.as_secs_f64());
     }
     format!("{} min {:02} s", seconds / 60, seconds % 60)
-}
-
-/// A thread that tells now and then that the work goes on, until it is stopped.
-struct SignOfLife {
-    stop: Sender<()>,
-    thread: JoinHandle<()>,
-}
-
-impl SignOfLife {
-    fn start(what: &str) -> Self {
-        let (stop, stopped) = mpsc::channel();
-        let what = what.to_owned();
-        let thread = thread::spawn(move || {
-            if is_terminal() {
-                spin(&stopped);
-            } else {
-                remind(&what, &stopped);
-            }
-        });
-        Self { stop, thread }
-    }
-
-    fn stop(self) {
-        let _ = self.stop.send(());
-        let _ = self.thread.join();
-    }
-}
-
-fn spin(stopped: &Receiver<()>) {
-    let started = Instant::now();
-    for sign in SPINNER.iter().cycle() {
-        put(&format!("\r    {sign} {}", elapsed(started.elapsed())));
-        if stopped.recv_timeout(SPIN_EVERY) != Err(RecvTimeoutError::Timeout) {
-            break;
-        }
-    }
-    put("\r\x1b[K");
-}
-
-fn remind(what: &str, stopped: &Receiver<()>) {
-    let started = Instant::now();
-    while stopped.recv_timeout(REMIND_EVERY) == Err(RecvTimeoutError::Timeout) {
-        say(&format!(
-            "    still at it: {what} ({})",
-            elapsed(started.elapsed())
-        ));
-    }
 }
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 //! `target/` that is made once for each set of requirements.
 
 use std::{
-    env, fs,
     hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
+use fs_err as fs;
+use zonemeter_lab::go_tools;
 
 use crate::{
     exec::{self, Cmd},
@@ -28,7 +29,7 @@ const DONE: &str = "complete";
 /// # Errors
 /// There is no Python with `venv`, or a package cannot be had.
 pub(crate) fn ensure() -> Result<PathBuf> {
-    let folder = cache()?.join(format!("python-{:016x}", fingerprint()?));
+    let folder = go_tools::cache()?.join(format!("python-{:016x}", fingerprint()?));
     let python = folder.join("bin/python");
     if folder.join(DONE).is_file() {
         return Ok(python);
@@ -50,44 +51,23 @@ pub(crate) fn script(python: &Path, path: &str) -> Cmd {
 }
 
 fn install(folder: &Path, python: &Path) -> Result<()> {
-    exec::run_quietly(
-        Cmd::new("python3")
-            .args(["-m", "venv", "--clear"])
-            .arg(folder),
-    )
-    .context("a virtual environment needs Python 3 with venv (Debian: python3-venv)")?;
+    let venv = Cmd::new("python3").words("-m venv --clear").arg(folder);
+    exec::run_quietly(venv)
+        .context("a virtual environment needs Python 3 with venv (Debian: python3-venv)")?;
     let mut pip = Cmd::new(python)
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-        ])
+        .words("-m pip install --quiet --disable-pip-version-check")
         .current_dir(repository::root());
     for file in REQUIREMENTS {
         pip = pip.arg("--requirement").arg(file);
     }
     exec::run_quietly(pip)?;
-    fs::write(folder.join(DONE), "").context("cannot finish the environment")
+    Ok(fs::write(folder.join(DONE), "")?)
 }
 
 fn fingerprint() -> Result<u64> {
     let mut hasher = DefaultHasher::new();
     for file in REQUIREMENTS {
-        let text = fs::read_to_string(repository::root().join(file));
-        text.with_context(|| format!("reading {file}"))?
-            .hash(&mut hasher);
+        fs::read_to_string(repository::root().join(file))?.hash(&mut hasher);
     }
     Ok(hasher.finish())
-}
-
-/// `$XDG_CACHE_HOME/zonemeter`, where no `cargo clean` reaches.
-fn cache() -> Result<PathBuf> {
-    let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
-    let cache = env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(home);
-    let cache = cache.context("neither XDG_CACHE_HOME nor HOME is set: set one of them")?;
-    Ok(cache.join("zonemeter"))
 }

@@ -42,13 +42,7 @@ pub(crate) fn target_folder() -> Result<PathBuf> {
 pub(crate) fn files() -> Result<Vec<String>> {
     let listed = exec::output(
         Cmd::new("git")
-            .args([
-                "ls-files",
-                "-z",
-                "--cached",
-                "--others",
-                "--exclude-standard",
-            ])
+            .words("ls-files -z --cached --others --exclude-standard")
             .current_dir(root()),
     )?;
     let mut files: Vec<String> = listed

@@ -1,16 +1,16 @@
 //! `cargo xtask rules`: what Prometheus's own tools say of the rules, of a scrape and of the
 //! dashboards. Everything runs; then it fails if anything did.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
+use fs_err as fs;
+use zonemeter_lab::agent_binary;
 
 use crate::{
     exec::{self, Cmd},
-    progress, prometheus, python, repository, setup,
+    go::{self, recipes},
+    lint, progress, python, repository, setup, test,
 };
 
 const RULES: [&str; 3] = [
@@ -36,121 +36,76 @@ const SERIES: &str = "200";
 /// The command.
 pub(crate) fn run() -> Result<()> {
     setup::ensure()?;
+    progress::step("building the agent", || {
+        test::build_agent()?;
+        let example = "build --locked --package zonemeter-agent --example scrape";
+        exec::run(Cmd::cargo().words(example).args(test::AS_IN_TESTS))
+    })?;
     check()
 }
 
-/// As [`run`], where the set-up is known to be complete.
+/// As [`run`], where set-up and agent are known to be complete.
 pub(crate) fn check() -> Result<()> {
-    let promtool = prometheus::ensure()?.join("promtool");
+    let promtool = go::ensure(recipes::PROMETHEUS)?.join("promtool");
     let python = python::ensure()?;
-    let scrapes = progress::step("scraping the agent in both formats", Scrapes::take)?;
-    let prices = progress::step("writing prices of three regions", written_prices)?;
-    let in_folder = || Cmd::new(&promtool).current_dir(prometheus::rules_folder());
-    let rules = in_folder().args(["check", "rules", "--lint=all", "--lint-fatal"]);
-    let results = [
-        checked("promtool check rules", rules.args(RULES)),
-        checked(
+    let folder = repository::root().join("target/rules");
+    fs::create_dir_all(&folder)?;
+    let (text, open_metrics) = (folder.join("scrape.txt"), folder.join("scrape.om"));
+    progress::step("scraping the agent in both formats", || {
+        fs::write(&text, scrape(&[SERIES])?)?;
+        Ok(fs::write(&open_metrics, scrape(&[SERIES, "openmetrics"])?)?)
+    })?;
+    let prices = progress::step("writing prices of three regions", || {
+        written_prices(&folder)
+    })?;
+    let promtool_in = |folder: PathBuf| Cmd::new(&promtool).current_dir(folder);
+    let ours = || promtool_in(repository::root().join("deploy/prometheus"));
+    let lint = "check rules --lint=all --lint-fatal";
+    // promtool reads the text format only, from its standard input.
+    let metrics = Cmd::new("sh").args(["-c", r#"exec "$0" check metrics --extended < "$1""#]);
+    let formats = python::script(&python, "deploy/prometheus/check_scrape.py");
+    let dashboards = python::script(&python, "deploy/grafana/generate.py");
+    let checks = [
+        ("promtool check rules", ours().words(lint).args(RULES)),
+        (
             "promtool check rules of `zonemeter prices`",
-            Cmd::new(&promtool)
-                .args(["check", "rules", "--lint=all", "--lint-fatal"])
-                .args(prices),
+            promtool_in(folder).words(lint).args(prices),
         ),
-        checked(
+        (
             "promtool test rules",
-            in_folder().args(["test", "rules"]).args(RULE_TESTS),
+            ours().words("test rules").args(RULE_TESTS),
         ),
-        checked("promtool check metrics", scrapes.lint(&promtool)),
-        checked(
+        ("promtool check metrics", metrics.arg(&promtool).arg(&text)),
+        (
             "prometheus_client reads both formats",
-            scrapes.compare(&python),
+            formats.arg(&text).arg(&open_metrics),
         ),
-        checked(
-            "dashboards are as generated",
-            python::script(&python, "deploy/grafana/generate.py").arg("--check"),
-        ),
+        ("dashboards are as generated", dashboards.arg("--check")),
     ];
-    let failed: Vec<&str> = results.into_iter().filter_map(Result::err).collect();
-    if failed.is_empty() {
-        progress::say("rules: clean");
-        return Ok(());
-    }
-    bail!("rules: not clean: {}", failed.join(", "))
+    lint::all_of(
+        "rules",
+        checks.map(|(name, command)| (name, move || exec::run_quietly(command))),
+    )
 }
 
 /// What `zonemeter prices` writes for each region, as files.
-fn written_prices() -> Result<Vec<PathBuf>> {
-    let folder = repository::root().join("target/rules");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+fn written_prices(folder: &Path) -> Result<Vec<PathBuf>> {
     let of_region = |region: &str| {
-        let printed = exec::output(
-            Cmd::cargo()
-                .args([
-                    "run",
-                    "--quiet",
-                    "--locked",
-                    "--package",
-                    "zonemeter-agent",
-                    "--",
-                ])
-                .args(["prices", "--price-list"])
-                .arg(repository::root().join(PRICE_LIST))
-                .args(["--region", region]),
-        )?;
+        let list = repository::root().join(PRICE_LIST);
+        let prices = Cmd::new(agent_binary()?)
+            .words("prices --price-list")
+            .arg(list);
         let file = folder.join(format!("prices.{region}.yaml"));
-        fs::write(&file, printed).with_context(|| format!("cannot write {}", file.display()))?;
+        fs::write(&file, exec::output(prices.args(["--region", region]))?)?;
         Ok(file)
     };
     REGIONS.into_iter().map(of_region).collect()
 }
 
-fn checked(what: &'static str, command: Cmd) -> Result<(), &'static str> {
-    progress::step(what, || exec::run_quietly(command)).map_err(|error| {
-        progress::fail(&format!("{error:#}"));
-        what
-    })
-}
-
-/// What `/metrics` answers in each format.
-struct Scrapes {
-    text: PathBuf,
-    open_metrics: PathBuf,
-}
-
-impl Scrapes {
-    fn take() -> Result<Self> {
-        let folder = repository::root().join("target/rules");
-        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        Ok(Self {
-            text: scrape(&folder.join("scrape.txt"), &[SERIES])?,
-            open_metrics: scrape(&folder.join("scrape.om"), &[SERIES, "openmetrics"])?,
-        })
-    }
-
-    /// promtool reads the text format only, from its standard input.
-    fn lint(&self, promtool: &Path) -> Cmd {
-        Cmd::new("sh")
-            .args(["-c", r#"exec "$0" check metrics --extended < "$1""#])
-            .arg(promtool)
-            .arg(&self.text)
-    }
-
-    fn compare(&self, python: &Path) -> Cmd {
-        python::script(python, "deploy/prometheus/check_scrape.py")
-            .arg(&self.text)
-            .arg(&self.open_metrics)
-    }
-}
-
-/// What the example of the same name prints, in `file`.
-fn scrape(file: &Path, arguments: &[&str]) -> Result<PathBuf> {
-    let printed = exec::output(
-        Cmd::cargo()
-            .args(["run", "--quiet", "--locked", "--package", "zonemeter-agent"])
-            .args(["--example", "scrape", "--"])
-            .args(arguments),
-    )?;
-    fs::write(file, printed).with_context(|| format!("cannot write {}", file.display()))?;
-    Ok(file.to_owned())
+/// What `/metrics` answers: the example of the same name prints it.
+fn scrape(arguments: &[&str]) -> Result<String> {
+    let example = repository::target_folder()?.join("debug/examples/scrape");
+    exec::output(Cmd::new(example).args(arguments))
 }
 
 #[cfg(test)]

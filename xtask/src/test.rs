@@ -3,13 +3,13 @@
 //! A test's place says as whom it runs. *Unit* tests live beside the code, in a library or a
 //! program, and run as whoever calls. *Root* tests load kernel programs and build network
 //! namespaces: everything in a package's `tests` folder, and unit tests marked
-//! `#[ignore = "needs root"]`. They run as root: kernel programs and what measures one at a time,
-//! for they share one kernel, the others some at a time. What needs [`others`] that a fresh
-//! machine has yet to build comes last. Beside all that the kernel's own tests run on the oldest
-//! supported kernel, in an emulator. `--units` and `--quick` ([`quick`]) are parts of that.
+//! `#[ignore = "needs root"]`. They run as root, two programs side by side, but for kernel programs
+//! and what measures ([`schedule`]). What needs [`others`] that a fresh machine has yet to build
+//! comes last. Beside all that the kernel's own tests run on the oldest supported kernel, in an
+//! emulator. `--units` and `--quick` ([`quick`]) are parts of that.
 
 use anyhow::{Result, bail};
-use zonemeter_lab::container::IMAGE_ROOT;
+use zonemeter_lab::IMAGE_ROOT;
 
 use crate::{
     demo,
@@ -24,10 +24,10 @@ mod others;
 mod outcome;
 mod quick;
 mod runs;
+mod schedule;
 
-use executables::Tier;
 pub(crate) use executables::{Executable, build as build_tests, build_for};
-pub(crate) use others::Others;
+use others::Others;
 pub(crate) use outcome::Outcome;
 pub(crate) use runs::Run;
 
@@ -40,6 +40,10 @@ pub(crate) const BUILD_AGENT: [&str; 6] = [
     "--bin",
     "zonemeter",
 ];
+
+/// Features of dependencies that tests have: with the same ones for the agent nothing is compiled
+/// twice.
+pub(crate) const AS_IN_TESTS: [&str; 2] = ["--features", "tokio/io-util,tokio/test-util"];
 
 /// What to run.
 #[derive(clap::Args, Default)]
@@ -69,8 +73,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     run_with(args, others)
 }
 
+/// `cargo xtask ci`: what must hold before a change lands, `lint` and then `test`. In one process,
+/// so that programs of others that tests need are built from the first second on.
+pub(crate) fn ci() -> Result<()> {
+    let others = Others::start()?;
+    lint::run()?;
+    run_with(&Args::default(), others)
+}
+
 /// As [`run`], with builds that have begun.
-pub(crate) fn run_with(args: &Args, mut others: Others) -> Result<()> {
+fn run_with(args: &Args, mut others: Others) -> Result<()> {
     setup::ensure()?;
     let privilege = Privilege::find();
     if privilege == Privilege::Absent && !args.units {
@@ -82,29 +94,28 @@ pub(crate) fn run_with(args: &Args, mut others: Others) -> Result<()> {
         lint::run()?;
     }
     let executables = progress::step("building the agent and the tests", build_tests)?;
-    let mut runs = plan(&executables, args, privilege)?;
+    // Unit tests first: they are quick, and when they fail the lab's failures mean little.
+    let mut units = Run::units(&executables, args.filter.as_deref())?;
+    let mut rooted = match (args.units, args.quick) {
+        (true, _) => Vec::new(),
+        (_, true) => quick::runs(&executables, privilege)?,
+        _ => Run::all_as_root(&executables, args.filter.as_deref(), privilege)?,
+    };
     let mut image = None;
-    if runs.iter().any(Run::needs_image) {
-        let image = image.insert(image::dev()?);
+    if rooted.iter().any(Run::needs_image) {
+        let root = image.insert(image::dev()?).root.clone();
         // The image's is static: no library can be put in front of it, as a test of a slow disk does.
         build_agent()?;
-        let with_image = |run: Run| match run.needs_image() {
-            true => run.env(IMAGE_ROOT, image.root.clone()),
-            false => run,
-        };
-        runs = runs.into_iter().map(with_image).collect();
+        for run in rooted.iter_mut().filter(|run| run.needs_image()) {
+            run.set_env(IMAGE_ROOT, root.clone());
+        }
     }
-    let (waiting, ready): (Vec<_>, Vec<_>) =
-        runs.into_iter().partition(|run| !run.needs.is_empty());
     let oldest = match args.is_everything() {
         true => Some(kernels::Oldest::start(&executables)?),
         false => None,
     };
-    let mut outcome = run_all(ready, &mut others)?;
-    outcome.add(run_all(waiting, &mut others)?);
-    if args.quick {
-        outcome.add(quick::run(&executables, privilege)?);
-    }
+    let mut outcome = schedule::run(&mut units, &mut others)?;
+    outcome.add(schedule::run(&mut rooted, &mut others)?);
     if let Some(oldest) = oldest {
         outcome.add(oldest.wait()?);
     }
@@ -124,48 +135,7 @@ pub(crate) fn run_with(args: &Args, mut others: Others) -> Result<()> {
     }
 }
 
-/// The agent as the demo runs it: optimised in the kernel, quick to build elsewhere. The tests take
-/// the one that is built with them.
+/// The agent as tests and demo run it: optimised in the kernel, quick to build elsewhere.
 pub(crate) fn build_agent() -> Result<()> {
-    exec::run(Cmd::cargo().args(BUILD_AGENT))
-}
-
-/// Unit tests first: they are quick, and when they fail the lab's failures mean little.
-fn plan(executables: &[Executable], args: &Args, privilege: Privilege) -> Result<Vec<Run>> {
-    let filter = args.filter.as_deref();
-    let mut runs = Vec::new();
-    for executable in executables
-        .iter()
-        .filter(|executable| executable.tier == Tier::Unit)
-    {
-        runs.extend(Run::units(executable, filter)?);
-    }
-    if args.units || args.quick {
-        return Ok(runs);
-    }
-    if filter.is_none() {
-        runs.push(Run::documentation());
-    }
-    for executable in executables {
-        let threads = executable.threads();
-        let filters: Vec<&str> = filter.into_iter().collect();
-        runs.extend(Run::as_root(executable, &filters, threads, privilege)?);
-    }
-    runs.sort_by_key(|run| run.needs.iter().max());
-    Ok(runs)
-}
-
-fn run_all(runs: Vec<Run>, others: &mut Others) -> Result<Outcome> {
-    let mut total = Outcome::default();
-    for mut run in runs {
-        others.check()?;
-        for need in run.needs {
-            let (variable, folder) = others.wait(*need)?;
-            run = run.env(variable, folder);
-        }
-        let outcome =
-            progress::judged_step(&run.title, || run.execute(), |outcome| outcome.failed == 0)?;
-        total.add(outcome);
-    }
-    Ok(total)
+    exec::run(Cmd::cargo().args(BUILD_AGENT).args(AS_IN_TESTS))
 }

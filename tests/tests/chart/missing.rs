@@ -99,7 +99,7 @@ fn memory_for_the_process_that_is_missing_is_named_before_it_ends() {
     };
     // Maps of 64 MiB, and 4 for the process.
     let least = container(&mut lab, &node, |pod| limited(pod, 68));
-    let plan = lab.agent("a1").unwrap().in_container(&least);
+    let plan = lab.agent("a1").unwrap().in_container(least.command());
     let (status, said) = plan.run(PATIENCE).unwrap();
     assert!(!status.success() && named(&said, 68), "{status}: {said}");
     drop(least);
@@ -115,7 +115,7 @@ fn memory_for_the_process_that_is_missing_is_named_before_it_ends() {
             / 2;
         limited(pod, half);
     });
-    let plan = lab.agent("a1").unwrap().in_container(&half_of_it);
+    let plan = lab.agent("a1").unwrap().in_container(half_of_it.command());
     let agent = plan.start_ready().unwrap();
     let said = agent.log().unwrap();
     assert!(named(&said, half), "{said}");

@@ -15,7 +15,7 @@ pub(super) fn run(name: &str, write: bool) -> Result<()> {
     let name = format!("tests: {name}");
     let found = tests.iter().find(|test| test.name == name);
     let test = found.with_context(|| format!("there is no test program {name}"))?;
-    let run = Run::as_root(test, &[], 1, Privilege::find())?.context("it has no tests")?;
+    let run = Run::as_root(test, &[], Privilege::find())?.context("it has no tests")?;
     let agent = repository::release_folder()?.join("zonemeter");
     let mut run = run
         .env("ZONEMETER_BIN", agent)

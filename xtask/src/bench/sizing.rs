@@ -8,7 +8,8 @@ use anyhow::{Context as _, Result, bail};
 use super::lab_test;
 use crate::{
     exec::{self, Cmd},
-    kubernetes, progress, prometheus, repository,
+    go::{self, recipes},
+    progress, repository,
 };
 
 const DOCUMENT: &str = "docs/sizing.md";
@@ -29,8 +30,8 @@ const MAP_MEMORY: [(&str, u64); 3] = [
 /// Measures everything anew where `measure` says so, as root; then writes the document.
 pub(super) fn run(measure: bool) -> Result<()> {
     if measure {
-        prometheus::ensure()?;
-        kubernetes::ensure()?;
+        go::ensure(recipes::PROMETHEUS)?;
+        go::ensure(recipes::KUBERNETES)?;
         let maps = Cmd::cargo().env("ZONEMETER_UPDATE_DOCS", "1").args([
             "test",
             "--package",

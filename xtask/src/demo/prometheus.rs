@@ -17,8 +17,9 @@ use zonemeter_lab::{
 
 use crate::{
     exec,
+    go::{self, recipes},
     progress::{self, say},
-    prometheus, python, repository,
+    python, repository,
 };
 
 const DRAW: &str = "deploy/grafana/draw.py";
@@ -39,7 +40,7 @@ const EXAMPLE: &str = "sum by (workload, peer_workload, zone, peer_zone) \
 
 /// Builds and installs what [`Watching`] needs, as the user and not as root.
 pub(super) fn prepare() -> Result<()> {
-    prometheus::ensure()?;
+    go::ensure(recipes::PROMETHEUS)?;
     python::ensure().map(|_| ())
 }
 

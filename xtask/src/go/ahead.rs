@@ -13,8 +13,7 @@ use crate::progress;
 
 /// Executables that are there, or that a thread builds. When the process ends, so does the build.
 pub(crate) struct Ahead {
-    /// The executables, for people.
-    what: String,
+    recipe: &'static Recipe,
     folder: PathBuf,
     building: Option<JoinHandle<Result<()>>>,
 }
@@ -24,7 +23,7 @@ impl Ahead {
     ///
     /// # Errors
     /// The folder that the environment names lacks an executable, or Go is missing or too old.
-    pub(crate) fn start(recipe: Recipe) -> Result<Self> {
+    pub(crate) fn start(recipe: &'static Recipe) -> Result<Self> {
         let what = recipe.tools.programs.join(", ");
         let (folder, build) = Build::look(recipe)?;
         let building = build.map(|build| {
@@ -32,14 +31,18 @@ impl Ahead {
                 "==> beside what follows: build {what}, once and for minutes, into {}",
                 folder.display()
             ));
-            let what = what.clone();
             thread::spawn(move || tell(build, &what))
         });
         Ok(Self {
-            what,
+            recipe,
             folder,
             building,
         })
+    }
+
+    /// The variable that names the folder for those who have it already.
+    pub(crate) fn variable(&self) -> &'static str {
+        self.recipe.tools.variable
     }
 
     /// The folder of the executables, as soon as they are there.
@@ -49,7 +52,7 @@ impl Ahead {
     pub(crate) fn wait(&mut self) -> Result<PathBuf> {
         self.check()?;
         if let Some(building) = self.building.take() {
-            let what = format!("wait for {}", self.what);
+            let what = format!("wait for {}", self.recipe.tools.programs.join(", "));
             progress::quiet_step(&what, || joined(building))?;
         }
         Ok(self.folder.clone())

@@ -14,6 +14,7 @@ use crate::{
     exec::{self, Cmd},
     progress, repository,
     setup::toolchain,
+    test,
 };
 
 /// Top folders of the root file system.
@@ -93,7 +94,9 @@ fn release(folder: &Path, arch: Arch) -> Result<PathBuf> {
 fn dev() -> Result<PathBuf> {
     let build = Cmd::cargo()
         .args(["rustc", "--locked", "--package", "zonemeter-agent", "--bin"])
-        .args(["zonemeter", "--", "-C", "target-feature=+crt-static"]);
+        .arg("zonemeter")
+        .args(test::AS_IN_TESTS)
+        .args(["--", "-C", "target-feature=+crt-static"]);
     exec::run(build)?;
     Ok(repository::target_folder()?.join("debug/zonemeter"))
 }

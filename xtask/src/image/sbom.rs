@@ -1,11 +1,9 @@
 //! Software bills of material by cargo-cyclonedx, the CycloneDX project's own tool for Cargo.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use fs_err as fs;
 
 use super::Arch;
 use crate::{
@@ -43,27 +41,19 @@ pub(super) fn write(folder: &Path, arch: Arch) -> Result<PathBuf> {
     let command = Cmd::new(tool_root()?.join("bin/cargo-cyclonedx"))
         .current_dir(repository::root())
         .env("SOURCE_DATE_EPOCH", "0")
-        .args([
-            "cyclonedx",
-            "--format",
-            "json",
-            "--spec-version",
-            "1.5",
-            "--no-build-deps",
-            "--manifest-path",
-        ])
+        .words("cyclonedx --format json --spec-version 1.5 --no-build-deps --manifest-path")
         .arg("agent/Cargo.toml")
         .args(["--target", &arch.target(), "--override-filename", &name]);
     exec::run_quietly(command).with_context(|| format!("the bill of materials for {arch}"))?;
     // The tool writes beside each Cargo.toml, and names packages by where they lie.
     let root = repository::root();
     let name = format!("{name}.json");
-    let text = fs::read_to_string(root.join("agent").join(&name)).context("the tool's output")?;
+    let text = fs::read_to_string(root.join("agent").join(&name))?;
     for parent in [root.clone(), root.join("agent")] {
-        for entry in fs::read_dir(&parent).with_context(|| parent.display().to_string())? {
+        for entry in fs::read_dir(&parent)? {
             let written = entry?.path().join(&name);
             if written.is_file() {
-                fs::remove_file(&written).with_context(|| written.display().to_string())?;
+                fs::remove_file(&written)?;
             }
         }
     }
@@ -71,8 +61,7 @@ pub(super) fn write(folder: &Path, arch: Arch) -> Result<PathBuf> {
     fs::write(
         &file,
         text.replace(&root.display().to_string(), "/zonemeter"),
-    )
-    .with_context(|| file.display().to_string())?;
+    )?;
     Ok(file)
 }
 

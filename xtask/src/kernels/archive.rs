@@ -1,48 +1,25 @@
 //! Archives as the kernel unpacks them at boot (`Documentation/driver-api/early-userspace`).
 
-use std::{
-    fs,
-    io::Write,
-    path::{Path, PathBuf},
-    process::Stdio,
-};
+use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
+use fs_err as fs;
 
 use crate::exec::{self, Cmd};
 
 /// Several archives one behind another are unpacked as one when each begins at a multiple of 4.
 const ALIGNMENT: usize = 512;
 
-/// Packs everything below `folder` into `file`, owned by root.
+/// Packs everything below `folder` into `file`, owned by root; folders before what they hold.
 pub(super) fn pack(folder: &Path, file: &Path) -> Result<()> {
-    let names = relative_names(folder)?;
-    let command = Cmd::new("cpio")
-        .args([
-            "--create",
-            "--format=newc",
-            "--owner=0:0",
-            "--quiet",
-            "--file",
-        ])
-        .arg(file)
-        .current_dir(folder);
-    let shown = command.shown();
-    let mut child = command
-        .into_inner()
-        .stdin(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot start `{shown}`"))?;
-    let mut input = child.stdin.take().context("cpio's input")?;
-    for name in &names {
-        writeln!(input, "{}", name.display()).with_context(|| format!("feeding `{shown}`"))?;
-    }
-    drop(input);
-    let status = child
-        .wait()
-        .with_context(|| format!("waiting for `{shown}`"))?;
-    ensure!(status.success(), "`{shown}` ended with {status}");
-    Ok(())
+    let pack = r#"find . -mindepth 1 | LC_ALL=C sort |
+        cpio --create --format=newc --owner=0:0 --quiet --file "$0""#;
+    exec::run_quietly(
+        Cmd::new("sh")
+            .args(["-c", pack])
+            .arg(file)
+            .current_dir(folder),
+    )
 }
 
 /// Joins archives into one file.
@@ -50,31 +27,18 @@ pub(super) fn join(parts: &[&Path], file: &Path) -> Result<()> {
     let mut joined = Vec::new();
     for part in parts {
         joined.resize(joined.len().next_multiple_of(ALIGNMENT), 0);
-        joined.extend(fs::read(part).with_context(|| format!("reading {}", part.display()))?);
+        joined.extend(fs::read(part)?);
     }
-    fs::write(file, joined).with_context(|| format!("writing {}", file.display()))
+    Ok(fs::write(file, joined)?)
 }
 
 /// Makes the folder of `to`, then copies; a link becomes the file that it leads to.
 pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
     if let Some(folder) = to.parent() {
-        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+        fs::create_dir_all(folder)?;
     }
-    fs::copy(from, to)
-        .map(|_| ())
-        .with_context(|| format!("copying {} to {}", from.display(), to.display()))
-}
-
-/// Folders before what they hold, sorted.
-fn relative_names(folder: &Path) -> Result<Vec<PathBuf>> {
-    let listed = exec::output(
-        Cmd::new("find")
-            .args([".", "-mindepth", "1"])
-            .current_dir(folder),
-    )?;
-    let mut names: Vec<PathBuf> = listed.lines().map(PathBuf::from).collect();
-    names.sort();
-    Ok(names)
+    fs::copy(from, to)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! One guest from boot to power-off.
 
 use std::{
-    fs,
     io::{BufRead, BufReader},
     path::Path,
 };
 
 use anyhow::{Context, Result};
+use fs_err as fs;
 
 use super::{archive, debian::Kernel};
 use crate::{
@@ -24,7 +24,7 @@ const LAST_WORDS: usize = 15;
 
 /// Boots, lets `say` show each test as it ends, and returns everything that the guest told.
 pub(super) fn run(kernel: &Kernel, archives: &[&Path], say: fn(String)) -> Result<String> {
-    let folder = tempfile::tempdir().context("a folder for the guest")?;
+    let folder = tempfile::tempdir()?;
     let [initramfs, console] = ["initramfs", "console"].map(|name| folder.path().join(name));
     archive::join(archives, &initramfs)?;
     let (shown, mut child) = exec::start_piped(emulator(kernel, &initramfs, &console))?;
@@ -110,8 +110,5 @@ fn last_words(console: &Path) -> String {
     let said = String::from_utf8_lossy(&said).into_owned();
     let lines: Vec<&str> = said.lines().collect();
     let last = &lines[lines.len().saturating_sub(LAST_WORDS)..];
-    match last {
-        [] => String::new(),
-        _ => format!("; the kernel's last words:\n{}", last.join("\n")),
-    }
+    format!("; the kernel's last words:\n{}", last.join("\n"))
 }

@@ -3,12 +3,13 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
+    fs::Permissions,
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
+use fs_err as fs;
 use tempfile::TempDir;
 
 use super::{archive, debian::Lists, programs::Programs};
@@ -63,10 +64,10 @@ pub(super) struct Userland {
 
 /// Packs what every guest gets.
 pub(super) fn pack(programs: &Programs) -> Result<Userland> {
-    let folder = tempfile::tempdir().context("a folder for the guest")?;
+    let folder = tempfile::tempdir()?;
     let stage = folder.path().join("stage");
     for name in EMPTY {
-        fs::create_dir_all(stage.join(name)).context("the guest's folders")?;
+        fs::create_dir_all(stage.join(name))?;
     }
     match programs.arch.is_here() {
         true => tools(&stage)?,
@@ -74,11 +75,11 @@ pub(super) fn pack(programs: &Programs) -> Result<Userland> {
     }
     project(&stage, programs)?;
     let init = stage.join("init");
-    fs::write(&init, INIT).context("the guest's first program")?;
-    fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).context("its mode")?;
+    fs::write(&init, INIT)?;
+    fs::set_permissions(&init, Permissions::from_mode(0o755))?;
     let archive = folder.path().join("userland.cpio");
     archive::pack(&stage, &archive)?;
-    fs::remove_dir_all(&stage).context("removing the stage")?;
+    fs::remove_dir_all(&stage)?;
     Ok(Userland {
         archive,
         _folder: folder,
@@ -94,7 +95,7 @@ fn tools(stage: &Path) -> Result<()> {
     symlink("/bin/modprobe", stage.join("sbin/modprobe"))
         .context("the path by which the kernel asks for modules")?;
     let extensions = Path::new(LIBRARIES).join(EXTENSIONS);
-    for entry in fs::read_dir(&extensions).with_context(|| extensions.display().to_string())? {
+    for entry in fs::read_dir(&extensions)? {
         let path = entry?.path();
         archive::copy(&path, &inside(stage, &path))?;
     }
@@ -110,7 +111,7 @@ fn foreign_tools(stage: &Path, arch: Arch) -> Result<()> {
         symlink("xtables-nft-multi", &name).with_context(|| name.display().to_string())?;
     }
     for unused in ["usr/share", "var"] {
-        fs::remove_dir_all(stage.join(unused)).with_context(|| unused.to_owned())?;
+        fs::remove_dir_all(stage.join(unused))?;
     }
     Ok(())
 }

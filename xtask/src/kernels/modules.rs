@@ -3,12 +3,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
+use fs_err as fs;
 
 use super::{archive, cache, debian::Kernel};
 use crate::{
@@ -40,49 +40,38 @@ pub(super) fn pack(kernel: &Kernel) -> Result<PathBuf> {
 }
 
 fn stage(kernel: &Kernel, file: &Path) -> Result<()> {
-    let stage = tempfile::tempdir().context("a folder for modules")?;
+    let stage = tempfile::tempdir()?;
     let dependencies = dependencies(kernel)?;
     let below = stage.path().join("lib/modules").join(&kernel.release);
     for name in closure(&dependencies) {
         archive::copy(&kernel.modules.join(name), &below.join(name))?;
     }
-    for name in [
-        "modules.order",
-        "modules.builtin",
-        "modules.builtin.modinfo",
-    ] {
-        let from = kernel.modules.join(name);
+    for name in ["order", "builtin", "builtin.modinfo"].map(|what| format!("modules.{what}")) {
+        let from = kernel.modules.join(&name);
         if from.is_file() {
-            archive::copy(&from, &below.join(name))?;
+            archive::copy(&from, &below.join(&name))?;
         }
     }
     // The guest's modprobe need not know how to uncompress.
-    exec::run_quietly(Cmd::new("find").arg(&below).args([
-        "-name",
-        "*.xz",
-        "-exec",
-        "xz",
-        "--decompress",
-        "{}",
-        "+",
-    ]))?;
+    let unpack = "-name *.xz -exec xz --decompress {} +";
+    exec::run_quietly(Cmd::new("find").arg(&below).words(unpack))?;
     depmod(stage.path(), &kernel.release)?;
     let unfinished = file.with_extension("unfinished");
     archive::pack(stage.path(), &unfinished)?;
-    fs::rename(&unfinished, file).context("finishing the archive")
+    Ok(fs::rename(&unfinished, file)?)
 }
 
 /// depmod writes beside the modules and looks for them in `lib/modules`: it gets a tree of links.
 fn dependencies(kernel: &Kernel) -> Result<BTreeMap<String, Vec<String>>> {
-    let tree = tempfile::tempdir().context("a folder for depmod")?;
+    let tree = tempfile::tempdir()?;
     let folder = tree.path().join("lib/modules").join(&kernel.release);
-    fs::create_dir_all(&folder).context("a folder for depmod")?;
-    for entry in fs::read_dir(&kernel.modules).context("listing modules")? {
+    fs::create_dir_all(&folder)?;
+    for entry in fs::read_dir(&kernel.modules)? {
         let entry = entry?;
         symlink(entry.path(), folder.join(entry.file_name())).context("linking modules")?;
     }
     depmod(tree.path(), &kernel.release)?;
-    let text = fs::read_to_string(folder.join("modules.dep")).context("reading modules.dep")?;
+    let text = fs::read_to_string(folder.join("modules.dep"))?;
     Ok(parse(&text))
 }
 

@@ -1,8 +1,7 @@
 //! The bpf file system, where the agent pins links and maps.
 
-use std::fs;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
+use fs_err as fs;
 
 use crate::{exec, privilege::Privilege, progress};
 
@@ -10,20 +9,15 @@ const MOUNT_POINT: &str = "/sys/fs/bpf";
 
 /// Mounts it when it is not there. Without root nothing that needs it runs anyway.
 pub(super) fn ensure(privilege: Privilege) -> Result<()> {
-    let mounts = fs::read_to_string("/proc/self/mounts").context("reading /proc/self/mounts")?;
+    let mounts = fs::read_to_string("/proc/self/mounts")?;
     if is_mounted(&mounts) || privilege == Privilege::Absent {
         return Ok(());
     }
-    progress::step(
-        &format!("mounting the bpf file system on {MOUNT_POINT}"),
-        || {
-            exec::run(
-                privilege
-                    .command("mount")
-                    .args(["-t", "bpf", "bpf", MOUNT_POINT]),
-            )
-        },
-    )
+    let mount = privilege
+        .command("mount")
+        .words("-t bpf bpf")
+        .arg(MOUNT_POINT);
+    progress::step("mounting the bpf file system", || exec::run(mount))
 }
 
 fn is_mounted(mounts: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::toolchain::{self, pinned};
 use crate::{
@@ -42,53 +42,36 @@ impl Linker {
         if self.runs {
             return Ok(());
         }
-        let prefix = llvm_prefix(pinned::LLVM, Path::new("/usr"));
-        if !prefix.join("bin/llvm-config").exists() {
-            bail!(
-                "no LLVM {llvm} in {}: install llvm-{llvm}-dev",
-                prefix.display(),
-                llvm = pinned::LLVM
-            );
-        }
+        let prefix = format!("/usr/lib/llvm-{}", pinned::LLVM);
         let install = toolchain::pinned_cargo()
             .env("LLVM_PREFIX", prefix)
             .args(["install", "--locked", "--force", "bpf-linker"])
             .args(["--version", pinned::LINKER, "--no-default-features"])
             .args(["--features", &format!("llvm-{}", pinned::LLVM), "--root"])
             .arg(&self.root);
-        progress::step(
-            &format!(
-                "building bpf-linker {} for LLVM {}, about two minutes",
-                pinned::LINKER,
-                pinned::LLVM
-            ),
-            || exec::run(install).context("building bpf-linker"),
-        )
+        let what = format!(
+            "building bpf-linker {} for LLVM {}",
+            pinned::LINKER,
+            pinned::LLVM
+        );
+        progress::step(&what, || exec::run(install))
     }
-}
-
-fn llvm_prefix(major: u32, usr: &Path) -> PathBuf {
-    usr.join(format!("lib/llvm-{major}"))
 }
 
 /// Debian's packages for the files that the build opens and does not find under `usr`.
 fn build_packages(major: u32, usr: &Path) -> Vec<String> {
-    let llvm = llvm_prefix(major, usr);
     let wanted = [
-        (llvm.join("bin/llvm-config"), format!("llvm-{major}-dev")),
-        (
-            llvm.join("include/llvm-c/Core.h"),
-            format!("llvm-{major}-dev"),
-        ),
-        (llvm.join("lib/libPolly.a"), format!("libpolly-{major}-dev")),
-        (usr.join("include/zlib.h"), "zlib1g-dev".to_owned()),
-        (usr.join("include/zstd.h"), "libzstd-dev".to_owned()),
+        ("lib/llvm-N/bin/llvm-config", "llvm-N-dev"),
+        ("lib/llvm-N/include/llvm-c/Core.h", "llvm-N-dev"),
+        ("lib/llvm-N/lib/libPolly.a", "libpolly-N-dev"),
+        ("include/zlib.h", "zlib1g-dev"),
+        ("include/zstd.h", "libzstd-dev"),
     ];
-    wanted
-        .into_iter()
-        .filter(|(file, _)| !file.exists())
-        .map(|(_, package)| package)
-        .collect()
+    let of_major = |text: &str| text.replace('N', &major.to_string());
+    let missing = wanted
+        .iter()
+        .filter(|(file, _)| !usr.join(of_major(file)).exists());
+    missing.map(|(_, package)| of_major(package)).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, path::Path};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, ensure};
 
 use super::linker::Linker;
 use crate::{
@@ -104,31 +104,22 @@ impl Packages {
         if self.0.is_empty() {
             return Ok(());
         }
-        if exec::find("apt-get", &exec::search_path()).is_none() {
-            bail!(
-                "this machine lacks programs or headers, and has no apt-get to install them. \
-                 Debian's packages of them are: {}",
-                self.0.join(" ")
-            );
-        }
-        if privilege == Privilege::Absent {
-            bail!(
-                "packages are missing, and neither root nor passwordless sudo is at hand. Run:\n  \
-                 sudo apt-get update && sudo apt-get install --yes {}",
-                self.0.join(" ")
-            );
-        }
-        progress::quiet_step("apt-get update", || {
-            exec::run_quietly(apt_get(privilege).arg("update"))
-        })?;
-        progress::quiet_step(&format!("apt-get install {}", self.0.join(" ")), || {
-            exec::run_quietly(
-                apt_get(privilege)
-                    .args(["install", "--yes", "--no-install-recommends"])
-                    .args(&self.0),
-            )
+        let names = self.0.join(" ");
+        ensure!(
+            exec::find("apt-get", &exec::search_path()).is_some(),
+            "this machine lacks programs or headers, and has no apt-get to install them. Debian's \
+             packages of them are: {names}"
+        );
+        ensure!(
+            privilege != Privilege::Absent,
+            "packages are missing, and neither root nor passwordless sudo is at hand. Run:\n  \
+             sudo apt-get update && sudo apt-get install --yes {names}"
+        );
+        progress::quiet_step(&format!("installing {names}"), || {
+            exec::run_quietly(apt_get(privilege).arg("update"))?;
+            let install = apt_get(privilege).words("install --yes --no-install-recommends");
+            exec::run_quietly(install.args(&self.0))
         })
-        .context("installing packages")
     }
 }
 

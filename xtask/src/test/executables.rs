@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::{
@@ -37,12 +37,13 @@ pub(crate) struct Executable {
 
 /// Programs of the lab whose tests measure time, fill the machine, or read counters of its one
 /// kernel, or move their whole process into a cgroup: theirs run one at a time.
-const ALONE: [&str; 11] = [
+const ALONE: [&str; 12] = [
     "tests: capacity",
     "tests: cardinality",
     "tests: chart",
     "tests: churn",
     "tests: host",
+    "tests: http",
     "tests: late",
     "tests: neighbours",
     "tests: page",
@@ -52,21 +53,28 @@ const ALONE: [&str; 11] = [
 ];
 
 impl Executable {
-    /// How many of its tests for root run at a time. Those of the lab and of the live cluster have
-    /// namespaces or a control plane each, and mostly wait. Tests of kernel programs share one
+    /// Whether its tests for root run one at a time and beside nothing else. Those of the lab and of
+    /// the live cluster have namespaces or a control plane each. Tests of kernel programs share one
     /// kernel.
-    pub(super) fn threads(&self) -> usize {
-        match self.tier == Tier::Unit || ALONE.contains(&self.name.as_str()) {
-            true => 1,
-            false => 3,
-        }
+    pub(super) fn is_alone(&self) -> bool {
+        self.tier == Tier::Unit || ALONE.contains(&self.name.as_str())
+    }
+
+    /// Names of the tests that it would run with `arguments`.
+    pub(super) fn list(&self, arguments: &[String]) -> Result<Vec<String>> {
+        let list = Cmd::new(&self.file).current_dir(&self.folder);
+        let printed = exec::output(list.words("--list --format=terse").args(arguments))?;
+        let names = printed
+            .lines()
+            .filter_map(|line| line.strip_suffix(": test"));
+        Ok(names.map(str::to_owned).collect())
     }
 
     /// The program called `name` that has tests whose names start with `tests`: a package's
     /// library and its program share a name.
     pub(crate) fn with_test<'a>(all: &'a [Self], name: &str, tests: &str) -> Result<&'a Self> {
         for executable in all.iter().filter(|executable| executable.name == name) {
-            let names = list(executable, &[])?;
+            let names = executable.list(&[])?;
             if names.iter().any(|test| test.starts_with(tests)) {
                 return Ok(executable);
             }
@@ -77,94 +85,38 @@ impl Executable {
 
 /// Compiles every test of the workspace; the kernel programs have none of their own.
 pub(crate) fn build() -> Result<Vec<Executable>> {
-    let command = Cmd::cargo()
-        .args([
-            "test",
-            "--locked",
-            "--no-run",
-            "--workspace",
-            "--exclude",
-            "zonemeter-ebpf",
-        ])
-        .args(["--message-format", "json-render-diagnostics"]);
-    let shown = command.shown();
-    match build_with(command)? {
-        (_, false) => bail!("`{shown}` failed"),
-        (found, true) => Ok(found),
-    }
+    build_with(Cmd::cargo().words("test --workspace --exclude zonemeter-ebpf"))
 }
 
 /// Compiles for another architecture, static, what runs in an emulator, and tells the agent's
 /// folder.
 pub(crate) fn build_for(arch: Arch) -> Result<(PathBuf, Vec<Executable>)> {
-    let (target, folder) = (
-        arch.target(),
-        repository::root().join("target").join(arch.name()),
-    );
+    let folder = repository::root().join("target").join(arch.name());
     let command = toolchain::pinned_cargo()
         .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static")
         .env(&arch.linker_variable(), arch.tool("gcc"))
-        .args([
-            "test",
-            "--locked",
-            "--no-run",
-            "--target",
-            &target,
-            "--target-dir",
-        ])
+        .args(["test", "--target", &arch.target(), "--target-dir"])
         .arg(&folder)
-        .args([
-            "--package",
-            "zonemeter-agent",
-            "--package",
-            "zonemeter-datapath",
-            "--package",
-            "zonemeter-tests",
-        ])
+        .words("--package zonemeter-agent --package zonemeter-datapath --package zonemeter-tests")
         // A package's tests bring its executable with them: the agent comes with this one.
-        .args([
-            "--lib",
-            "--test",
-            "live_cluster",
-            "--test",
-            "attach",
-            "--test",
-            "privilege",
-        ])
-        .args(["--message-format", "json-render-diagnostics"]);
-    let shown = command.shown();
-    match build_with(command)? {
-        (_, false) => bail!("`{shown}` failed"),
-        (found, true) => Ok((folder.join(target).join("debug"), found)),
-    }
+        .words("--lib --test live_cluster --test attach --test privilege");
+    Ok((
+        folder.join(arch.target()).join("debug"),
+        build_with(command)?,
+    ))
 }
 
-/// The test programs that a `cargo test --no-run` with JSON messages made, by name, and whether
-/// it came to its end.
-fn build_with(command: Cmd) -> Result<(Vec<Executable>, bool)> {
-    let (_, mut child) = exec::start_piped(command)?;
+/// The test programs that a `cargo test` makes, by name.
+fn build_with(command: Cmd) -> Result<Vec<Executable>> {
+    let command = command.words("--locked --no-run --message-format json-render-diagnostics");
+    let (shown, mut child) = exec::start_piped(command)?;
     let mut found = Vec::new();
     for line in BufReader::new(child.stdout.take().context("cargo's output")?).lines() {
         found.extend(parse(&line.context("reading cargo's messages")?));
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
-    let status = child.wait().context("waiting for cargo")?;
-    Ok((found, status.success()))
-}
-
-/// Names of the tests that `executable` would run with `arguments`.
-pub(super) fn list(executable: &Executable, arguments: &[String]) -> Result<Vec<String>> {
-    let printed = exec::output(
-        Cmd::new(&executable.file)
-            .current_dir(&executable.folder)
-            .args(["--list", "--format=terse"])
-            .args(arguments),
-    )?;
-    Ok(printed
-        .lines()
-        .filter_map(|line| line.strip_suffix(": test"))
-        .map(str::to_owned)
-        .collect())
+    ensure!(child.wait()?.success(), "`{shown}` failed");
+    Ok(found)
 }
 
 /// One of cargo's messages, when it tells of a test program
@@ -214,14 +166,14 @@ mod tests {
     }
 
     #[test]
-    fn what_measures_runs_one_test_at_a_time() {
+    fn what_measures_runs_alone() {
         let of = |name: &str| Executable {
             name: name.to_owned(),
             ..parse(&message("test", true)).unwrap()
         };
-        assert_eq!(of("tests: churn").threads(), 1);
-        assert_eq!(of("tests: debug").threads(), 3);
-        assert_eq!(parse(&message("lib", true)).unwrap().threads(), 1);
+        assert!(of("tests: churn").is_alone());
+        assert!(!of("tests: debug").is_alone());
+        assert!(parse(&message("lib", true)).unwrap().is_alone());
     }
 
     #[test]
