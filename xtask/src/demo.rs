@@ -233,12 +233,12 @@ fn watch(agents: &[Agent], duration: Duration) -> Result<(Verdict, Vec<String>)>
     loop {
         let scrapes = scrape(agents)?;
         let (now, charged) = (started.elapsed(), verdict::charged(&scrapes));
-        let (since, before) = *first.get_or_insert((now, charged));
+        let (since, before) = first.get_or_insert_with(|| (now, charged.clone()));
         let rows = rates.next(flows::read(&scrapes), now);
         let table = table::render(&rows, now, duration);
         screen.draw(&table);
         if started.elapsed() >= duration || interrupt::interrupted() {
-            let verdict = Verdict::new(before, charged, now - since, rows);
+            let verdict = Verdict::new(before, charged, now - *since, rows);
             return Ok((verdict, table));
         }
         next += every;

@@ -4,10 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use zonemeter_lab::{Metrics, Sample};
 
-const METRICS: [&str; 2] = [
-    "zonemeter_workload_bytes_total",
-    "zonemeter_host_bytes_total",
-];
+/// What workloads' pods move.
+pub(super) const PODS: &str = "zonemeter_workload_bytes_total";
+const METRICS: [&str; 2] = [PODS, "zonemeter_host_bytes_total"];
 /// What the kernel sends by itself, as it ends connections, is not in the table.
 const KERNEL: &str = "kernel";
 
@@ -95,10 +94,7 @@ impl Rates {
 
 fn flow(sample: &Sample) -> Option<Flow> {
     let scope = sample.label("scope").to_owned();
-    let own = match (sample.label("namespace"), sample.label("workload")) {
-        ("", unit) => unit.to_owned(),
-        (namespace, workload) => format!("{namespace}/{workload}"),
-    };
+    let own = own(sample);
     let (zone, peer_zone) = (
         sample.label("zone").to_owned(),
         sample.label("peer_zone").to_owned(),
@@ -139,7 +135,16 @@ fn has_an_agent(sample: &Sample) -> bool {
     }
 }
 
-fn peer(sample: &Sample) -> String {
+/// The workload or unit whose bytes are counted.
+pub(super) fn own(sample: &Sample) -> String {
+    match (sample.label("namespace"), sample.label("workload")) {
+        ("", unit) => unit.to_owned(),
+        (namespace, workload) => format!("{namespace}/{workload}"),
+    }
+}
+
+/// The other end.
+pub(super) fn peer(sample: &Sample) -> String {
     let name = sample.label("peer_workload");
     match (
         sample.label("peer_namespace"),

@@ -1,10 +1,13 @@
 //! What crossing zones costs, at the rate of the time that was watched.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use zonemeter_lab::Metrics;
 
-use super::{flows::Row, units};
+use super::{
+    flows::{self, Row},
+    units,
+};
 
 /// Dollars for each gigabyte and end: the list price of commercial US regions, as
 /// `deploy/prometheus/zonemeter.prices.yaml` has it.
@@ -19,6 +22,9 @@ const HOURS_PER_MONTH: f64 = 730.0;
 /// Scopes between ends whose zones are both known.
 const BETWEEN_ZONES: [&str; 3] = ["intra_node", "intra_zone", "cross_zone"];
 
+/// Two workloads, the first by name first.
+type Pair = [String; 2];
+
 /// What was charged for crossing zones in a known time.
 pub(super) struct Verdict {
     /// In that time.
@@ -30,13 +36,21 @@ pub(super) struct Verdict {
 
 impl Verdict {
     /// `before` and `after` are sums of [`charged`], `window` apart.
-    pub(super) fn new(before: Charged, after: Charged, window: Duration, rows: Vec<Row>) -> Self {
+    pub(super) fn new(
+        before: &Charged,
+        mut after: Charged,
+        window: Duration,
+        rows: Vec<Row>,
+    ) -> Self {
         let grown = |after: u64, before: u64| after.saturating_sub(before);
+        for (pair, bytes) in &mut after.zones {
+            *bytes = grown(*bytes, before.zones.get(pair).copied().unwrap_or(0));
+        }
         Self {
             bytes: Charged {
-                zones: grown(after.zones, before.zones),
                 nat: grown(after.nat, before.nat),
                 endpoint: grown(after.endpoint, before.endpoint),
+                ..after
             },
             window,
             rows,
@@ -46,22 +60,23 @@ impl Verdict {
     /// Lines for people.
     pub(super) fn render(&self) -> Vec<String> {
         let seconds = format!("{:.1} s", self.window.as_secs_f64());
-        if self.bytes.zones == 0 || self.window.is_zero() {
+        let across = self.bytes.zones.values().sum();
+        if across == 0 || self.window.is_zero() {
             return vec![String::new(), format!("across zones: nothing in {seconds}")];
         }
         let mut lines = vec![
             String::new(),
             format!(
                 "across zones, both ends: {} in {seconds}; at this rate ${:.2} a month",
-                units::bytes(self.bytes.zones),
-                self.per_month(self.bytes.zones, DOLLARS_PER_GIGABYTE)
+                units::bytes(across),
+                self.per_month(across, DOLLARS_PER_GIGABYTE)
             ),
             format!(
                 "  (${DOLLARS_PER_GIGABYTE} for each GB at each end, list price of {AS_OF}, \
                  {HOURS_PER_MONTH} hours)"
             ),
         ];
-        lines.extend(self.busiest());
+        lines.extend(self.dearest());
         if self.bytes.nat > 0 {
             let price = DOLLARS_PER_GIGABYTE_BY_NAT + DOLLARS_PER_GIGABYTE;
             lines.push(format!(
@@ -83,36 +98,45 @@ impl Verdict {
         bytes as f64 / BYTES_PER_GIGABYTE * dollars_per_gigabyte * HOURS_PER_MONTH / hours
     }
 
-    /// How much of the busiest conversation across zones crosses them.
-    fn busiest(&self) -> Option<String> {
-        let across = self
-            .rows
-            .iter()
-            .filter(|row| row.flow.scope == "cross_zone");
-        let flow = &across.max_by_key(|row| row.bytes)?.flow;
-        let sum = |scopes: &[&str]| -> u64 {
+    /// The pair that pays most for crossing zones, and how much of what it exchanges crosses them.
+    fn dearest(&self) -> Vec<String> {
+        let Some((pair, charged)) = self.bytes.zones.iter().max_by_key(|(_, bytes)| **bytes) else {
+            return Vec::new();
+        };
+        let exchanged = |scopes: &[&str]| -> u64 {
             let same = self.rows.iter().filter(|row| {
-                (&row.flow.from, &row.flow.to) == (&flow.from, &flow.to)
+                pair_of(&row.flow.from, &row.flow.to) == *pair
                     && scopes.contains(&row.flow.scope.as_str())
             });
             same.map(|row| row.bytes).sum()
         };
-        let (all, crossed) = (sum(&BETWEEN_ZONES), sum(&["cross_zone"]));
-        Some(format!(
-            "  {} > {}: {:.0} % of {} crosses zones",
-            flow.from,
-            flow.to,
-            100.0 * crossed as f64 / all as f64,
-            units::bytes(all)
-        ))
+        let (all, crossed) = (exchanged(&BETWEEN_ZONES), exchanged(&["cross_zone"]));
+        let [one, other] = pair;
+        vec![
+            format!(
+                "dearest pair: {one} <> {other}, ${:.2} a month",
+                self.per_month(*charged, DOLLARS_PER_GIGABYTE)
+            ),
+            format!(
+                "  ({:.0} % of the {} that they exchange crosses zones)",
+                100.0 * crossed as f64 / all as f64,
+                units::bytes(all)
+            ),
+        ]
     }
 }
 
+fn pair_of(one: &str, other: &str) -> Pair {
+    let mut pair = [one.to_owned(), other.to_owned()];
+    pair.sort();
+    pair
+}
+
 /// Bytes of both directions, each at its own pod, over all agents.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Charged {
-    /// Across zones: AWS charges both ends.
-    zones: u64,
+    /// Across zones by pair: AWS charges both ends.
+    zones: BTreeMap<Pair, u64>,
     /// From and to AWS services by a NAT gateway, which stands in another zone than the scene's pods.
     nat: u64,
     /// The same by a gateway endpoint.
@@ -121,13 +145,19 @@ pub(super) struct Charged {
 
 /// As the agents show it now.
 pub(super) fn charged(scrapes: &[Metrics]) -> Charged {
-    let sum = |labels: &[(&str, &str)]| {
-        let of_agent = |metrics: &Metrics| metrics.sum("zonemeter_pod_bytes_total", labels);
+    let by = |via| {
+        let labels = [("scope", "aws_service"), ("via", via)];
+        let of_agent = |metrics: &Metrics| metrics.sum("zonemeter_pod_bytes_total", &labels);
         scrapes.iter().map(of_agent).sum()
     };
-    let by = |via| sum(&[("scope", "aws_service"), ("via", via)]);
+    let mut zones = BTreeMap::new();
+    let crossing = |metrics| Metrics::select(metrics, flows::PODS, &[("scope", "cross_zone")]);
+    for sample in scrapes.iter().flat_map(crossing) {
+        let pair = pair_of(&flows::own(sample), &flows::peer(sample));
+        *zones.entry(pair).or_default() += sample.value as u64;
+    }
     Charged {
-        zones: sum(&[("scope", "cross_zone")]),
+        zones,
         nat: by("nat"),
         endpoint: by("gateway_endpoint"),
     }
@@ -137,7 +167,7 @@ pub(super) fn charged(scrapes: &[Metrics]) -> Charged {
 mod tests {
     use std::fs;
 
-    use super::{super::flows, *};
+    use super::*;
     use crate::repository;
 
     fn series(direction: &str, scope: &str, peer_zone: &str, bytes: u64) -> String {
@@ -155,23 +185,27 @@ mod tests {
         flows::Rates::default().next(reading, Duration::ZERO)
     }
 
+    fn across(bytes: u64) -> Charged {
+        Charged {
+            zones: [(pair_of("d/s", "d/c"), bytes)].into(),
+            ..Charged::default()
+        }
+    }
+
     /// 173 kB/s sent across zones are 346 kB/s at both ends: 0.346 MB * 3600 * 730 = 909.288 GB,
     /// at $0.01 $9.09.
     #[test]
     fn a_month_is_730_hours_at_the_rate_of_the_window() {
-        let zones = |zones| Charged {
-            zones,
-            ..Charged::default()
-        };
-        let (before, after) = (zones(1_000), zones(3_461_000));
-        let verdict = Verdict::new(before, after, Duration::from_secs(10), rows());
+        let (before, after) = (across(1_000), across(3_461_000));
+        let verdict = Verdict::new(&before, after, Duration::from_secs(10), rows());
         assert_eq!(
             verdict.render(),
             [
                 "",
                 "across zones, both ends: 3.5 MB in 10.0 s; at this rate $9.09 a month",
                 "  ($0.01 for each GB at each end, list price of 2026-05, 730 hours)",
-                "  d/s > d/c: 75 % of 4.0 MB crosses zones",
+                "dearest pair: d/c <> d/s, $9.09 a month",
+                "  (75 % of the 4.0 MB that they exchange crosses zones)",
             ]
         );
     }
@@ -180,16 +214,12 @@ mod tests {
     #[test]
     fn what_a_gateway_endpoint_would_save_is_processing_and_crossing() {
         let after = Charged {
-            zones: 1,
             nat: 10_000_000,
             endpoint: 20_000_000,
+            ..across(1)
         };
-        let verdict = Verdict::new(
-            Charged::default(),
-            after,
-            Duration::from_secs(10),
-            Vec::new(),
-        );
+        let before = Charged::default();
+        let verdict = Verdict::new(&before, after, Duration::from_secs(10), Vec::new());
         let lines = verdict.render();
         assert_eq!(
             lines[lines.len() - 2..],
@@ -204,17 +234,21 @@ mod tests {
     #[test]
     fn nothing_across_zones_is_said_without_dollars() {
         let none = Charged::default();
-        let verdict = Verdict::new(none, none, Duration::from_secs(2), Vec::new());
+        let verdict = Verdict::new(&none, none.clone(), Duration::from_secs(2), Vec::new());
         assert_eq!(verdict.render(), ["", "across zones: nothing in 2.0 s"]);
     }
 
+    /// The two agents of a pair's nodes show it from either end; it is one.
     #[test]
     fn both_directions_of_all_agents_are_charged() {
-        let text = "zonemeter_pod_bytes_total{scope=\"cross_zone\",direction=\"transmit\"} 3\n\
-             zonemeter_pod_bytes_total{scope=\"cross_zone\",direction=\"receive\"} 4\n\
-             zonemeter_pod_bytes_total{scope=\"intra_zone\",direction=\"receive\"} 50\n";
-        let metrics = || Metrics::parse(text).unwrap();
-        assert_eq!(charged(&[metrics(), metrics()]).zones, 14);
+        let one_end = series("transmit", "cross_zone", "b", 3)
+            + &series("receive", "cross_zone", "b", 4)
+            + &series("receive", "intra_zone", "a", 50);
+        let other_end = "zonemeter_workload_bytes_total{namespace=\"d\",workload=\"c\",\
+             scope=\"cross_zone\",direction=\"receive\",peer_namespace=\"d\",\
+             peer_workload=\"s\",peer_workload_kind=\"Deployment\"} 3\n";
+        let scrapes = [one_end.as_str(), other_end].map(|text| Metrics::parse(text).unwrap());
+        assert_eq!(charged(&scrapes), across(10));
     }
 
     /// The price list is the place where the price and its date are kept.
