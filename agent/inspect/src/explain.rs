@@ -222,6 +222,7 @@ fn in_words(price: &GigabytePrice) -> String {
     let GigabytePrice {
         direction,
         via,
+        crossing_to,
         dollars,
         ..
     } = price;
@@ -229,9 +230,10 @@ fn in_words(price: &GigabytePrice) -> String {
         "transmit" => "from the pod",
         _ => "to the pod",
     };
-    match via.is_empty() {
-        true => format!("${dollars} {way}"),
-        false => format!("${dollars} {way} by {via}"),
+    match (&**via, &**crossing_to) {
+        ("", "") => format!("${dollars} {way}"),
+        (via, "") => format!("${dollars} {way} by {via}"),
+        (_, gateway) => format!("${dollars} {way} for crossing to the NAT gateway in {gateway}"),
     }
 }
 

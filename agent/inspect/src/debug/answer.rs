@@ -254,6 +254,10 @@ pub struct GigabytePrice {
     pub direction: String,
     /// The way out for which it holds; empty for every one without a row of its own.
     pub via: String,
+    /// The zone of the NAT gateway, where it is the price of crossing zones to it, which comes on
+    /// top; else empty.
+    #[serde(default)]
+    pub crossing_to: String,
     /// Dollars.
     pub dollars: f64,
     /// The date of the price.
@@ -289,10 +293,24 @@ pub struct HealthShown {
     pub uncounted_pods: u64,
     /// Transmit, then receive: what must be equal at every drain.
     pub sums: Vec<DirectionSums>,
+    /// What has no pod for good, by reason; sorted.
+    #[serde(default)]
+    pub unattributed: Vec<UnattributedShown>,
     /// Drains in which flows and overflow did not make up what the interfaces saw.
     pub drains_that_disagreed: u64,
     /// Interfaces with a direction that cannot be counted, and why.
     pub lacking: Vec<String>,
+}
+
+/// What has no pod for good.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UnattributedShown {
+    /// As the metrics have it.
+    pub reason: String,
+    /// From pods.
+    pub transmit: Total,
+    /// To pods.
+    pub receive: Total,
 }
 
 /// The parts of what interfaces saw in one direction.

@@ -12,7 +12,8 @@ use tokio::{sync::oneshot, time::timeout};
 use zonemeter_model::{
     address::{self, ADDRESS},
     recent::{self, Answered, Asked, Explanation},
-    snapshot::{Scope, direction_name},
+    snapshot::{Scope, Via, direction_name},
+    traffic::Direction,
 };
 
 use super::{
@@ -21,7 +22,7 @@ use super::{
     flows::end,
     query::{Parameters, refuse},
 };
-use crate::prices::Prices;
+use crate::prices::{Price, Prices};
 
 /// The owner answers between two drains; a drain of a full map takes well under a second.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -41,7 +42,7 @@ pub(super) async fn explain(
             let name = address.to_string();
             let answered = ask(&state, ("address", &name), Asked::Address(address)).await?;
             let explained = answered.matches.into_iter().flat_map(|one| one.explained);
-            let mut explained = explained.map(|one| shown(one, prices));
+            let mut explained = explained.map(|one| shown(one, &answered.zone, prices));
             let first = explained.next();
             Ok(Json(first.ok_or_else(|| no_answer("address", &name))?).into_response())
         }
@@ -85,6 +86,7 @@ fn no_answer(parameter: &str, value: &str) -> Refusal {
 }
 
 fn all(what: &str, answered: Answered, prices: Option<&Prices>) -> Explanations {
+    let zone = &answered.zone;
     let thing = |one: recent::Match| Match {
         kind: one.kind.to_string(),
         namespace: one.namespace.to_string(),
@@ -93,7 +95,7 @@ fn all(what: &str, answered: Answered, prices: Option<&Prices>) -> Explanations 
         explained: one
             .explained
             .into_iter()
-            .map(|one| shown(one, prices))
+            .map(|one| shown(one, zone, prices))
             .collect(),
     };
     Explanations {
@@ -105,7 +107,8 @@ fn all(what: &str, answered: Answered, prices: Option<&Prices>) -> Explanations 
     }
 }
 
-fn shown(explanation: Explanation, prices: Option<&Prices>) -> Explained {
+/// `zone` is the one of the pods for whom this is said.
+fn shown(explanation: Explanation, zone: &str, prices: Option<&Prices>) -> Explained {
     let Explanation {
         address,
         scope,
@@ -120,19 +123,43 @@ fn shown(explanation: Explanation, prices: Option<&Prices>) -> Explained {
         rule,
         holder: end(&party, address, 0),
         evidence: evidence.into_iter().map(row).collect(),
-        prices: prices.map(|prices| of_scope(prices, scope)),
+        prices: prices.map(|prices| in_force(prices, scope, via, [zone, &party.zone])),
     }
 }
 
-fn of_scope(prices: &Prices, scope: Scope) -> Vec<GigabytePrice> {
-    let in_force = prices.of_scope(scope);
-    let shown = in_force.map(|price| GigabytePrice {
+/// Those of the way out where it is told, else of all; and what crossing zones to a NAT gateway costs
+/// beside them.
+fn in_force(
+    prices: &Prices,
+    scope: Scope,
+    via: Via,
+    [zone, gateway]: [&str; 2],
+) -> Vec<GigabytePrice> {
+    let shown = |price: &Price, crossing_to: &str| GigabytePrice {
         direction: direction_name(price.direction).to_owned(),
         via: price.via.clone(),
+        crossing_to: crossing_to.to_owned(),
         dollars: price.dollars,
         as_of: price.as_of.clone(),
-    });
-    shown.collect()
+    };
+    let of_via = |scope, via| {
+        Direction::ALL
+            .into_iter()
+            .filter_map(move |direction| prices.find(scope, direction, via))
+    };
+    if via == Via::Untold {
+        return prices
+            .of_scope(scope)
+            .map(|price| shown(price, ""))
+            .collect();
+    }
+    let mut all: Vec<_> = of_via(scope, via.name())
+        .map(|price| shown(price, ""))
+        .collect();
+    if via == Via::Nat && ![zone, gateway].contains(&"") && zone != gateway {
+        all.extend(of_via(Scope::CrossZone, "").map(|price| shown(price, gateway)));
+    }
+    all
 }
 
 fn row(evidence: recent::Evidence) -> Evidence {

@@ -18,7 +18,7 @@ use zonemeter_model::{
 
 use super::{
     Standing,
-    answer::{DirectionSums, HealthShown, Refusal, unix_seconds},
+    answer::{DirectionSums, HealthShown, Refusal, UnattributedShown, unix_seconds},
     query::Parameters,
     zones::total,
 };
@@ -69,6 +69,7 @@ pub(super) async fn show(
         sums: Direction::ALL
             .map(|direction| sums(&snapshot, direction))
             .into(),
+        unattributed: unattributed(&snapshot),
         drains_that_disagreed: snapshot.drains_that_disagreed,
         lacking: lacking(&recent),
     }))
@@ -101,6 +102,23 @@ fn sums(snapshot: &Snapshot, direction: Direction) -> DirectionSums {
         interfaces: total(interfaces),
         equal: sum == interfaces,
     }
+}
+
+fn unattributed(snapshot: &Snapshot) -> Vec<UnattributedShown> {
+    let seen = snapshot.unattributed.iter();
+    let mut shown: Vec<_> = seen
+        .filter(|(_, counts)| *counts != [Count::ZERO; 2])
+        .map(|(reason, counts)| {
+            let [transmit, receive] = counts.map(total);
+            UnattributedShown {
+                reason: reason.name().to_owned(),
+                transmit,
+                receive,
+            }
+        })
+        .collect();
+    shown.sort_by(|one, other| one.reason.cmp(&other.reason));
+    shown
 }
 
 fn lacking(recent: &Recent) -> Vec<String> {

@@ -18,6 +18,7 @@ fn price(direction: &str, via: &str, dollars: f64) -> GigabytePrice {
     GigabytePrice {
         direction: direction.to_owned(),
         via: via.to_owned(),
+        crossing_to: String::new(),
         dollars,
         as_of: "2025-09".to_owned(),
     }
@@ -93,6 +94,17 @@ fn a_price_is_said_by_the_way_out_and_so_is_none() {
     assert_eq!(
         cost("internet", Some(&nat)),
         "costs $0.09 from the pod, $0.135 from the pod by nat (prices of 2025-09)"
+    );
+    let crossing = GigabytePrice {
+        crossing_to: "us-east-2b".to_owned(),
+        ..price("receive", "", 0.01)
+    };
+    assert_eq!(
+        cost(
+            "aws_service",
+            Some(&[price("receive", "nat", 0.045), crossing])
+        ),
+        "costs $0.045 to the pod by nat, $0.01 to the pod for crossing to the NAT gateway in us-east-2b (prices of 2025-09)"
     );
     assert_eq!(
         cost("intra_zone", Some(&[])),

@@ -264,6 +264,46 @@ mod tests {
         assert_eq!(refused, "window=1m: accepted of a store is 5m, 1h or 1d");
     }
 
+    /// Prometheus, Thanos, Mimir, VictoriaMetrics and Amazon's service know these, and not all of them
+    /// what is experimental in one: `@`, other functions.
+    #[test]
+    fn nothing_is_asked_that_only_some_stores_know() {
+        let known = [
+            "count",
+            "rate",
+            "sum",
+            "sum_over_time",
+            "topk",
+            "by",
+            "or",
+            "",
+        ];
+        let row = [Row::default()];
+        for asked in [
+            ALL.agents(),
+            ALL.rates(Span::Day),
+            ALL.sums_a_week_ago(Span::Hour),
+            ALL.week_ago_by(&row, Span::Day),
+            ALL.dollars(Span::Hour),
+            ALL.prices(),
+            ALL.pods(Span::FiveMinutes),
+            ALL.spent(900),
+            ALL.spent_by(&row, 900),
+            ALL.zones(),
+            ALL.workloads(),
+        ] {
+            let code: String = asked.split('"').step_by(2).collect();
+            assert!(!code.contains('@'), "{asked}");
+            let mut before: Vec<&str> = code.split('(').collect();
+            before.pop();
+            for part in before {
+                let word = |c: char| !c.is_alphanumeric() && c != '_';
+                let function = part.trim_end().rsplit(word).next().unwrap();
+                assert!(known.contains(&function), "{function}: {asked}");
+            }
+        }
+    }
+
     #[test]
     fn a_cluster_is_chosen_whatever_its_name() {
         let one = Expressions {

@@ -220,12 +220,14 @@ fn add_up(
         let earlier = &mut sum.bytes_per_second_week_ago;
         *earlier = fold::known(*earlier, pair.bytes_per_second_week_ago);
         let of = [&pair.local.zone, &pair.peer.zone].map(Clone::clone);
-        let sum = zones.entry((of.clone(), at)).or_insert_with(|| {
+        let sum = zones.entry((of.clone(), at, pair.via.clone()));
+        let sum = sum.or_insert_with(|| {
             let [zone, peer_zone] = of;
             ZoneSum {
                 zone,
                 peer_zone,
                 scope: pair.scope.clone(),
+                via: pair.via.clone(),
                 ..ZoneSum::default()
             }
         });

@@ -41,7 +41,16 @@ export function endName(end, scope) {
 /** Both ends' zones. */
 export function zones(pair) {
   const [from, to] = [pair.local.zone || "?", pair.peer.zone || "?"];
+  if (pair.via === "nat" && pair.peer.zone) return from + " – NAT in " + to;
   return from === to ? from : from + " – " + to;
+}
+
+/** Now against a week ago, in words; empty where that is not known. */
+export function change(now, earlier) {
+  if (earlier === null || earlier === undefined) return "";
+  if (earlier === 0) return now ? "new" : "–";
+  const percent = Math.round(100 * (now / earlier - 1));
+  return (percent > 0 ? "+" : percent < 0 ? "−" : "±") + Math.abs(percent).toLocaleString("en-US") + " %";
 }
 
 /** What the two ends of a pair move together. */
@@ -49,5 +58,10 @@ export function total(pair) {
   return pair.transmit.bytes_per_second + pair.receive.bytes_per_second;
 }
 
-/** Scopes for which somebody pays in most price lists. */
-export const CHARGED = ["cross_zone", "cross_region", "internet"];
+const CHARGED = ["cross_zone", "cross_region", "internet"];
+const CHARGED_WAYS = ["nat", "interface_endpoint", "tgw"];
+
+/** Whether somebody pays for it in most price lists. */
+export function charged(scope, via) {
+  return CHARGED.includes(scope) || CHARGED_WAYS.includes(via);
+}

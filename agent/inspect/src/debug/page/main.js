@@ -26,7 +26,9 @@ async function load(state) {
   const interfaces = state.tab === "health" ? ask("interfaces") : null;
   // Null: a whole cluster has no health of one agent.
   const health = ask("health");
-  return { answer: await pairs, health: await health, flows: await flows, interfaces: await interfaces };
+  const loaded = { answer: await pairs, health: await health, flows: await flows, interfaces: await interfaces };
+  loaded.answer.cluster = loaded.health === null;
+  return loaded;
 }
 
 function Head({ answer, health }) {
@@ -139,8 +141,8 @@ function Page() {
       <${Cards} answer=${data.answer} />
       ${data.of === state.tab ? html`<${View} state=${state} data=${data} go=${go} />` : html`<p class="dim">asking …</p>`}` : ""}</main>
     <footer><small>A pair is a workload and its peer in one scope, both directions together. JSON: <a href="api/pairs">pairs</a>,
-      ${" "}<a href="api/flows">flows</a>, <a href="api/zones">zones</a>, <a href="api/workloads">workloads</a>, <a href="api/interfaces">interfaces</a>,
-      ${" "}<a href="api/health">health</a>, <a href="api/config">config</a></small></footer>`;
+      ${" "}<a href="api/zones">zones</a>, <a href="api/workloads">workloads</a>${data && data.answer.cluster ? "" : html`, <a href="api/flows">flows</a>,
+      ${" "}<a href="api/interfaces">interfaces</a>, <a href="api/health">health</a>, <a href="api/config">config</a>`}</small></footer>`;
 }
 
 const place = document.getElementById("page");

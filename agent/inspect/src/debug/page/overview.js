@@ -1,35 +1,48 @@
 // The cards, and who speaks with whom by zone.
 
 import { html } from "./vendor/htm-preact.js";
-import { CHARGED, bytes, dollars, rate } from "./format.js";
+import { bytes, change, charged, dollars, rate } from "./format.js";
+
+const both = (row) => row.transmit.bytes_per_second + row.receive.bytes_per_second;
 
 /** What all pairs of some scopes move and cost. */
 function sum(answer, wanted) {
   const rows = answer.scopes.filter(wanted);
   const add = (of) => rows.reduce((all, row) => all + of(row), 0);
+  // Only a whole cluster's answer knows the past.
+  const past = (name) => (rows.some((row) => row[name] !== undefined) ? add((row) => row[name] || 0) : undefined);
   return {
-    rate: add((row) => row.transmit.bytes_per_second + row.receive.bytes_per_second),
+    rate: add(both),
     out: add((row) => row.transmit.bytes_per_second),
     dollars: answer.prices ? add((row) => row.dollars_per_month) : null,
+    so_far: past("month_to_date_dollars"),
+    week_ago: past("bytes_per_second_week_ago"),
   };
 }
 
-function Card({ name, id, value, money, note }) {
+function Card({ name, id, value, of, note }) {
+  const money = of && of.dollars;
   return html`<li id=${id}><span class="dim">${name}</span><strong>${rate(value)}</strong>
-    ${money === undefined ? "" : html`<span class="money">${dollars(money)}${money === null ? " without prices" : " a month"}</span>`}
-    ${note ? html`<small> ${note}</small>` : ""}</li>`;
+    ${of ? html`<span class="money">${dollars(money)}${money === null ? " without prices" : " a month"}</span>` : ""}
+    ${note ? html`<small> ${note}</small>` : ""}
+    ${of && of.so_far !== undefined ? html`<div class="so-far">${dollars(of.so_far)} this month so far</div>` : ""}
+    ${of && of.week_ago !== undefined ? html`<div class="week-ago dim">${change(value, of.week_ago)} against a week ago</div>` : ""}</li>`;
 }
 
 export function Cards({ answer }) {
   const across = sum(answer, (row) => row.scope === "cross_zone");
   const internet = sum(answer, (row) => row.scope === "internet");
   const nat = sum(answer, (row) => row.via === "nat");
+  const to_gateway = answer.zones.filter((row) => row.via === "nat" && row.zone && row.peer_zone && row.zone !== row.peer_zone)
+    .reduce((all, row) => all + both(row), 0);
   const lost = answer.not_attributed.reduce((all, one) => all + one.bytes_per_second, 0);
   return html`<ul class="cards" aria-label="sums of all pairs that match">
-    <${Card} id="card-across" name="Across zones" value=${across.rate} money=${across.dollars} note="both ends" />
-    <${Card} id="card-internet" name="Internet" value=${internet.rate} money=${internet.dollars} note=${rate(internet.out) + " out"} />
-    <${Card} id="card-nat" name="Through NAT" value=${nat.rate} money=${nat.dollars} note=${nat.rate ? "" : "as the networks file tells"} />
-    <${Card} id="card-lost" name="Not attributed" value=${lost} note=${lost ? "see Health" : "every byte has its pod"} />
+    <${Card} id="card-across" name="Across zones" value=${across.rate} of=${across} note="both ends" />
+    <${Card} id="card-internet" name="Internet" value=${internet.rate} of=${internet} note=${rate(internet.out) + " out"} />
+    <${Card} id="card-nat" name="Through NAT" value=${nat.rate} of=${nat}
+      note=${!nat.rate ? "as the networks file tells" : to_gateway ? rate(to_gateway) + " to a gateway in another zone" : "to gateways in their own zone"} />
+    ${answer.cluster ? "" : html`<${Card} id="card-lost" name="Not attributed" value=${lost}
+      note=${lost ? "see Health" : "every byte has its pod"} />`}
   </ul>`;
 }
 
@@ -44,9 +57,10 @@ export function Matrix({ answer, state, go }) {
   for (const row of answer.zones.filter(shown)) {
     const key = row.zone + "\n" + row.peer_zone;
     const cell = cells.get(key) || { value: 0, dollars: 0, scopes: [] };
-    cell.value += row.transmit.bytes_per_second + row.receive.bytes_per_second;
+    cell.value += both(row);
     cell.dollars += row.dollars_per_month || 0;
-    cell.scopes.push(row.scope);
+    cell.scopes.push(row.scope + (row.via ? " by " + row.via : ""));
+    cell.charged ||= charged(row.scope, row.via);
     cells.set(key, cell);
   }
   const most = Math.max(1, ...[...cells.values()].map((cell) => cell.value));
@@ -55,12 +69,11 @@ export function Matrix({ answer, state, go }) {
     const found = cells.get(zone + "\n" + peer);
     if (!found) return html`<td class="dim number">–</td>`;
     const chosen = state.zone === zone && state.peer_zone === (peer || "none");
-    const charged = found.scopes.some((scope) => CHARGED.includes(scope));
     // Each factor of ten is a step: what is small is still seen beside what is large.
     const share = found.value ? Math.max(0.08, 0.45 * (1 + Math.log10(found.value / most) / 5)) : 0;
     const what = found.scopes.join(", ") + (answer.prices ? ", " + dollars(found.dollars) + " a month" : "");
     const target = chosen ? { zone: "", peer_zone: "" } : { zone, peer_zone: peer || "none" };
-    return html`<td class=${charged ? "cross" : "inside"}><button type="button" class=${chosen ? "chosen" : ""}
+    return html`<td class=${found.charged ? "cross" : "inside"}><button type="button" class=${chosen ? "chosen" : ""}
       aria-pressed=${chosen} title=${what} style=${{ "--share": share.toFixed(3) }}
       onClick=${() => go(target)}>${rate(found.value)}<span class="unseen"> ${what}</span></button></td>`;
   };

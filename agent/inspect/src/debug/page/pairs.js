@@ -1,7 +1,7 @@
 // The table of pairs; a row opens its why.
 
 import { html } from "./vendor/htm-preact.js";
-import { CHARGED, bytes, dollars, endName, rate, total, zones } from "./format.js";
+import { bytes, change, charged, dollars, endName, rate, total, zones } from "./format.js";
 import { Spark } from "./overview.js";
 import { Why } from "./why.js";
 
@@ -12,7 +12,7 @@ export function keyOf(pair) {
 }
 
 export function Scope({ scope, via }) {
-  return html`<span class=${CHARGED.includes(scope) ? "charged" : ""}>${scope}</span>${via ? html`<small> by ${via}</small>` : ""}`;
+  return html`<span class=${charged(scope, via) ? "charged" : ""}>${scope}</span>${via ? html`<small> by ${via}</small>` : ""}`;
 }
 
 const COLUMNS = [
@@ -20,14 +20,19 @@ const COLUMNS = [
   ["A month", "dollars"],
 ];
 
-function Head({ state, go }) {
+/** What a whole cluster's pairs have beside that. */
+const OF_THE_PAST = [["So far"], ["Change in a week"]];
+
+const columns = (answer) => (answer.cluster ? [...COLUMNS, ...OF_THE_PAST] : COLUMNS);
+
+function Head({ answer, state, go }) {
   const cell = ([name, sort], index) => {
     const kind = index > 3 && name !== "Trend" ? "number" : "";
     if (!sort) return html`<th scope="col" class=${kind}>${name}</th>`;
     const sorted = state.sort === sort ? (sort === "name" ? "ascending" : "descending") : undefined;
     return html`<th scope="col" class=${kind} aria-sort=${sorted}><button type="button" onClick=${() => go({ sort })}>${name}</button></th>`;
   };
-  return html`<thead><tr>${COLUMNS.map(cell)}</tr></thead>`;
+  return html`<thead><tr>${columns(answer).map(cell)}</tr></thead>`;
 }
 
 function Row({ pair, answer, state, go }) {
@@ -45,9 +50,11 @@ function Row({ pair, answer, state, go }) {
     <td data-label="In" class="number">${rate(pair.receive.bytes_per_second)}</td>
     <td data-label="Trend"><${Spark} values=${pair.trend} /></td>
     <td data-label="Moved" class="number" title=${bytes(pair.total_bytes) + " since the counters began"}>${bytes(pair.transmit.bytes + pair.receive.bytes)}</td>
-    <td data-label="A month" class="number">${dollars(pair.dollars_per_month)}</td></tr>`;
+    <td data-label="A month" class="number">${dollars(pair.dollars_per_month)}</td>
+    ${answer.cluster ? html`<td data-label="So far" class="number">${dollars(pair.month_to_date_dollars)}</td>
+      <td data-label="Change in a week" class="number">${change(total(pair), pair.bytes_per_second_week_ago) || "–"}</td>` : ""}</tr>`;
   if (!open) return row;
-  return [row, html`<tr class="open"><td class="panel" colspan=${COLUMNS.length}><${Why} pair=${pair} answer=${answer} state=${state} go=${go} /></td></tr>`];
+  return [row, html`<tr class="open"><td class="panel" colspan=${columns(answer).length}><${Why} pair=${pair} answer=${answer} state=${state} go=${go} /></td></tr>`];
 }
 
 /** Only the pairs between the zones of the chosen cell. */
@@ -62,7 +69,7 @@ export function Pairs({ answer, state, go, title = "Pairs", wanted = () => true 
   const zone = state.peer_zone ? `, between ${state.zone} and ${state.peer_zone === "none" ? "no zone" : state.peer_zone}` : "";
   return html`<section aria-labelledby="pairs-title"><h2 id="pairs-title">${title}</h2>
     <table class="rows" id="pairs"><caption>${pairs.length} shown, ${of} match${zone}${answer.truncated ? "; the rest is cut off: search, or filter by scope" : ""}</caption>
-    <${Head} state=${state} go=${go} />
+    <${Head} answer=${answer} state=${state} go=${go} />
     <tbody>${pairs.map((pair) => html`<${Row} key=${keyOf(pair)} pair=${pair} answer=${answer} state=${state} go=${go} />`)}</tbody></table>
     ${pairs.length ? "" : html`<p>${answer.total ? `0 of ${answer.total} pairs match.` : "Nothing was counted yet."}</p>`}</section>`;
 }

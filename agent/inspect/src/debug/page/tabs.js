@@ -24,12 +24,12 @@ export function Outside({ answer, flows, state, go }) {
   }
   const rows = [...to.values()].sort((a, b) => b.out + b.in - a.out - a.in || a.address.localeCompare(b.address)).slice(0, 50);
   return html`<${Pairs} answer=${answer} state=${state} go=${go} title="Out of the VPC" wanted=${(pair) => OUTSIDE.includes(pair.scope)} />
-    <section aria-labelledby="to-title"><h2 id="to-title">Addresses of the last drain</h2>
+    ${answer.cluster ? "" : html`<section aria-labelledby="to-title"><h2 id="to-title">Addresses of the last drain</h2>
     <table class="rows" id="destinations"><caption>the ${rows.length} busiest of the connections that match</caption>
     <thead><tr><th scope="col">Address</th><th scope="col">Network</th><th scope="col">Scope</th><th scope="col" class="number">Out</th><th scope="col" class="number">In</th></tr></thead>
     <tbody>${rows.map((row) => html`<tr key=${row.address}><td data-label="Address"><button type="button" class="name"
       onClick=${() => go({ tab: "connections", search: row.address, open: "" })}>${row.address}</button></td><td data-label="Network">${row.name || "–"}</td>
-      <td data-label="Scope"><span><${Scope} scope=${row.scope} /></span></td><td data-label="Out" class="number">${rate(row.out)}</td><td data-label="In" class="number">${rate(row.in)}</td></tr>`)}</tbody></table></section>`;
+      <td data-label="Scope"><span><${Scope} scope=${row.scope} /></span></td><td data-label="Out" class="number">${rate(row.out)}</td><td data-label="In" class="number">${rate(row.in)}</td></tr>`)}</tbody></table></section>`}`;
 }
 
 export function Connections({ flows }) {
@@ -61,6 +61,9 @@ export function Health({ health, interfaces }) {
     <tbody>${health.sums.map((sum) => html`<tr key=${sum.direction}><td data-label="Direction">${sum.direction}</td>
       ${parts.map((part) => html`<td data-label=${part} class="number" title=${sum[part].packets + " packets"}>${sum[part].bytes.toLocaleString("en-US")}</td>`)}
       <td data-label="Equal">${sum.equal ? html`<span class="good">yes</span>` : html`<span class="bad">no</span>`}</td></tr>`)}</tbody></table>
+    ${health.unattributed.length ? html`<h3>Without a pod for good</h3><ul id="unattributed">${health.unattributed.map((one) =>
+      html`<li key=${one.reason}>${one.reason}: ${bytes(one.transmit.bytes)} out, ${bytes(one.receive.bytes)} in</li>`)}</ul>` : ""}
+    <p id="disagreed">Drains in which the flows did not make up what the interfaces saw: ${health.drains_that_disagreed}.</p>
     <h3>Interfaces</h3><table class="rows" id="interfaces"><caption>what each carried in the last drain, and before counting began</caption>
     <thead><tr><th scope="col">Interface</th><th scope="col">Pod</th><th scope="col">Found by</th><th scope="col" class="number">Out</th><th scope="col" class="number">In</th><th scope="col" class="number">Before</th></tr></thead>
     <tbody>${rows.map((one) => html`<tr key=${one.name}><td data-label="Interface">${one.name}</td><td data-label="Pod">${one.pod ? one.namespace + "/" + one.pod : "awaited"}</td>

@@ -27,7 +27,7 @@ pub struct Pairs {
     pub truncated: bool,
     /// What all that match make up together, by scope, in the order of the scopes.
     pub scopes: Vec<ScopeSum>,
-    /// The same by zone, peer zone and scope, in this order.
+    /// The same by zone, peer zone, scope and way out, in this order.
     #[serde(default)]
     pub zones: Vec<ZoneSum>,
     /// What has no pod for good, whatever the filters: from pods and to pods.
@@ -132,10 +132,13 @@ pub struct ScopeSum {
 pub struct ZoneSum {
     /// Zone of the local ends.
     pub zone: String,
-    /// Zone of the peers, empty where not known.
+    /// Zone of the peers, empty where not known; that of the NAT gateway where `via` is `nat`.
     pub peer_zone: String,
     /// As the metrics have it.
     pub scope: String,
+    /// As the metrics have it.
+    #[serde(default)]
+    pub via: String,
     /// From the local ends.
     pub transmit: PairTraffic,
     /// To the local ends.

@@ -1,7 +1,10 @@
 //! What a pair costs.
 
 use crate::prices::Prices;
-use zonemeter_model::{snapshot::Scope, traffic::Direction};
+use zonemeter_model::{
+    snapshot::{Scope, Via},
+    traffic::Direction,
+};
 
 use super::totals::{Both, Key};
 
@@ -23,7 +26,18 @@ pub(super) fn dollars_per_month(prices: &Prices, key: &Key, moved: Both, seconds
     if is_charged_at_both_ends(key) {
         dollars += receive * sent + transmit * received;
     }
+    if crosses_to_gateway(key) {
+        let price = |direction| prices.per_gigabyte(Scope::CrossZone, direction, "");
+        let [sent, received] = Direction::ALL.map(price);
+        dollars += transmit * sent + receive * received;
+    }
     dollars / prices.gigabyte_bytes() / seconds * MONTH_SECONDS
+}
+
+/// A NAT gateway in another zone: this end pays for crossing zones beside what the gateway takes.
+fn crosses_to_gateway(key: &Key) -> bool {
+    let (zone, gateway) = (&*key.zone, &*key.peer_zone);
+    key.via == Via::Nat && !zone.is_empty() && !gateway.is_empty() && zone != gateway
 }
 
 fn is_exempt(key: &Key) -> bool {

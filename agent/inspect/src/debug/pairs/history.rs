@@ -62,7 +62,7 @@ pub(super) struct Point {
 
 impl History {
     /// Somebody looks.
-    pub(super) fn asks(&self, now: Instant) {
+    pub(in crate::debug) fn asks(&self, now: Instant) {
         self.interest.asks(now);
     }
 
@@ -77,7 +77,8 @@ impl History {
         self.points.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn follow(&self, snapshot: &Snapshot, recent: &Recent, now: Instant) {
+    /// Takes a drain while somebody looks, and forgets everything when nobody does.
+    pub(in crate::debug) fn follow(&self, snapshot: &Snapshot, recent: &Recent, now: Instant) {
         if self.interest.within(LOOKED_AT, now) {
             self.note(snapshot, recent);
         } else {

@@ -32,6 +32,9 @@ struct Row<'a> {
     dollars: Option<f64>,
 }
 
+/// What rows move and cost together.
+type Sum = (Both, Option<f64>);
+
 /// What pairs are measured by.
 struct View<'a> {
     points: &'a Points,
@@ -179,12 +182,12 @@ impl<'a> View<'a> {
 
     /// What all rows make up by scope, and by zones.
     fn sums(&self, rows: &[Row<'_>]) -> (Vec<ScopeSum>, Vec<ZoneSum>) {
-        let mut by_scope: BTreeMap<(Scope, Via), (Both, Option<f64>)> = BTreeMap::new();
-        let mut by_zone: BTreeMap<(&str, &str, Scope), (Both, Option<f64>)> = BTreeMap::new();
+        let mut by_scope: BTreeMap<(Scope, Via), Sum> = BTreeMap::new();
+        let mut by_zone: BTreeMap<(&str, &str, Scope, Via), Sum> = BTreeMap::new();
         for row in rows {
             let key = row.key;
             add(by_scope.entry((key.scope, key.via)).or_default(), row);
-            let zones = (&*key.zone, &*key.peer_zone, key.scope);
+            let zones = (&*key.zone, &*key.peer_zone, key.scope, key.via);
             add(by_zone.entry(zones).or_default(), row);
         }
         let scopes = by_scope.into_iter().map(|((scope, via), (sum, dollars))| {
@@ -201,12 +204,13 @@ impl<'a> View<'a> {
         });
         let zones = by_zone
             .into_iter()
-            .map(|((zone, peer_zone, scope), (sum, dollars))| {
+            .map(|((zone, peer_zone, scope, via), (sum, dollars))| {
                 let [transmit, receive] = sum.map(|count| self.traffic(count));
                 ZoneSum {
                     zone: zone.to_owned(),
                     peer_zone: peer_zone.to_owned(),
                     scope: scope.name().to_owned(),
+                    via: via.name().to_owned(),
                     transmit,
                     receive,
                     dollars_per_month: dollars,
@@ -275,7 +279,7 @@ impl<'a> View<'a> {
     }
 }
 
-fn add((sum, dollars): &mut (Both, Option<f64>), row: &Row<'_>) {
+fn add((sum, dollars): &mut Sum, row: &Row<'_>) {
     for (sum, moved) in sum.iter_mut().zip(row.moved) {
         *sum += moved;
     }

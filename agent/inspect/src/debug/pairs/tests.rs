@@ -221,6 +221,31 @@ fn dollars_are_for_both_ends_of_730_hours() {
     );
 }
 
+/// The gateway takes $0.045 for each GB, and the way to another zone costs $0.01.
+#[test]
+fn a_nat_gateway_in_another_zone_costs_the_crossing_too() {
+    let s3 = |zone| ("client", "s3", zone, Scope::AwsService);
+    let mut node = Node::new();
+    for (zone, price) in [("us-east-2b", 0.055), ("us-east-2a", 0.045), ("", 0.045)] {
+        node.drain(
+            100,
+            &[
+                (s3(zone), IN, 3_000_000_000, 1),
+                (s3(zone), OUT, 1_000_000_000, 1),
+            ],
+        );
+        let answer = node.ask("window=start");
+        let month = 730.0 * 3_600.0;
+        let expected = 4.0 * price / answer.seconds * month;
+        is_close(answer.pairs[0].dollars_per_month.unwrap(), expected);
+        let [sum] = &answer.zones[..] else {
+            panic!("{answer:?}")
+        };
+        assert_eq!((&*sum.via, &*sum.peer_zone), ("nat", zone));
+        is_close(sum.dollars_per_month.unwrap(), expected);
+    }
+}
+
 #[test]
 fn what_is_searched_for_is_found_by_part_address_and_range() {
     let mut node = Node::new();

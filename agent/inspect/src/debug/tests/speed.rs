@@ -9,7 +9,7 @@ use zonemeter_model::{
     traffic::{Count, Direction},
 };
 
-use super::*;
+use super::{super::pairs::history::History, *};
 
 const FLOWS: u32 = 100_000;
 const SERIES: u32 = 20_000;
@@ -97,6 +97,24 @@ fn full(now: Instant) -> Snapshot {
         workloads: (0..SERIES).map(series).collect(),
         ..Snapshot::default()
     }
+}
+
+#[test]
+fn a_drain_costs_the_page_nothing_while_nobody_looks() {
+    const DRAINS: u32 = 100;
+    let (history, start) = (History::default(), Instant::now());
+    let (snapshot, recent) = (full(start), busy());
+    let drain = || {
+        let began = Instant::now();
+        history.follow(&snapshot, &recent, start);
+        began.elapsed()
+    };
+    let idle = (0..DRAINS).map(|_| drain()).sum::<Duration>() / DRAINS;
+    history.asks(start);
+    let watched = drain();
+    println!("a drain while nobody looks: {idle:?}; while somebody does: {watched:?}");
+    assert!(idle < Duration::from_micros(100), "{idle:?}");
+    assert!(watched > 10 * idle, "{watched:?}: nothing was noted");
 }
 
 #[tokio::test]
