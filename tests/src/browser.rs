@@ -56,19 +56,33 @@ impl Browser {
         Ok(Self { modules })
     }
 
-    /// Looks at `url` from within a namespace; pictures go to `pictures`.
+    /// Lets a script of `tests/browser` look at `url`, from within a namespace or from this machine's
+    /// own. Pictures go to `docs/pictures` where `ZONEMETER_PICTURES` is set, else to `scratch`.
     ///
     /// # Errors
     /// What the script says.
-    pub fn look(&self, from: &Namespace, url: &str, pictures: &Path) -> Result<Value> {
+    pub fn look(
+        &self,
+        from: Option<&Namespace>,
+        script: &str,
+        url: &str,
+        scratch: &Path,
+    ) -> Result<Value> {
+        let pictures = match env::var_os("ZONEMETER_PICTURES") {
+            Some(_) => &Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/pictures"),
+            None => scratch,
+        };
         fs::create_dir_all(pictures)?;
-        let mut node = from.command("node");
-        node.arg(sources().join("drive.mjs"))
+        let mut node = match from {
+            Some(namespace) => namespace.command("node"),
+            None => Command::new("node"),
+        };
+        node.arg(sources().join(script))
             .arg(url)
             .arg(&self.modules)
             .arg(pictures);
         let said = pipe(&mut node, b"")?;
-        serde_json::from_slice(&said).context("what drive.mjs prints")
+        serde_json::from_slice(&said).with_context(|| format!("what {script} prints"))
     }
 }
 

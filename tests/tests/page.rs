@@ -5,6 +5,9 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#[path = "page/walks.rs"]
+mod walks;
+
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -79,12 +82,9 @@ fn json(agent: &Agent, path: &str) -> Value {
     serde_json::from_str(&answer.body).unwrap()
 }
 
-/// Pictures for the documents where they are asked for, else where tests may write.
-fn pictures() -> PathBuf {
-    match std::env::var_os("ZONEMETER_PICTURES") {
-        Some(_) => Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/pictures"),
-        None => Path::new(env!("CARGO_TARGET_TMPDIR")).join("page"),
-    }
+/// Where pictures go that no document has.
+fn scratch() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("page")
 }
 
 /// A rate as the page writes it: decimal units, three figures.
@@ -115,7 +115,7 @@ fn both(row: &Value) -> f64 {
 }
 
 #[test]
-fn what_people_see_is_what_went_over_the_wire() {
+fn the_page_shows_what_went_over_the_wire() {
     let Scene {
         lab,
         mut agent,
@@ -125,7 +125,12 @@ fn what_people_see_is_what_went_over_the_wire() {
     let browser = Browser::find().unwrap();
     let url = format!("http://127.0.0.1:{DEBUG_PORT}");
     let saw = browser
-        .look(agent.node().namespace(), &url, &pictures())
+        .look(
+            Some(agent.node().namespace()),
+            "drive.mjs",
+            &url,
+            &scratch(),
+        )
         .unwrap();
     cards_rows_and_matrix_are_the_jsons(&saw["first"]);
 
@@ -214,7 +219,7 @@ fn filters_links_and_why_work(saw: &Value) {
         "Why cross_zone?",
         "a pod of this node, or this node itself",
         "a pod elsewhere whose node has a zone: another than this node's",
-        "$0.01 from the pod (2026-05), $0.01 to the pod (2026-05)",
+        "a GB costs it$0.01 each way (prices of 2026-05)",
         "both ends pay",
     ] {
         assert!(why.contains(part), "{part}: {why}");
