@@ -384,9 +384,8 @@ async fn a_server_that_is_away_or_slow_is_awaited() {
         .await;
     assert!(line.contains("deadline has elapsed"), "{line}");
     relay.mend();
-    tokio::time::timeout(RECOVERY, slow.equals(&api))
-        .await
-        .unwrap();
+    let equal = tokio::time::timeout(RECOVERY, slow.equals(&api)).await;
+    equal.unwrap();
     slow.works().await;
 }
 
@@ -394,9 +393,8 @@ async fn a_server_that_is_away_or_slow_is_awaited() {
 async fn no_way_to_a_server_is_one_line() {
     let missing = PathBuf::from("/nonexistent/kubeconfig");
     let mut feed = Running::start(&missing);
-    let line = feed
-        .failing("nodes", "--kubeconfig /nonexistent/kubeconfig")
-        .await;
+    let named = "--kubeconfig /nonexistent/kubeconfig";
+    let line = feed.failing("nodes", named).await;
     assert!(line.contains("No such file"), "{line}");
     assert!(!line.contains('\n'));
 }
