@@ -21,3 +21,8 @@ pub fn version() -> Result<(u32, u32)> {
 pub fn has_tcx() -> Result<bool> {
     Ok(version()? >= (6, 6))
 }
+
+/// Whether programs may be interrupted by each other: the kernel has PREEMPT_RT.
+pub fn is_realtime() -> bool {
+    std::fs::read_to_string("/sys/kernel/realtime").is_ok_and(|text| text.trim() == "1")
+}

@@ -141,5 +141,8 @@ fn map_memory(lab: &Lab, wrapper: &[String]) -> Value {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let all = report["requirements"].as_array().unwrap();
     let memory = all.iter().find(|one| one["name"] == "map memory");
-    memory.unwrap_or_else(|| panic!("{report}")).clone()
+    let memory = memory.unwrap_or_else(|| panic!("{report}"));
+    let has_no_tables = memory["found"].to_string().contains("no tables");
+    assert_eq!(has_no_tables, kernel::is_realtime(), "{memory}");
+    memory.clone()
 }

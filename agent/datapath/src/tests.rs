@@ -7,6 +7,7 @@ mod guard;
 mod host;
 mod map_memory;
 mod plans;
+mod preemption;
 mod tables;
 mod without_types;
 mod yardstick;
