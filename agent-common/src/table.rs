@@ -26,7 +26,7 @@ pub mod kind {
 
     /// The slot is taken.
     const TAKEN: u64 = 1 << 41;
-    /// Packets had other ports than those noted.
+    /// Packets had other ports than the first ones.
     pub const OTHERS: u64 = 1 << 63;
 
     /// The kind of a flow that has one slot for both directions.
@@ -83,7 +83,7 @@ pub struct Slot4 {
     /// address, or both ports are asked for.
     pub ports: u32,
     /// [`ports`] of the first packet that had any, where flows are not told apart by them.
-    pub noted: u32,
+    pub first_ports: u32,
     /// By [`Direction`] code.
     pub counts: [Count; 2],
     /// Up to a cache line.
@@ -103,7 +103,7 @@ pub struct Slot6 {
     /// As in [`Slot4`].
     pub ports: u32,
     /// As in [`Slot4`].
-    pub noted: u32,
+    pub first_ports: u32,
     /// What was counted.
     pub count: Count,
 }
@@ -151,8 +151,8 @@ pub struct Entry {
     /// What was counted.
     pub count: Count,
     /// As in [`Slot4`].
-    pub noted: u32,
-    /// 1 where packets had other ports than those noted.
+    pub first_ports: u32,
+    /// 1 where packets had other ports than the first ones.
     pub others: u32,
 }
 

@@ -59,13 +59,13 @@ fn count4(context: &TcContext, direction: Direction, headers: &Headers<u32>) {
     };
     let (local, peer) = sides(direction, headers.source, headers.destination);
     let is_translated = is_translated(&TRANSLATED4, &peer.to_ne_bytes());
-    let (ports, noted) = ports_of(context, direction, headers, is_translated);
+    let (ports, first_ports) = ports_of(context, direction, headers, is_translated);
     let flow = Flow4 {
         interface: interface(context),
         protocol: headers.protocol,
         ends: u64::from(local) | u64::from(peer) << 32,
         ports,
-        noted,
+        first_ports,
     };
     let added = tables::add4(target.part, &flow, direction, count);
     if matches!(added, Added::Known) {
@@ -82,10 +82,10 @@ fn count4(context: &TcContext, direction: Direction, headers: &Headers<u32>) {
         direction: direction as u8,
         pad: [0; 2],
     };
-    let new = New {
+    let new = NewFlow {
         added,
         interface: flow.interface,
-        entry: entry(count, noted),
+        entry: entry(count, first_ports),
         is_tracked: is_translated && matches!(direction, Direction::Receive),
         family: 0,
     };
@@ -103,14 +103,14 @@ fn count6(context: &TcContext, direction: Direction, headers: &Headers<[u64; 2]>
     };
     let (local, peer) = sides(direction, headers.source, headers.destination);
     let is_translated = is_translated(&TRANSLATED6, &bytes(peer));
-    let (ports, noted) = ports_of(context, direction, headers, is_translated);
+    let (ports, first_ports) = ports_of(context, direction, headers, is_translated);
     let flow = Flow6 {
         interface: interface(context),
         protocol: headers.protocol,
         local,
         peer,
         ports,
-        noted,
+        first_ports,
     };
     let added = tables::add6(target.part, &flow, direction, count);
     if matches!(added, Added::Known) {
@@ -127,10 +127,10 @@ fn count6(context: &TcContext, direction: Direction, headers: &Headers<[u64; 2]>
         direction: direction as u8,
         pad: [0; 2],
     };
-    let new = New {
+    let new = NewFlow {
         added,
         interface: flow.interface,
-        entry: entry(count, noted),
+        entry: entry(count, first_ports),
         is_tracked: is_translated && matches!(direction, Direction::Receive),
         family: 1,
     };
@@ -141,17 +141,17 @@ fn count6(context: &TcContext, direction: Direction, headers: &Headers<[u64; 2]>
 }
 
 /// A packet that is not one more of a flow in a table.
-struct New {
+struct NewFlow {
     added: Added,
     interface: u32,
     entry: Entry,
-    /// Its connection is to be noted.
+    /// Its connection is to be captured.
     is_tracked: bool,
     family: u32,
 }
 
-impl New {
-    /// Finds it another place, where it has none, and notes its connection.
+impl NewFlow {
+    /// Finds it another place, where it has none, and captures its connection.
     ///
     /// Callers name the maps: the kernel then knows at load which map each lookup is for, and puts
     /// the lookup inline.
@@ -180,16 +180,16 @@ impl New {
             }
         }
         if self.is_tracked && matches!(added, Added::New) {
-            conntrack::note(context, tracked, key);
+            conntrack::capture(context, tracked, key);
         }
     }
 }
 
 #[inline(always)]
-fn entry(count: Count, noted: u32) -> Entry {
+fn entry(count: Count, first_ports: u32) -> Entry {
     Entry {
         count,
-        noted,
+        first_ports,
         others: 0,
     }
 }
@@ -210,7 +210,7 @@ fn bytes([first, last]: [u64; 2]) -> [u8; 16] {
     unsafe { core::mem::transmute([first.to_ne_bytes(), last.to_ne_bytes()]) }
 }
 
-/// Ports that are a part of the key, and those that are only noted. A translated peer keeps both,
+/// Ports that are a part of the key, and those that are kept beside it. A translated peer keeps both,
 /// because only the whole tuple names a connection.
 #[inline(always)]
 fn ports_of<A>(

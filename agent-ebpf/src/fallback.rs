@@ -95,10 +95,10 @@ fn add_to(known: *mut Entry, entry: &Entry) {
     // same mark at worst one over the other.
     unsafe {
         add_atomically(&raw mut (*known).count, entry.count);
-        let noted = (&raw const (*known).noted).read_volatile();
-        if noted != entry.noted && entry.noted != 0 {
-            match noted {
-                0 => (*known).noted = entry.noted,
+        let first_ports = (&raw const (*known).first_ports).read_volatile();
+        if first_ports != entry.first_ports && entry.first_ports != 0 {
+            match first_ports {
+                0 => (*known).first_ports = entry.first_ports,
                 _ => (*known).others = 1,
             }
         }

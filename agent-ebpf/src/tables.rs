@@ -26,7 +26,7 @@ pub(crate) struct Flow4 {
     /// Local address and peer, as the table has them.
     pub(crate) ends: u64,
     pub(crate) ports: u32,
-    pub(crate) noted: u32,
+    pub(crate) first_ports: u32,
 }
 
 /// An IPv6 flow, in registers.
@@ -36,7 +36,7 @@ pub(crate) struct Flow6 {
     pub(crate) local: [u64; 2],
     pub(crate) peer: [u64; 2],
     pub(crate) ports: u32,
-    pub(crate) noted: u32,
+    pub(crate) first_ports: u32,
 }
 
 /// The part of the tables that belongs to this CPU and set.
@@ -63,7 +63,7 @@ pub(crate) fn add4(part: u32, flow: &Flow4, direction: Direction, count: Count) 
     let bucket = unsafe { &mut *bucket };
     for slot in &mut bucket.slots {
         if slot.kind & !kind::OTHERS == kind && slot.ends == flow.ends && slot.ports == flow.ports {
-            note(&mut slot.kind, &mut slot.noted, flow.noted);
+            keep_first_ports(&mut slot.kind, &mut slot.first_ports, flow.first_ports);
             let counted = &mut slot.counts[direction as usize];
             let is_new = counted.packets == 0;
             *counted += count;
@@ -76,7 +76,7 @@ pub(crate) fn add4(part: u32, flow: &Flow4, direction: Direction, count: Count) 
             slot.kind = kind;
             slot.ends = flow.ends;
             slot.ports = flow.ports;
-            slot.noted = flow.noted;
+            slot.first_ports = flow.first_ports;
             slot.counts[direction as usize] = count;
             return Added::New;
         }
@@ -113,7 +113,7 @@ pub(crate) fn add6(part: u32, flow: &Flow6, direction: Direction, count: Count) 
             && slot.peer[1] == flow.peer[1]
             && slot.ports == flow.ports
         {
-            note(&mut slot.kind, &mut slot.noted, flow.noted);
+            keep_first_ports(&mut slot.kind, &mut slot.first_ports, flow.first_ports);
             slot.count += count;
             return Added::Known;
         }
@@ -125,7 +125,7 @@ pub(crate) fn add6(part: u32, flow: &Flow6, direction: Direction, count: Count) 
             slot.local = flow.local;
             slot.peer = flow.peer;
             slot.ports = flow.ports;
-            slot.noted = flow.noted;
+            slot.first_ports = flow.first_ports;
             slot.count = count;
             return Added::New;
         }
@@ -161,10 +161,10 @@ fn claim(
 
 /// Keeps the first ports of a flow, and that it had others.
 #[inline(always)]
-fn note(kind: &mut u64, noted: &mut u32, ports: u32) {
-    if *noted != ports && ports != 0 {
-        match *noted {
-            0 => *noted = ports,
+fn keep_first_ports(kind: &mut u64, first_ports: &mut u32, ports: u32) {
+    if *first_ports != ports && ports != 0 {
+        match *first_ports {
+            0 => *first_ports = ports,
             _ => *kind |= kind::OTHERS,
         }
     }

@@ -150,7 +150,7 @@ fn pod_series(index: usize) -> PodSeries {
             direction: Direction::ALL[index % 2],
             scope: Scope::ALL[index % Scope::ALL.len()],
             peer_zone: "us-east-2b".into(),
-            via: Via::Untold,
+            via: Via::Unset,
         },
         count: Count {
             bytes: 7_919 * index as u64,
@@ -175,7 +175,7 @@ fn workload_series(index: usize) -> WorkloadSeries {
             peer_namespace: format!("team-{}", index % 11).into(),
             peer_workload: workload(format!("inventory-{index}")),
             peer_zone: "us-east-2b".into(),
-            via: Via::Untold,
+            via: Via::Unset,
         },
         bytes: 104_729 * index as u64,
         own: Count::ZERO,

@@ -16,7 +16,7 @@ use tokio::{
     time::MissedTickBehavior,
 };
 use zonemeter_attach::{
-    attachments::{Attachments, Counting, Kept, NotCounted},
+    attachments::{Attachments, Counting, NotCounted, PinState},
     hooks::watch::Watch,
     links::{Link, LinkEvent, Links},
 };
@@ -98,14 +98,14 @@ impl Attacher {
     /// What no event tells: pins that went, pauses that are over.
     fn tend(&mut self) -> Result<()> {
         let status = match self.attachments.keep_pinned()? {
-            Kept::Whole => Status::Holds,
-            Kept::Again(count) => {
+            PinState::Complete => Status::Holds,
+            PinState::Repinned(count) => {
                 tracing::warn!(
                     "--pin-dir: {count} maps and links were not there any more, and are again"
                 );
                 Status::Holds
             }
-            Kept::Lost(why) => Status::InPart(format!(
+            PinState::Lost(why) => Status::InPart(format!(
                 "counting goes on, and ends with this process: {why}"
             )),
         };

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use glob::Pattern;
 use zonemeter_account::Detail;
-use zonemeter_attach::{cgroups::Hierarchy, links::Names};
+use zonemeter_attach::{cgroups::Hierarchy, links::InterfaceNames};
 use zonemeter_cluster::Source;
 use zonemeter_datapath::{
     memory::{Machine, Plan},
@@ -57,7 +57,7 @@ pub struct Config {
     /// `--prices-file`
     pub prices_file: Option<PathBuf>,
     /// Interfaces to count on.
-    pub names: Names,
+    pub names: InterfaceNames,
     /// `--listen`
     pub listen: Address,
     /// `--debug-listen`
@@ -180,13 +180,13 @@ fn cluster_source(
     }
 }
 
-fn names(patterns: Vec<Pattern>) -> Result<Names> {
+fn names(patterns: Vec<Pattern>) -> Result<InterfaceNames> {
     if !patterns.is_empty() {
-        return Ok(Names::new(patterns, Vec::new()));
+        return Ok(InterfaceNames::new(patterns, Vec::new()));
     }
     let defaults = DEFAULT_INTERFACES.map(Pattern::new);
     let egress = Pattern::new(EGRESS_INTERFACES)?;
-    Ok(Names::new(
+    Ok(InterfaceNames::new(
         defaults.into_iter().collect::<Result<_, _>>()?,
         vec![egress],
     ))

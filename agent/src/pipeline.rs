@@ -43,7 +43,7 @@ const CHANGES_AT_ONCE: usize = 256;
 /// How long flows are written down after somebody looked at them: for those who look again.
 const LOOKED_AT: Duration = Duration::from_secs(60);
 
-/// What the corridor joins.
+/// What the pipeline joins.
 pub struct Pipeline {
     /// Counts.
     pub kernel: Kernel,
@@ -114,7 +114,7 @@ impl Pipeline {
         tokio::select! {
             biased;
             _ = stop.changed() => return Ok(false),
-            Some(event) = self.attached.recv() => self.hear(event),
+            Some(event) = self.attached.recv() => self.handle(event),
             Some(change) = self.cgroups.recv() => self.account.cgroup(change, Instant::now()),
             kept = self.store.written(), if self.progress.waits() => self.kept(kept),
             _ = ticks.tick() => self.drain(),

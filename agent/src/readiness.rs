@@ -35,24 +35,24 @@ fn needed_always(condition: Condition) -> bool {
 
 /// Knows which conditions hold and which loops turn. Clones share what they know.
 #[derive(Clone, Debug)]
-pub struct Readiness(Arc<Mutex<Board>>);
+pub struct Readiness(Arc<Mutex<ReadinessState>>);
 
 impl Readiness {
-    /// A board on which nothing is known yet, and a guard for each condition in the same order.
+    /// Nothing is known yet, and a guard for each condition in the same order.
     pub fn new<const N: usize>(conditions: [Condition; N]) -> (Self, [Guard; N]) {
-        let board = Arc::new(Mutex::new(Board::new(&conditions, Instant::now())));
+        let state = Arc::new(Mutex::new(ReadinessState::new(&conditions, Instant::now())));
         let guards = std::array::from_fn(|index| Guard {
-            board: Arc::clone(&board),
+            state: Arc::clone(&state),
             index,
         });
-        (Self(board), guards)
+        (Self(state), guards)
     }
 
     /// A loop begins that must turn at least once in `deadline`.
     pub fn pulse(&self, name: &'static str, deadline: Duration) -> Pulse {
         lock(&self.0).beat(name, deadline, Instant::now());
         Pulse {
-            board: Arc::clone(&self.0),
+            state: Arc::clone(&self.0),
             name,
             deadline,
         }
@@ -69,16 +69,16 @@ impl Health for Readiness {
     }
 
     fn holds(&self) -> Vec<(Condition, bool)> {
-        let board = lock(&self.0);
+        let state = lock(&self.0);
         let holds = |entry: &Entry| (entry.condition, entry.status == Status::Holds);
-        board.entries.iter().map(holds).collect()
+        state.entries.iter().map(holds).collect()
     }
 }
 
 /// Reports on one condition.
 #[derive(Clone, Debug)]
 pub struct Guard {
-    board: Arc<Mutex<Board>>,
+    state: Arc<Mutex<ReadinessState>>,
     index: usize,
 }
 
@@ -112,14 +112,14 @@ impl Guard {
     }
 
     fn set(&self, status: Status) -> Option<Condition> {
-        lock(&self.board).set(self.index, status, Instant::now())
+        lock(&self.state).set(self.index, status, Instant::now())
     }
 }
 
 /// Reports that one loop turns.
 #[derive(Clone, Debug)]
 pub struct Pulse {
-    board: Arc<Mutex<Board>>,
+    state: Arc<Mutex<ReadinessState>>,
     name: &'static str,
     deadline: Duration,
 }
@@ -127,22 +127,22 @@ pub struct Pulse {
 impl Pulse {
     /// The loop has turned once more.
     pub fn beat(&self) {
-        lock(&self.board).beat(self.name, self.deadline, Instant::now());
+        lock(&self.state).beat(self.name, self.deadline, Instant::now());
     }
 }
 
-/// A panic elsewhere leaves the board whole: each change is one assignment.
-fn lock(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
-    board.lock().unwrap_or_else(PoisonError::into_inner)
+/// A panic elsewhere leaves the state whole: each change is one assignment.
+fn lock(state: &Mutex<ReadinessState>) -> MutexGuard<'_, ReadinessState> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The pure part: time is an argument.
 #[derive(Debug)]
-struct Board {
+struct ReadinessState {
     entries: Vec<Entry>,
     /// Every condition held, at least in part, at the same time once.
     started: bool,
-    loops: BTreeMap<&'static str, Turn>,
+    loops: BTreeMap<&'static str, LoopPulse>,
 }
 
 #[derive(Debug)]
@@ -154,12 +154,12 @@ struct Entry {
 }
 
 #[derive(Debug)]
-struct Turn {
+struct LoopPulse {
     last: Instant,
     deadline: Duration,
 }
 
-impl Board {
+impl ReadinessState {
     fn new(conditions: &[Condition], now: Instant) -> Self {
         let unknown = |condition: &Condition| Entry {
             condition: *condition,
@@ -194,7 +194,7 @@ impl Board {
     fn beat(&mut self, name: &'static str, deadline: Duration, now: Instant) {
         self.loops.insert(
             name,
-            Turn {
+            LoopPulse {
                 last: now,
                 deadline,
             },
@@ -266,20 +266,20 @@ mod tests {
         Status::Fails(why.to_owned())
     }
 
-    fn started(now: Instant) -> Board {
-        let mut board = Board::new(&CONDITIONS, now);
-        board.set(CLUSTER, Status::Holds, now);
-        board.set(COUNTING, Status::Holds, now);
-        board
+    fn started(now: Instant) -> ReadinessState {
+        let mut state = ReadinessState::new(&CONDITIONS, now);
+        state.set(CLUSTER, Status::Holds, now);
+        state.set(COUNTING, Status::Holds, now);
+        state
     }
 
     #[test]
     fn names_everything_that_is_missing_and_since_when() {
         let start = Instant::now();
-        let mut board = Board::new(&CONDITIONS, start);
+        let mut state = ReadinessState::new(&CONDITIONS, start);
         let why = fails("open /x:\nno such file");
-        board.set(CLUSTER, why, start + seconds(5));
-        let Verdict { ok, text } = board.ready(start + seconds(12));
+        state.set(CLUSTER, why, start + seconds(5));
+        let Verdict { ok, text } = state.ready(start + seconds(12));
         assert!(!ok);
         assert_eq!(
             text,
@@ -291,23 +291,23 @@ mod tests {
     #[test]
     fn is_ready_when_all_is_there() {
         let start = Instant::now();
-        let mut board = Board::new(&CONDITIONS, start);
-        board.set(COUNTING, Status::Holds, start);
-        assert!(!board.ready(start).ok);
-        board.set(CLUSTER, Status::Holds, start);
+        let mut state = ReadinessState::new(&CONDITIONS, start);
+        state.set(COUNTING, Status::Holds, start);
+        assert!(!state.ready(start).ok);
+        state.set(CLUSTER, Status::Holds, start);
         let ready = Verdict {
             ok: true,
             text: "ready\n".to_owned(),
         };
-        assert_eq!(board.ready(start), ready);
+        assert_eq!(state.ready(start), ready);
     }
 
     #[test]
     fn a_later_loss_of_the_cluster_is_shown_but_not_unready() {
         let start = Instant::now();
-        let mut board = started(start);
-        board.set(CLUSTER, fails("connection refused"), start + seconds(60));
-        let Verdict { ok, text } = board.ready(start + seconds(90));
+        let mut state = started(start);
+        state.set(CLUSTER, fails("connection refused"), start + seconds(60));
+        let Verdict { ok, text } = state.ready(start + seconds(90));
         assert!(ok);
         assert_eq!(text, "ready\ncluster: connection refused (for 30 s)\n");
     }
@@ -315,11 +315,11 @@ mod tests {
     #[test]
     fn a_loss_before_everything_was_there_is_unready() {
         let start = Instant::now();
-        let mut board = Board::new(&CONDITIONS, start);
-        board.set(CLUSTER, Status::Holds, start);
-        board.set(CLUSTER, fails("connection refused"), start);
-        board.set(COUNTING, Status::Holds, start);
-        assert!(!board.ready(start).ok);
+        let mut state = ReadinessState::new(&CONDITIONS, start);
+        state.set(CLUSTER, Status::Holds, start);
+        state.set(CLUSTER, fails("connection refused"), start);
+        state.set(COUNTING, Status::Holds, start);
+        assert!(!state.ready(start).ok);
     }
 
     /// Counting itself, and that there is a pod that is counted.
@@ -327,38 +327,38 @@ mod tests {
     fn a_loss_of_counting_is_unready_until_it_is_back() {
         for condition in [Condition::Counting, Condition::PodsCounted] {
             let start = Instant::now();
-            let mut board = Board::new(&[condition], start);
-            board.set(0, Status::Holds, start);
-            board.set(0, fails("gone"), start);
-            assert!(!board.ready(start).ok);
-            board.set(0, Status::InPart("some".to_owned()), start);
-            assert!(board.ready(start).ok);
-            board.set(0, Status::Holds, start);
-            assert_eq!(board.ready(start).text, "ready\n");
+            let mut state = ReadinessState::new(&[condition], start);
+            state.set(0, Status::Holds, start);
+            state.set(0, fails("gone"), start);
+            assert!(!state.ready(start).ok);
+            state.set(0, Status::InPart("some".to_owned()), start);
+            assert!(state.ready(start).ok);
+            state.set(0, Status::Holds, start);
+            assert_eq!(state.ready(start).text, "ready\n");
         }
     }
 
     #[test]
     fn what_holds_in_part_keeps_nobody_from_being_ready() {
         let start = Instant::now();
-        let mut board = Board::new(&[Condition::Cluster, Condition::Interfaces], start);
-        board.set(CLUSTER, Status::Holds, start);
-        assert!(!board.ready(start).ok);
-        board.set(1, Status::InPart("eni1: barred".to_owned()), start);
+        let mut state = ReadinessState::new(&[Condition::Cluster, Condition::Interfaces], start);
+        state.set(CLUSTER, Status::Holds, start);
+        assert!(!state.ready(start).ok);
+        state.set(1, Status::InPart("eni1: barred".to_owned()), start);
         let ready = Verdict {
             ok: true,
             text: "ready\ninterfaces: eni1: barred (for 0 s)\n".to_owned(),
         };
-        assert_eq!(board.ready(start), ready);
-        board.set(1, Status::Holds, start);
-        assert_eq!(board.ready(start).text, "ready\n");
+        assert_eq!(state.ready(start), ready);
+        state.set(1, Status::Holds, start);
+        assert_eq!(state.ready(start).text, "ready\n");
     }
 
     /// Not that it begins to hold as it should, not another reason.
     #[test]
     fn each_change_is_news_once() {
         let start = Instant::now();
-        let mut board = Board::new(&[Condition::OwnNode], start);
+        let mut state = ReadinessState::new(&[Condition::OwnNode], start);
         let some = || Status::InPart("some".to_owned());
         let unknown = Status::Unknown("not listed yet".to_owned());
         let statuses = [
@@ -369,23 +369,23 @@ mod tests {
             some(),
             some(),
         ];
-        let mut news = statuses.map(|status| board.set(0, status, start).is_some());
+        let mut news = statuses.map(|status| state.set(0, status, start).is_some());
         assert_eq!(news, [false, false, true, false, true, false]);
-        news[0] = board.set(0, Status::Holds, start).is_some();
-        assert!(news[0] && board.set(0, Status::Holds, start).is_none());
+        news[0] = state.set(0, Status::Holds, start).is_some();
+        assert!(news[0] && state.set(0, Status::Holds, start).is_none());
     }
 
     #[test]
     fn a_stalled_loop_is_named() {
         let start = Instant::now();
-        let mut board = Board::new(&CONDITIONS, start);
-        board.beat("drain", seconds(30), start);
-        board.beat("cluster", seconds(60), start);
-        assert!(board.live(start + seconds(30)).ok);
-        let Verdict { ok, text } = board.live(start + seconds(31));
+        let mut state = ReadinessState::new(&CONDITIONS, start);
+        state.beat("drain", seconds(30), start);
+        state.beat("cluster", seconds(60), start);
+        assert!(state.live(start + seconds(30)).ok);
+        let Verdict { ok, text } = state.live(start + seconds(31));
         assert!(!ok);
         assert_eq!(text, "drain: stalled for 31 s (limit 30 s)\n");
-        board.beat("drain", seconds(30), start + seconds(31));
-        assert!(board.live(start + seconds(31)).ok);
+        state.beat("drain", seconds(30), start + seconds(31));
+        assert!(state.live(start + seconds(31)).ok);
     }
 }

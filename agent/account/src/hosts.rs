@@ -38,7 +38,7 @@ pub(crate) struct Hosts {
     cgroups: HashMap<u64, Cgroup>,
     /// Pods of this node by uid.
     pods: HashMap<Arc<str>, Arc<Entry<Pod>>>,
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<WaitingDrain>,
     given_up: HashMap<Unnamed, Instant>,
     timeouts: Timeouts,
     host_pods_changed: bool,
@@ -56,7 +56,7 @@ struct Cgroup {
 
 /// A cgroup, and whose it is.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Present<'a> {
+pub(crate) struct CgroupOwner<'a> {
     pub(crate) id: u64,
     pub(crate) path: &'a Arc<str>,
     pub(crate) since: Instant,
@@ -65,7 +65,7 @@ pub(crate) struct Present<'a> {
 
 /// A drain that is not added yet.
 #[derive(Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct WaitingDrain {
     pub(crate) drain: HostDrain,
     from: Instant,
     until: Instant,
@@ -163,10 +163,10 @@ impl Hosts {
     }
 
     /// The cgroups that are there with whose they are, as said of each: in the order of the paths.
-    pub(crate) fn present(&self) -> Vec<Present<'_>> {
+    pub(crate) fn present(&self) -> Vec<CgroupOwner<'_>> {
         let present = self.cgroups.iter().filter_map(|(id, one)| {
             one.gone_at.is_none().then_some(())?;
-            Some(Present {
+            Some(CgroupOwner {
                 id: *id,
                 path: &one.path,
                 since: one.since,
@@ -195,12 +195,12 @@ impl Hosts {
     /// Puts what passed the uplinks behind what waits already.
     pub(crate) fn hold(&mut self, drain: HostDrain, from: Instant, until: Instant) {
         if !drain.is_empty() {
-            self.waiting.push_back(Waiting { drain, from, until });
+            self.waiting.push_back(WaitingDrain { drain, from, until });
         }
     }
 
     /// What need not wait any longer, the oldest first.
-    pub(crate) fn ready(&mut self, names: &Names, now: Instant) -> Option<Waiting> {
+    pub(crate) fn ready(&mut self, names: &Names, now: Instant) -> Option<WaitingDrain> {
         let first = self.waiting.front()?;
         let waited = now.saturating_duration_since(first.until);
         let is_late = self.waiting.len() > MOST_WAITING;
@@ -225,7 +225,7 @@ impl Hosts {
 
     /// What of the flow's ends may yet become known. The kernel answers whoever asks: that is not
     /// worth waiting for.
-    fn unnamed(&self, names: &Names, of: &Waiting, flow: &HostFlow) -> Option<Unnamed> {
+    fn unnamed(&self, names: &Names, of: &WaitingDrain, flow: &HostFlow) -> Option<Unnamed> {
         if flow.cgroup == 0 {
             return None;
         }
@@ -243,7 +243,7 @@ impl Hosts {
     /// What waits, all together, for the next process.
     pub(crate) fn kept(&self) -> HostDrain {
         let mut kept = HostDrain::default();
-        for Waiting { drain, .. } in &self.waiting {
+        for WaitingDrain { drain, .. } in &self.waiting {
             add(&mut kept.sent, &drain.sent);
             add(&mut kept.unplaced, &drain.unplaced);
             kept.received += drain.received;
@@ -269,7 +269,7 @@ impl Hosts {
     }
 }
 
-impl Waiting {
+impl WaitingDrain {
     /// The flow as those of pods are resolved.
     pub(crate) fn held(&self, flow: &HostFlow) -> TimedFlow {
         TimedFlow::within(&flow.flow, self.from, self.until)

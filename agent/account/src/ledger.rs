@@ -25,7 +25,7 @@ use self::{
     ceiling::{Ceiling, is_other_pod},
     hosts::HostTotals,
     table::{Slot, Table},
-    workloads::{Way, Workloads},
+    workloads::{TargetSeries, Workloads},
 };
 use super::Detail;
 
@@ -85,7 +85,7 @@ struct Route {
     pod: Slot,
     pod_folded: bool,
     /// None without a workload family.
-    workload: Option<Way>,
+    workload: Option<TargetSeries>,
 }
 
 impl<T: Default> Series<T> {

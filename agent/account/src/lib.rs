@@ -63,7 +63,7 @@ use self::{
     labels::labels,
     ledger::{DrainTime, Ledger, Live},
     pending::{Pending, Timeouts},
-    recent::{Placed, Recorder},
+    recent::{FlowOutcome, Recorder},
     zero::ShownAtZero,
 };
 
@@ -277,7 +277,7 @@ impl Account {
                 .classify(&self.names, Peer::Pod(pod), Exit::default());
             pod.party
         };
-        let placed = Placed {
+        let placed = FlowOutcome {
             scope,
             via,
             local: pod.map(local),

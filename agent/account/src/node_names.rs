@@ -11,7 +11,7 @@ use zonemeter_model::{
 };
 use zonemeter_naming::{explain, held::TimedFlow, scope::Class};
 
-use super::{Account, backends, hosts, recent::Placed};
+use super::{Account, backends, hosts, recent::FlowOutcome};
 
 /// Cgroups of one unit or pod that are told.
 const MOST_CGROUPS: usize = 10;
@@ -34,7 +34,7 @@ impl Account {
             let exit = self.names.exit(&flow, peer);
             let known = self.classes.classify(&self.names, peer, exit);
             let Class { scope, via, .. } = *self.classes.get(known.class);
-            let placed = Placed {
+            let placed = FlowOutcome {
                 scope,
                 via,
                 local: Some(local),
@@ -92,7 +92,7 @@ impl Account {
 
     /// Says by what the node's sockets are this one's.
     fn tell(&self, explanation: &mut Explanation, party: &HostParty, now: Instant) {
-        let of = |cgroup: &hosts::Present<'_>| cgroup.party == party;
+        let of = |cgroup: &hosts::CgroupOwner<'_>| cgroup.party == party;
         let cgroups = self.hosts.present().into_iter().filter(of);
         let mut evidence: Vec<Evidence> = cgroups
             .take(MOST_CGROUPS)

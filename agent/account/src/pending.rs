@@ -56,18 +56,18 @@ pub(crate) struct Pending {
     added_up: BTreeMap<(u32, Direction), TimedFlow>,
     /// By what was awaited: for which interfaces, and since when.
     given_up: HashMap<Awaited, Vec<(u32, Instant)>>,
-    own: Places,
-    peers: Places,
+    own: HeldByInterface,
+    peers: HeldByInterface,
 }
 
-/// Places taken, by interface.
+/// Held flows, by interface.
 #[derive(Debug, Default)]
-struct Places {
+struct HeldByInterface {
     taken: usize,
     by_interface: HashMap<u32, usize>,
 }
 
-impl Places {
+impl HeldByInterface {
     fn take(&mut self, interface: u32) {
         self.taken += 1;
         *self.by_interface.entry(interface).or_default() += 1;
@@ -86,8 +86,8 @@ impl Pending {
             flows: Vec::new(),
             added_up: BTreeMap::new(),
             given_up: HashMap::new(),
-            own: Places::default(),
-            peers: Places::default(),
+            own: HeldByInterface::default(),
+            peers: HeldByInterface::default(),
         }
     }
 
@@ -116,8 +116,8 @@ impl Pending {
 
     /// All held flows, for another try.
     pub(crate) fn take(&mut self) -> Vec<TimedFlow> {
-        self.own = Places::default();
-        self.peers = Places::default();
+        self.own = HeldByInterface::default();
+        self.peers = HeldByInterface::default();
         for (awaited, given_up) in &self.given_up {
             if let Awaited::Peer(_) = awaited {
                 let interfaces = given_up.iter().map(|(interface, _)| *interface);

@@ -12,7 +12,7 @@ use zonemeter_naming::interfaces::Interfaces;
 
 /// What became of a flow.
 #[derive(Debug)]
-pub(crate) struct Placed {
+pub(crate) struct FlowOutcome {
     /// What lies between its ends.
     pub(crate) scope: Scope,
     /// By what it leaves the VPC.
@@ -79,7 +79,7 @@ impl Recorder {
     }
 
     /// One of its flows, and what became of it.
-    pub(crate) fn add(&mut self, flow: &Flow, placed: Placed) {
+    pub(crate) fn add(&mut self, flow: &Flow, placed: FlowOutcome) {
         self.recent.flows.push(ResolvedFlow {
             interface: flow.interface,
             direction: flow.direction,

@@ -15,7 +15,7 @@ use zonemeter_naming::{
 
 use super::{
     Account,
-    hosts::{self, Waiting},
+    hosts::{self, WaitingDrain},
     ledger::DrainTime,
 };
 
@@ -40,7 +40,7 @@ impl Account {
     }
 
     /// What passed the uplinks in one drain: to its classes, and by flow to its series.
-    fn place_host(&mut self, ready: &Waiting, at: DrainTime) {
+    fn place_host(&mut self, ready: &WaitingDrain, at: DrainTime) {
         let missing = ready.missing();
         self.ledger.pass(&ready.drain, missing == [Count::ZERO; 2]);
         for flow in &ready.drain.flows {

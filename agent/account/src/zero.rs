@@ -60,12 +60,12 @@ fn living(interfaces: &Interfaces) -> impl Iterator<Item = (u64, &Pod)> {
 }
 
 fn of_pod(pod: &Pod, own: &Arc<str>, names: &Names) -> Vec<PodLabels> {
-    let here = |scope| (scope, Arc::clone(own), Via::Untold);
+    let here = |scope| (scope, Arc::clone(own), Via::Unset);
     let mut ends = vec![here(Scope::IntraNode), here(Scope::IntraZone)];
     ends.extend(to_internet(pod, names));
     let zones = names.book.zones().into_iter();
     let others = zones.filter(|zone| *zone != own);
-    ends.extend(others.map(|zone| (by_zone(names, Some(zone)), Arc::clone(zone), Via::Untold)));
+    ends.extend(others.map(|zone| (by_zone(names, Some(zone)), Arc::clone(zone), Via::Unset)));
     let both = ends
         .into_iter()
         .flat_map(|end| Direction::ALL.map(|direction| (direction, end.clone())));

@@ -6,9 +6,9 @@
 mod attempt;
 mod failed;
 pub mod front;
-mod kept;
 mod mode;
 mod others;
+mod pin_state;
 mod refusal;
 pub(super) mod tc;
 pub(super) mod tcx;
@@ -36,12 +36,12 @@ use zonemeter_datapath::{
 use zonemeter_model::traffic::{AttachMode, Count, Direction};
 
 use self::{
-    failed::Failed, front::Off, refusal::cause, tc::Identity, token_bucket::TokenBucket,
+    failed::Failed, front::Detached, refusal::cause, tc::Identity, token_bucket::TokenBucket,
     uplinks::UplinkTable,
 };
 pub use self::{
-    kept::Kept,
     mode::{best_mode, choose_mode},
+    pin_state::PinState,
 };
 use super::{
     hooks::{
@@ -92,7 +92,7 @@ struct Attached {
 /// Our program on one hook.
 struct Hook {
     /// `None` where the hook is barred, and for the moment in which it moves.
-    program: Option<Placed>,
+    program: Option<AttachedProgram>,
     /// Our program cannot be there.
     barred: bool,
     /// Who runs first, as it was when last looked at.
@@ -100,11 +100,11 @@ struct Hook {
     tries: TokenBucket,
     /// Our program is not there, as far as was seen: what the interface had carried then, in this
     /// direction.
-    off: Option<Off>,
+    off: Option<Detached>,
 }
 
 /// A program on a hook.
-enum Placed {
+enum AttachedProgram {
     Tcx(OwnedFd),
     Filter,
 }
@@ -130,12 +130,12 @@ pub struct NotCounted {
 
 /// What filters can hang on, on an interface as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Room {
+enum AvailableHooks {
     Both,
     FromPod,
 }
 
-impl Room {
+impl AvailableHooks {
     fn bars(self, direction: Direction) -> bool {
         self == Self::FromPod && direction == Direction::Receive
     }
@@ -252,15 +252,15 @@ impl Attachments {
     }
 
     /// Gives filters something to hang on.
-    fn prepare(&mut self, link: &Link) -> Result<Room> {
+    fn prepare(&mut self, link: &Link) -> Result<AvailableHooks> {
         match self.mode {
-            AttachMode::Tcx => Ok(Room::Both),
+            AttachMode::Tcx => Ok(AvailableHooks::Both),
             AttachMode::Tc => {
                 // The CNI's plugins have no business on an uplink.
                 let may_add_clsact = self.may_add_clsact || link.role == Role::Uplink;
                 match tc::prepare(&mut self.route, link, may_add_clsact)? {
-                    Qdisc::Clsact => Ok(Room::Both),
-                    Qdisc::Ingress => Ok(Room::FromPod),
+                    Qdisc::Clsact => Ok(AvailableHooks::Both),
+                    Qdisc::Ingress => Ok(AvailableHooks::FromPod),
                 }
             }
         }
@@ -272,7 +272,7 @@ impl Attachments {
         })
     }
 
-    fn attach_one(&mut self, link: &Link, direction: Direction) -> Result<(Placed, bool)> {
+    fn attach_one(&mut self, link: &Link, direction: Direction) -> Result<(AttachedProgram, bool)> {
         let name = self.programs.name(link.role, direction);
         let program = self.programs.get(link.role, direction)?.fd()?.as_fd();
         let attached = match self.mode {
@@ -280,12 +280,12 @@ impl Attachments {
                 // Pinned as soon as that is possible again.
                 let pins = self.pins.as_deref().filter(|pins| pins.are_usable());
                 tcx::attach(program, link.index, direction, pins)
-                    .map(|(link, adopted)| (Placed::Tcx(link), adopted))
+                    .map(|(link, adopted)| (AttachedProgram::Tcx(link), adopted))
             }
             AttachMode::Tc => {
                 let program = (name, program);
                 tc::attach(program, &self.identity, &mut self.route, link, direction)
-                    .map(|adopted| (Placed::Filter, adopted))
+                    .map(|adopted| (AttachedProgram::Filter, adopted))
             }
         };
         attached.map_err(|error| {

@@ -76,7 +76,7 @@ pub struct Cgroups {
     root: PathBuf,
     inotify: Inotify,
     /// By path below the root.
-    known: BTreeMap<Arc<str>, Known>,
+    known: BTreeMap<Arc<str>, WatchedCgroup>,
     /// Paths by watch; that of the root is empty.
     watched: HashMap<i32, Arc<str>>,
     /// Uids of the pods of the host's network.
@@ -90,7 +90,7 @@ pub struct Cgroups {
 
 /// A cgroup.
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct WatchedCgroup {
     id: u64,
     watch: Option<i32>,
 }
@@ -203,7 +203,7 @@ impl Cgroups {
         }
         if self
             .known
-            .insert(Arc::clone(path), Known { id, watch })
+            .insert(Arc::clone(path), WatchedCgroup { id, watch })
             .is_none()
         {
             changes.push(CgroupChange::Present(id, Arc::clone(path)));
@@ -236,7 +236,7 @@ impl Cgroups {
         let after = after.take_while(|other| other.starts_with(&**path));
         let gone: Vec<Arc<str>> = after.filter(is_gone).cloned().collect();
         for path in gone {
-            let Some(Known { id, watch }) = self.known.remove(&path) else {
+            let Some(WatchedCgroup { id, watch }) = self.known.remove(&path) else {
                 continue;
             };
             if let Some(watch) = watch

@@ -25,7 +25,7 @@ use zonemeter_common::{Count, Direction};
 use zonemeter_datapath::object::Role;
 use zonemeter_model::traffic::Interface;
 
-pub use self::{routes::HostRoute, veths::Names};
+pub use self::{routes::HostRoute, veths::InterfaceNames};
 use self::{uplinks::Uplinks, veths::Veths};
 use super::hooks::netlink::Route;
 
@@ -97,7 +97,7 @@ pub struct Links {
 
 impl Links {
     /// Subscribes; the first [`Self::next`] lists.
-    pub fn subscribe(names: Names) -> Result<Self> {
+    pub fn subscribe(names: InterfaceNames) -> Result<Self> {
         let groups = [
             MulticastGroup::Link,
             MulticastGroup::Ipv4Route,

@@ -1,12 +1,12 @@
 //! Whom a flow really went to, where the node translates addresses.
 //!
-//! Two ways, in this order: what the programs noted from the packets' own connection
-//! ([`noted`]), and a question to the kernel's table for each flow that has no note ([`table`]).
+//! Two ways, in this order: what the programs captured from the packets' own connection
+//! ([`captured`]), and a lookup in the kernel's table for each other flow ([`table`]).
 //! [`offsets`] says where the programs find a packet's connection; [`addresses`] is the set for
 //! which they look.
 
 pub(super) mod addresses;
-pub(super) mod noted;
+pub(super) mod captured;
 pub(super) mod offsets;
 pub(super) mod table;
 
@@ -14,7 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// What a packet to a pod carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Carried {
+pub(super) enum PacketConnection {
     /// The connection that it belongs to, or that it is about.
     Connection(Connection),
     /// Word that conntrack left it alone: nobody has translated its source.

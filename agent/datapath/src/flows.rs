@@ -25,7 +25,7 @@ struct Key<A> {
 /// A flow so far.
 struct Sum {
     counts: [Count; 2],
-    noted: u32,
+    first_ports: u32,
     others: bool,
 }
 
@@ -41,9 +41,9 @@ impl Sum {
             *count += more;
         }
         self.others |= other.others;
-        match (self.noted, other.noted) {
-            (0, noted) => self.noted = noted,
-            (noted, more) => self.others |= more != 0 && more != noted,
+        match (self.first_ports, other.first_ports) {
+            (0, first_ports) => self.first_ports = first_ports,
+            (first_ports, more) => self.others |= more != 0 && more != first_ports,
         }
     }
 }
@@ -85,7 +85,7 @@ macro_rules! entry_of {
             };
             let sum = Sum {
                 counts: in_one(direction, $entry.count),
-                noted: $entry.noted,
+                first_ports: $entry.first_ports,
                 others: $entry.others != 0,
             };
             (key, sum)
@@ -112,7 +112,7 @@ impl Flows {
         };
         let sum = Sum {
             counts: slot.counts,
-            noted: slot.noted,
+            first_ports: slot.first_ports,
             others: slot.kind & kind::OTHERS != 0,
         };
         add(&mut self.ipv4, key, sum);
@@ -128,7 +128,7 @@ impl Flows {
         };
         let sum = Sum {
             counts: in_one(kind::direction(slot.kind), slot.count),
-            noted: slot.noted,
+            first_ports: slot.first_ports,
             others: slot.kind & kind::OTHERS != 0,
         };
         add(&mut self.ipv6, key, sum);
@@ -160,7 +160,7 @@ impl Flows {
 }
 
 fn both<A: Copy + Into<IpAddr>>(key: &Key<A>, sum: &Sum) -> impl Iterator<Item = Flow> {
-    let (local_port, peer_port) = split_ports(key.ports | sum.noted);
+    let (local_port, peer_port) = split_ports(key.ports | sum.first_ports);
     Direction::ALL.into_iter().filter_map(move |direction| {
         let count = sum.counts[direction as usize];
         (!count.is_zero()).then(|| Flow {

@@ -71,7 +71,7 @@ pub struct Kernel {
     _pins: Option<Arc<Pins>>,
     leftovers: Vec<Leftover>,
     /// Where maps are pinned whose contents have been handed out.
-    salvaged: Vec<PathBuf>,
+    leftovers_read: Vec<PathBuf>,
 }
 
 /// What is to be attached, and what attaching needs to know.
@@ -119,7 +119,7 @@ impl Kernel {
             _pins: pins,
             sets: Sets::new(maps.written, now).context("reading the control map")?,
             leftovers,
-            salvaged: Vec::new(),
+            leftovers_read: Vec::new(),
             skipped: Skipped::new(maps.skipped),
             uplink_skipped: Skipped::new(maps.uplink_skipped),
             translator: Translator::new(maps.addresses, table),
@@ -140,36 +140,39 @@ impl Kernel {
 
     /// What earlier processes with maps of another size counted and did not drain, or drained and
     /// may have added. Ask once all interfaces are attached to: only then does nothing write to
-    /// those maps. They stay until [`Self::forget_salvaged`].
+    /// those maps. They stay until [`Self::remove_leftovers`].
     ///
     /// # Errors
     /// When they cannot be read; the next process finds them then.
-    pub fn salvage(&mut self, now: Instant) -> Result<Vec<Drain>> {
+    pub fn read_leftovers(&mut self, now: Instant) -> Result<Vec<Drain>> {
         let mut drains = Vec::new();
         for Leftover { written, folder } in self.leftovers.drain(..) {
-            drains.extend(Sets::salvage(written, now)?.map(|one| one.drain));
-            self.salvaged.push(folder);
+            drains.extend(Sets::read_leftovers(written, now)?.map(|one| one.drain));
+            self.leftovers_read.push(folder);
         }
         Ok(drains)
     }
 
-    /// Removes the maps that were salvaged: their numbers are safe in the ledger.
+    /// Removes the maps that [`Self::read_leftovers`] has read: their numbers are safe in the ledger.
     ///
     /// # Errors
     /// When they cannot be removed.
-    pub fn forget_salvaged(&mut self) -> Result<()> {
-        let mut folders = self.salvaged.drain(..);
+    pub fn remove_leftovers(&mut self) -> Result<()> {
+        let mut folders = self.leftovers_read.drain(..);
         folders.try_for_each(|folder| pins::remove_leftover(&folder))
     }
 
-    /// Flips the sets, waits until no program can still hold the old one, and reads it. What it
+    /// Switches the sets, waits until no program can still hold the old one, and reads it. What it
     /// read stays in the kernel until [`Self::clear`].
     ///
     /// # Errors
     /// When a map cannot be read; nothing is lost then, the next call reads the same set again.
     pub fn drain(&mut self) -> Result<Drain> {
-        let Drained { mut drain, noted } = self.sets.drain()?;
-        self.translator.translate(&mut drain, &noted);
+        let Drained {
+            mut drain,
+            captured,
+        } = self.sets.drain()?;
+        self.translator.translate(&mut drain, &captured);
         Ok(drain)
     }
 

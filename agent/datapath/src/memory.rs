@@ -112,11 +112,11 @@ pub(super) struct Definition {
 
 /// What one map takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Taken {
+pub(super) struct MapMemory {
     /// What the kernel says itself, as `memlock` in the descriptor's `fdinfo`.
-    pub(super) told: u64,
+    pub(super) reported: u64,
     /// What its per-CPU allocator charges on top.
-    pub(super) untold: u64,
+    pub(super) unreported: u64,
 }
 
 /// Every map of the object file.
@@ -142,12 +142,12 @@ pub(super) fn definitions() -> Result<Vec<Definition>> {
 
 impl Definition {
     /// With the entries that `capacity` gives it.
-    pub(super) fn taken(&self, capacity: &Capacity, machine: Machine) -> Result<Taken> {
+    pub(super) fn taken(&self, capacity: &Capacity, machine: Machine) -> Result<MapMemory> {
         let entries = capacity.entries(&self.name).map_or(self.entries, u64::from);
         let Machine { cpus, page, .. } = machine;
         let (key, value) = (self.key.next_multiple_of(8), self.value.next_multiple_of(8));
         let table = BUCKET * entries.next_power_of_two() + 4 * LOCKS * cpus + STRUCTURE;
-        let told = match self.kind {
+        let reported = match self.kind {
             // One element for each CPU is in reserve.
             BPF_MAP_TYPE_HASH => {
                 table + (entries + cpus) * (ELEMENT + key + value) + POINTER * cpus
@@ -165,11 +165,14 @@ impl Definition {
                 self.name
             ),
         };
-        let untold = match self.kind {
+        let unreported = match self.kind {
             BPF_MAP_TYPE_PERCPU_ARRAY => entries * value / LEAST_PER_CPU * POINTER,
             _ => 0,
         };
-        Ok(Taken { told, untold })
+        Ok(MapMemory {
+            reported,
+            unreported,
+        })
     }
 }
 
@@ -201,7 +204,10 @@ impl Demand {
     fn of(maps: &[Definition], capacity: &Capacity, machine: Machine) -> Result<Self> {
         let mut demand = Self::default();
         for map in maps {
-            let Taken { told, untold } = map.taken(capacity, machine)?;
+            let MapMemory {
+                reported,
+                unreported,
+            } = map.taken(capacity, machine)?;
             let part = match Use::of(&map.name) {
                 Use::Tables => &mut demand.tables,
                 Use::Flows => &mut demand.flows,
@@ -210,7 +216,7 @@ impl Demand {
                 Use::Addresses => &mut demand.addresses,
                 Use::Other => &mut demand.other,
             };
-            *part += told + untold;
+            *part += reported + unreported;
         }
         Ok(demand)
     }

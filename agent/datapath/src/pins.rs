@@ -36,14 +36,14 @@ const BPF_FS: libc::c_long = 0xcafe_4a11;
 #[derive(Debug)]
 pub struct Pins {
     root: PathBuf,
-    held: Mutex<Held>,
+    held: Mutex<OpenPins>,
     /// Nothing can be pinned, as far as is known.
     lost: AtomicBool,
 }
 
 /// What is open.
 #[derive(Debug)]
-struct Held {
+struct OpenPins {
     /// The directory, with the lock for as long as it is open.
     lock: File,
     /// Every map of this process and where it is pinned.
@@ -81,7 +81,7 @@ impl Pins {
         }
         let pins = Self {
             root: root.to_owned(),
-            held: Mutex::new(Held {
+            held: Mutex::new(OpenPins {
                 lock,
                 maps: Vec::new(),
             }),
@@ -121,7 +121,7 @@ impl Pins {
         Ok(numbers)
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn held(&self) -> MutexGuard<'_, OpenPins> {
         // A panic elsewhere leaves it whole: each change is one assignment.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -22,8 +22,8 @@ use zonemeter_common::{
 use zonemeter_model::traffic::{Count, Direction, Drain, Flow, HostDrain, HostFlow, Overflow};
 
 use super::{
-    batch::BatchMap, conntrack::noted::carried, conntrack::table::Question, flows::Flows, grace,
-    maps::Written, tables::Tables, translate::Noted,
+    batch::BatchMap, conntrack::captured::captured, conntrack::table::LookupKey, flows::Flows,
+    grace, maps::Written, tables::Tables, translate::CapturedConnections,
 };
 
 /// Epochs begin here, so that the one before is a number of its own, too: drains are told apart by
@@ -41,17 +41,17 @@ pub(super) struct Set {
     pub(super) tracked6: BatchMap<FlowKey6, Tracked>,
 }
 
-/// One drain: what the account gets, and what the programs noted about its flows.
+/// One drain: what the account gets, and what the programs captured about its flows.
 pub(super) struct Drained {
     pub(super) drain: Drain,
-    pub(super) noted: Noted,
+    pub(super) captured: CapturedConnections,
 }
 
 /// Both sets and which of them is written to.
 pub(super) struct Sets {
     control: Array<MapData, Control>,
     /// Everything that came in by uplinks: not a part of the sets, because it has to be read before
-    /// the flip. What has come in is received by somebody a moment later; so read, what is not
+    /// the switch. What has come in is received by somebody a moment later; so read, what is not
     /// received is never taken for more than it is.
     received: PerCpuArray<MapData, Count>,
     tables: Tables,
@@ -79,7 +79,7 @@ struct Uncleared {
 
 impl Sets {
     /// Adopts what an earlier process left: its last drain may not have been cleared, so that the
-    /// first drain reads the idle set once more instead of flipping.
+    /// first drain reads the idle set once more instead of switching.
     pub(super) fn new(written: Written, now: Instant) -> Result<Self> {
         let Written {
             mut control,
@@ -108,7 +108,7 @@ impl Sets {
     }
 
     /// Reads both sets of maps that no program writes to any more, the older one first.
-    pub(super) fn salvage(written: Written, now: Instant) -> Result<[Drained; 2]> {
+    pub(super) fn read_leftovers(written: Written, now: Instant) -> Result<[Drained; 2]> {
         let mut sets = Self::new(written, now)?;
         grace::wait().context("waiting for program runs to end (membarrier)")?;
         let mut drained = [1, 0].map(|ago| sets.drained(sets.state.epoch.saturating_sub(ago), now));
@@ -146,7 +146,7 @@ impl Sets {
                 // Until whoever they are for has them.
                 grace::wait().context("waiting for packets to be received (membarrier)")?;
             }
-            self.flip(received)?;
+            self.switch(received)?;
         }
         grace::wait().context("waiting for program runs to end (membarrier)")?;
         let until = Instant::now();
@@ -160,7 +160,7 @@ impl Sets {
     }
 
     /// From here on the old set is not cleared, should the wait or the reading fail.
-    fn flip(&mut self, received: Count) -> Result<()> {
+    fn switch(&mut self, received: Count) -> Result<()> {
         let next = Control {
             epoch: self.state.epoch + 1,
             received: [self.state.received[1], received],
@@ -168,7 +168,7 @@ impl Sets {
         };
         self.control
             .set(0, next, 0)
-            .context("flipping the map sets")?;
+            .context("switching the map sets")?;
         self.state = next;
         self.uncleared = Some(Uncleared::default());
         Ok(())
@@ -191,7 +191,7 @@ impl Sets {
         };
         Drained {
             drain,
-            noted: Noted::new(),
+            captured: CapturedConnections::new(),
         }
     }
 
@@ -213,7 +213,7 @@ impl Sets {
     fn read_idle(&self, drained: &mut Drained) -> io::Result<Uncleared> {
         let (set, number) = (self.idle(), self.idle_number());
         let mut keys = Uncleared::default();
-        let Drained { drain, noted } = drained;
+        let Drained { drain, captured } = drained;
         let mut flows = Flows::with_room(self.tables.taken(number));
         self.tables.read4(number, |slot| flows.slot4(slot));
         self.tables.read6(number, |slot| flows.slot6(slot));
@@ -240,11 +240,11 @@ impl Sets {
         })?;
         set.tracked4.read(|key, tracked| {
             keys.tracked4.push(key);
-            note(noted, question4(&key), tracked);
+            keep(captured, lookup_key4(&key), tracked);
         })?;
         set.tracked6.read(|key, tracked| {
             keys.tracked6.push(key);
-            note(noted, question6(&key), tracked);
+            keep(captured, lookup_key6(&key), tracked);
         })?;
         self.tables.totals(number, |cpu| add_totals(drain, cpu));
         Ok(keys)
@@ -252,7 +252,7 @@ impl Sets {
 
     /// Deletes what the last drain read; returns the interfaces that are done with. Should it
     /// fail, the set stays uncleared: the next drain reads what is left of it under the same epoch
-    /// and does not flip.
+    /// and does not switch.
     pub(super) fn clear(&mut self) -> Result<Vec<u32>> {
         let Some(keys) = &self.uncleared else {
             return Ok(Vec::new());
@@ -324,10 +324,10 @@ fn less(count: Count, part: Count) -> Count {
     }
 }
 
-/// Keeps a connection that can be read; one that cannot is asked for like one that is not noted.
-fn note(noted: &mut Noted, question: Question, tracked: &Tracked) {
-    if let Some(carried) = carried(tracked) {
-        noted.insert(question, carried);
+/// Keeps a connection that can be read. For any other flow the connection table is asked.
+fn keep(captured: &mut CapturedConnections, key: LookupKey, tracked: &Tracked) {
+    if let Some(connection) = self::captured(tracked) {
+        captured.insert(key, connection);
     }
 }
 
@@ -342,11 +342,11 @@ fn overflow(interface: u32, share: &Share) -> impl Iterator<Item = Overflow> {
     })
 }
 
-macro_rules! question_of {
+macro_rules! lookup_key_of {
     ($name:ident, $key:ident) => {
-        fn $name(key: &$key) -> Question {
+        fn $name(key: &$key) -> LookupKey {
             let port = u16::from_be_bytes;
-            Question {
+            LookupKey {
                 protocol: key.protocol,
                 local: SocketAddr::new(key.local.into(), port(key.local_port)),
                 peer: SocketAddr::new(key.peer.into(), port(key.peer_port)),
@@ -355,8 +355,8 @@ macro_rules! question_of {
     };
 }
 
-question_of!(question4, FlowKey4);
-question_of!(question6, FlowKey6);
+lookup_key_of!(lookup_key4, FlowKey4);
+lookup_key_of!(lookup_key6, FlowKey6);
 
 macro_rules! host_of {
     ($name:ident, $key:ident) => {

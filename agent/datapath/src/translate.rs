@@ -9,9 +9,9 @@ use std::{
 use zonemeter_model::traffic::{BackendMethod, Drain, Flow, RealPeer, Translated};
 
 use super::conntrack::{
-    Carried,
+    PacketConnection,
     addresses::{self, Addresses, Store},
-    table::{BATCH, Lookup, Question, Table},
+    table::{BATCH, Lookup, LookupKey, Table},
 };
 
 /// Lookups of one drain, at most: as many as there are flows in the maps by default, twice.
@@ -33,11 +33,11 @@ pub struct Methods {
     pub table: bool,
 }
 
-/// What the programs noted in one drain.
-pub(super) type Noted = HashMap<Question, Carried>;
+/// What the programs captured in one drain.
+pub(super) type CapturedConnections = HashMap<LookupKey, PacketConnection>;
 
 /// The real other ends of flows.
-type Known = HashMap<Question, RealPeer>;
+type RealPeers = HashMap<LookupKey, RealPeer>;
 
 /// Lookups in the connection table so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub(super) struct Translator<L = Table, S = addresses::Maps> {
     table: Option<L>,
     /// The flows of the last drain: one that goes on without a packet to the pod keeps its name.
     /// No longer than one drain, because ports are used again.
-    last: Known,
+    last: RealPeers,
     lookups: Lookups,
 }
 
@@ -77,7 +77,7 @@ impl<L: Lookup, S: Store> Translator<L, S> {
             failed: None,
             update_failures: 0,
             table,
-            last: Known::new(),
+            last: RealPeers::new(),
             lookups: Lookups::default(),
         }
     }
@@ -141,31 +141,31 @@ impl<L: Lookup, S: Store> Translator<L, S> {
         self.update_failures
     }
 
-    /// Fills [`Flow::real_peer`], by what the programs noted, by what is still known, by asking.
-    pub(super) fn translate(&mut self, drain: &mut Drain, noted: &Noted) {
-        let questions: BTreeSet<Question> = all_flows(drain)
+    /// Fills [`Flow::real_peer`], by what the programs captured, by what is still known, by asking.
+    pub(super) fn translate(&mut self, drain: &mut Drain, captured: &CapturedConnections) {
+        let keys: BTreeSet<LookupKey> = all_flows(drain)
             .filter(|flow| !flow.other_ports && self.is_translated(flow.peer))
-            .map(question)
+            .map(lookup_key)
             .collect();
-        let mut known = Known::new();
+        let mut known = RealPeers::new();
         let mut unknown = BTreeSet::new();
-        for question in &questions {
-            let carried = noted.get(question);
-            let named = carried.and_then(|carried| self.named(carried, question));
-            let last = || self.last.get(question).filter(|_| question.has_ports());
+        for key in &keys {
+            let carried = captured.get(key);
+            let named = carried.and_then(|carried| self.named(carried, key));
+            let last = || self.last.get(key).filter(|_| key.has_ports());
             match named.or_else(|| last().copied()) {
-                Some(peer) => drop(known.insert(*question, peer)),
-                None if question.has_ports() => drop(unknown.insert(*question)),
+                Some(peer) => drop(known.insert(*key, peer)),
+                None if key.has_ports() => drop(unknown.insert(*key)),
                 None => {}
             }
         }
         let unknown = in_turns(drain, &unknown);
         known.extend(self.ask(&unknown));
-        name_fragments(&questions, &mut known, &self.last);
+        name_fragments(&keys, &mut known, &self.last);
         let hosts = drain.host.flows.iter_mut().map(|one| &mut one.flow);
         for flow in drain.flows.iter_mut().chain(hosts) {
             // Of several connections, what one says is not known of the others.
-            let known = known.get(&question(flow)).filter(|_| !flow.other_ports);
+            let known = known.get(&lookup_key(flow)).filter(|_| !flow.other_ports);
             flow.real_peer = known.copied();
         }
         self.last = known;
@@ -177,13 +177,13 @@ impl<L: Lookup, S: Store> Translator<L, S> {
 
     /// Whom a packet named. One from a Service address that nobody has translated comes from this
     /// very node, which has the address too, as NodeLocal DNS has that of the cluster's DNS.
-    fn named(&self, carried: &Carried, question: &Question) -> Option<RealPeer> {
-        let peer = question.peer;
+    fn named(&self, carried: &PacketConnection, key: &LookupKey) -> Option<RealPeer> {
+        let peer = key.peer;
         let end = match carried {
-            Carried::Connection(connection) => {
-                connection.other_end(question.protocol, question.local, peer)?
+            PacketConnection::Connection(connection) => {
+                connection.other_end(key.protocol, key.local, peer)?
             }
-            Carried::Untracked => {
+            PacketConnection::Untracked => {
                 let mut own = self.translated.node.iter();
                 let own = own.find(|own| own.is_ipv4() == peer.is_ipv4())?;
                 SocketAddr::new(*own, peer.port())
@@ -192,15 +192,15 @@ impl<L: Lookup, S: Store> Translator<L, S> {
         Some(real_peer(end, BackendMethod::Packet))
     }
 
-    fn ask(&mut self, questions: &[Question]) -> Known {
-        let mut known = Known::new();
+    fn ask(&mut self, keys: &[LookupKey]) -> RealPeers {
+        let mut known = RealPeers::new();
         let Some(table) = &mut self.table else {
             return known;
         };
         let began = Instant::now();
         let mut said = false;
-        let mut left = questions;
-        while let Some((batch, rest)) = next_batch(left, questions.len() - left.len())
+        let mut left = keys;
+        while let Some((batch, rest)) = next_batch(left, keys.len() - left.len())
             && began.elapsed() < LOOKUPS_WITHIN
         {
             left = rest;
@@ -208,10 +208,10 @@ impl<L: Lookup, S: Store> Translator<L, S> {
                 Ok(answers) => {
                     self.lookups.answered += batch.len() as u64;
                     let answers = batch.iter().zip(answers);
-                    known.extend(answers.filter_map(|(question, answer)| {
-                        let (local, peer) = (question.local, question.peer);
-                        let end = answer?.other_end(question.protocol, local, peer)?;
-                        Some((*question, real_peer(end, BackendMethod::Table)))
+                    known.extend(answers.filter_map(|(key, answer)| {
+                        let (local, peer) = (key.local, key.peer);
+                        let end = answer?.other_end(key.protocol, local, peer)?;
+                        Some((*key, real_peer(end, BackendMethod::Table)))
                     }));
                 }
                 Err(error) => {
@@ -233,9 +233,9 @@ fn all_flows(drain: &Drain) -> impl Iterator<Item = &Flow> {
     drain.flows.iter().chain(hosts)
 }
 
-/// The next questions to ask and those after them; `None` where none are left, or the limit of
+/// The next keys to look up and those after them; `None` where none are left, or the limit of
 /// one drain is reached.
-fn next_batch(left: &[Question], asked: usize) -> Option<(&[Question], &[Question])> {
+fn next_batch(left: &[LookupKey], asked: usize) -> Option<(&[LookupKey], &[LookupKey])> {
     let most = BATCH
         .min(MOST_LOOKUPS.saturating_sub(asked))
         .min(left.len());
@@ -245,29 +245,29 @@ fn next_batch(left: &[Question], asked: usize) -> Option<(&[Question], &[Questio
 /// Questions in the order in which they are asked: the interfaces take turns, each with its flow
 /// of the most bytes first. However many flows one pod has, the others come as early as if it had
 /// few, and what lies beyond the limit are the smallest flows of those that have the most.
-fn in_turns(drain: &Drain, unknown: &BTreeSet<Question>) -> Vec<Question> {
-    let mut flows: BTreeMap<u32, BTreeMap<Question, u64>> = BTreeMap::new();
+fn in_turns(drain: &Drain, unknown: &BTreeSet<LookupKey>) -> Vec<LookupKey> {
+    let mut flows: BTreeMap<u32, BTreeMap<LookupKey, u64>> = BTreeMap::new();
     for flow in all_flows(drain) {
-        let question = question(flow);
-        if unknown.contains(&question) {
+        let key = lookup_key(flow);
+        if unknown.contains(&key) {
             let of_interface = flows.entry(flow.interface).or_default();
-            *of_interface.entry(question).or_default() += flow.count.bytes;
+            *of_interface.entry(key).or_default() += flow.count.bytes;
         }
     }
     let mut turns = Vec::with_capacity(unknown.len());
-    for (interface, questions) in flows {
-        let mut questions: Vec<_> = questions.into_iter().collect();
-        questions.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
-        let numbered = questions.into_iter().enumerate();
-        turns.extend(numbered.map(|(turn, (question, _))| (turn, interface, question)));
+    for (interface, keys) in flows {
+        let mut keys: Vec<_> = keys.into_iter().collect();
+        keys.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        let numbered = keys.into_iter().enumerate();
+        turns.extend(numbered.map(|(turn, (key, _))| (turn, interface, key)));
     }
     turns.sort_unstable_by_key(|(turn, interface, _)| (*turn, *interface));
-    turns.into_iter().map(|(.., question)| question).collect()
+    turns.into_iter().map(|(.., key)| key).collect()
 }
 
 /// What to ask about a flow.
-pub(super) fn question(flow: &Flow) -> Question {
-    Question {
+pub(super) fn lookup_key(flow: &Flow) -> LookupKey {
+    LookupKey {
         protocol: flow.protocol,
         local: SocketAddr::new(flow.local, flow.local_port),
         peer: SocketAddr::new(flow.peer, flow.peer_port),
@@ -275,20 +275,20 @@ pub(super) fn question(flow: &Flow) -> Question {
 }
 
 /// The same flow without its ports: what fragments after the first are seen as.
-fn pair(question: &Question) -> Question {
-    Question {
-        protocol: question.protocol,
-        local: SocketAddr::new(question.local.ip(), 0),
-        peer: SocketAddr::new(question.peer.ip(), 0),
+fn pair(key: &LookupKey) -> LookupKey {
+    LookupKey {
+        protocol: key.protocol,
+        local: SocketAddr::new(key.local.ip(), 0),
+        peer: SocketAddr::new(key.peer.ip(), 0),
     }
 }
 
 /// Names fragments after the first: one belongs to a flow between the same addresses, which is
 /// known where all these have the same other end. Where the drain has no such flow, the first
 /// fragment came with the last one, which had the same to say.
-fn name_fragments(questions: &BTreeSet<Question>, known: &mut Known, last: &Known) {
-    let pairs = pairs(questions, known);
-    for fragment in questions.iter().filter(|question| !question.has_ports()) {
+fn name_fragments(keys: &BTreeSet<LookupKey>, known: &mut RealPeers, last: &RealPeers) {
+    let pairs = pairs(keys, known);
+    for fragment in keys.iter().filter(|key| !key.has_ports()) {
         let end = match pairs.get(fragment) {
             Some(common) => common.as_ref(),
             None => last.get(fragment),
@@ -300,11 +300,11 @@ fn name_fragments(questions: &BTreeSet<Question>, known: &mut Known, last: &Know
 }
 
 /// The other ends by addresses and protocol alone; `None` where flows differ.
-fn pairs(questions: &BTreeSet<Question>, known: &Known) -> HashMap<Question, Option<RealPeer>> {
+fn pairs(keys: &BTreeSet<LookupKey>, known: &RealPeers) -> HashMap<LookupKey, Option<RealPeer>> {
     let mut pairs = HashMap::new();
-    for question in questions.iter().filter(|question| question.has_ports()) {
-        let end = known.get(question).copied();
-        let common = pairs.entry(pair(question)).or_insert(end);
+    for key in keys.iter().filter(|key| key.has_ports()) {
+        let end = known.get(key).copied();
+        let common = pairs.entry(pair(key)).or_insert(end);
         if common.map(|peer| peer.address) != end.map(|peer| peer.address) {
             *common = None;
         }

@@ -88,7 +88,7 @@ impl SelfMetrics {
         self.numbers.map_memory.set(bytes);
     }
 
-    /// A drain took this long, from the flip to the new snapshot, and ended at `ended`.
+    /// A drain took this long, from the switch of the sets to the new snapshot, and ended at `ended`.
     pub fn drained(&self, took: Duration, ended: SystemTime) {
         self.numbers.drain_duration.observe(took.as_secs_f64());
         self.numbers.last_drain.set(ended);

@@ -98,7 +98,7 @@ fn example() -> Snapshot {
             via: if scope == Scope::Internet {
                 Via::Nat
             } else {
-                Via::Untold
+                Via::Unset
             },
         },
         count,
@@ -135,7 +135,7 @@ fn example() -> Snapshot {
                 peer_namespace: "".into(),
                 peer_workload: workload("Network", "on \"prem\" \\ line\nfeed"),
                 peer_zone: "us-east-2b".into(),
-                via: Via::Untold,
+                via: Via::Unset,
             },
             bytes: 1500,
             own: count(1500, 1),

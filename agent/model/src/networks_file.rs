@@ -65,10 +65,10 @@ pub struct Entry<T, M> {
     pub aws_services: M,
 }
 
-/// A way as the file has it. [`Via::Untold`] is one that leads nowhere.
+/// A way as the file has it. [`Via::Unset`] is one that leads nowhere.
 pub fn way(via: Via) -> &'static str {
     match via {
-        Via::Untold => "none",
+        Via::Unset => "none",
         _ => via.name(),
     }
 }

@@ -300,9 +300,9 @@ impl Scope {
 /// and for private ones outside of the VPC from their entry in the networks file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Via {
-    /// Not told, or it does not leave the VPC.
+    /// Not known, or it does not leave the VPC.
     #[default]
-    Untold,
+    Unset,
     /// A NAT gateway: AWS bills each byte that it processes, both ways.
     Nat,
     /// The internet gateway itself: the packets' source has a public address.
@@ -322,7 +322,7 @@ pub enum Via {
 impl Via {
     /// All that a label may say.
     pub const ALL: [Self; 8] = [
-        Self::Untold,
+        Self::Unset,
         Self::Nat,
         Self::Igw,
         Self::GatewayEndpoint,
@@ -335,7 +335,7 @@ impl Via {
     /// The `via` label.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Untold => "",
+            Self::Unset => "",
             Self::Nat => "nat",
             Self::Igw => "igw",
             Self::GatewayEndpoint => "gateway_endpoint",

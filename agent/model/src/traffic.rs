@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Instant};
 
 pub use zonemeter_common::{Class, Count, Direction, SkipReason};
 
-/// Everything that the kernel counted between two flips of the map sets. For each direction the
+/// Everything that the kernel counted between two switches of the map sets. For each direction the
 /// sum over `flows`, `overflow` and `unplaced` equals `seen`, exactly.
 #[derive(Clone, Debug)]
 pub struct Drain {
@@ -29,7 +29,7 @@ pub struct Drain {
     pub host: HostDrain,
 }
 
-/// What passed the uplinks between two flips: all of it by class, the node's own by flow. The flows
+/// What passed the uplinks between two switches: all of it by class, the node's own by flow. The flows
 /// of one direction and `unplaced` make up the classes `host` and `kernel` of `sent`, and
 /// `received_by_sockets`, exactly.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

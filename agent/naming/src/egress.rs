@@ -177,19 +177,19 @@ pub(crate) fn way<'a>(
     decided: &Decided<'a>,
     exit: Exit,
 ) -> (Via, Option<&'a Arc<str>>) {
-    let untold = (Via::Untold, None);
+    let unset = (Via::Unset, None);
     let leaves = matches!(
         decided.scope,
         Scope::Internet | Scope::AwsService | Scope::Peered | Scope::CrossRegion
     );
-    let own = decided.network.filter(|network| network.via != Via::Untold);
+    let own = decided.network.filter(|network| network.via != Via::Unset);
     match (
         own,
         exit.subnet.and_then(|subnet| names.networks.ways(subnet)),
     ) {
-        _ if !leaves => untold,
+        _ if !leaves => unset,
         (Some(network), _) => (network.via, network.nat_zone.as_ref()),
-        (None, None) => untold,
+        (None, None) => unset,
         (None, Some(ways)) => {
             let service = decided.network.map(|network| &*network.name);
             let service = service.filter(|_| decided.scope == Scope::AwsService);
@@ -197,7 +197,7 @@ pub(crate) fn way<'a>(
                 (true, _) => ways.nat64,
                 // A route of its own leads to a peered network, whose IPv6 addresses are public.
                 (false, true) if decided.scope != Scope::Peered => ways.to_public(service),
-                (false, _) => Via::Untold,
+                (false, _) => Via::Unset,
             };
             (via, ways.nat_zone.as_ref())
         }

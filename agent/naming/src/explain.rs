@@ -9,7 +9,7 @@ use std::{net::IpAddr, time::Instant};
 use zonemeter_model::recent::Explanation;
 
 pub use self::meant::answer;
-use self::{evidence::Witness, rule::rule};
+use self::{evidence::EvidenceSources, rule::rule};
 use super::{
     resolve::Names,
     scope::{Class, party},
@@ -22,16 +22,16 @@ pub fn explain(names: &Names, address: IpAddr, now: Instant) -> Explanation {
     let peer = names.placed(names.peer(meant, now, now));
     let exit = names.usual_exit(address, peer);
     let class = Class::of(names, peer, exit);
-    let witness = Witness {
+    let sources = EvidenceSources {
         names,
         address: meant,
         now,
     };
-    let mut evidence = witness.evidence(peer);
-    evidence.extend(witness.way(exit, &class));
+    let mut evidence = sources.evidence(peer);
+    evidence.extend(sources.way(exit, &class));
     evidence.sort_by_key(|one| !one.decides);
     if meant != address {
-        evidence.push(witness.stands_for(address));
+        evidence.push(sources.stands_for(address));
     }
     Explanation {
         address,

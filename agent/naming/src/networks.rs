@@ -8,7 +8,7 @@ use std::{fmt, net::IpAddr, sync::Arc, time::SystemTime};
 use ipnet::IpNet;
 use zonemeter_model::snapshot::{Scope, Via};
 
-pub use self::ways::Ways;
+pub use self::ways::SubnetRoutes;
 use super::prefixes::Prefixes;
 
 /// The contents of a networks file: a longest-prefix table of named networks, and the ranges of
@@ -19,7 +19,7 @@ pub struct Networks {
     vpc: Prefixes<()>,
     /// Subnets whose ways out the file tells, by position in `ways`.
     subnets: Prefixes<SubnetId>,
-    ways: Vec<Ways>,
+    ways: Vec<SubnetRoutes>,
     as_of: Option<SystemTime>,
 }
 
@@ -97,7 +97,7 @@ impl Networks {
     }
 
     /// The ways out of a subnet.
-    pub fn ways(&self, subnet: SubnetId) -> Option<&Ways> {
+    pub fn ways(&self, subnet: SubnetId) -> Option<&SubnetRoutes> {
         self.ways.get(subnet as usize)
     }
 

@@ -75,7 +75,7 @@ const KINDS: [&Kind; 6] = [
 
 /// A resource and where it stands in the file.
 #[derive(Clone, Debug)]
-pub(super) struct Placed<T> {
+pub(super) struct Resource<T> {
     /// Like `Subnets[3]`.
     pub(super) place: String,
     pub(super) of: T,
@@ -86,7 +86,7 @@ impl Input {
     ///
     /// # Errors
     /// The first thing that is no such resource, with its place and what to give instead.
-    pub(super) fn resources<T: DeserializeOwned>(&self, kind: &Kind) -> Result<Vec<Placed<T>>> {
+    pub(super) fn resources<T: DeserializeOwned>(&self, kind: &Kind) -> Result<Vec<Resource<T>>> {
         let mut gathered = Gathered {
             input: self,
             kind,
@@ -119,10 +119,10 @@ impl Input {
         kind: &Kind,
         place: String,
         resource: Map<String, Value>,
-    ) -> Result<Placed<T>> {
+    ) -> Result<Resource<T>> {
         let id = text(&resource, kind.id).unwrap_or_default().to_owned();
         match serde_json::from_value(Value::Object(resource)) {
-            Ok(of) => Ok(Placed { place, of }),
+            Ok(of) => Ok(Resource { place, of }),
             Err(error) => {
                 let (name, command) = (&self.name, kind.command);
                 let problem = syntax::json(&error).problem;

@@ -11,7 +11,7 @@ use anyhow::Result;
 use serde::Deserialize;
 
 use super::{
-    answers::{INTERFACES, Placed},
+    answers::{INTERFACES, Resource},
     input::{Input, Tag, name_tag},
     routes::Routes,
     table::{Entry, Source, Table},
@@ -26,7 +26,7 @@ const CNI: [&str; 2] = ["aws-K8S-", "aws-k8s-branch-eni"];
 #[derive(Debug, Default)]
 pub(super) struct Interfaces {
     input: Option<Input>,
-    list: Vec<Placed<Interface>>,
+    list: Vec<Resource<Interface>>,
 }
 
 /// One interface, with the fields that decide.
@@ -91,8 +91,8 @@ pub(super) fn parse(input: Option<&Input>) -> Result<Interfaces> {
     let Some(input) = input else {
         return Ok(Interfaces::default());
     };
-    let list: Vec<Placed<Interface>> = input.resources(&INTERFACES)?;
-    for Placed { place, of } in list.iter().filter(|one| !one.of.belongs_to_the_cluster()) {
+    let list: Vec<Resource<Interface>> = input.resources(&INTERFACES)?;
+    for Resource { place, of } in list.iter().filter(|one| !one.of.belongs_to_the_cluster()) {
         let missing = match of.availability_zone {
             Some(_) if of.ranges().next().is_some() => continue,
             Some(_) => "has no PrivateIpAddresses and no Ipv6Addresses",
@@ -127,7 +127,7 @@ impl Interfaces {
         };
         let mut left_out = 0;
         let meant = self.list.iter().filter(|one| is_meant(&one.of.vpc_id));
-        for Placed {
+        for Resource {
             place,
             of: interface,
         } in meant

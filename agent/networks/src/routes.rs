@@ -14,9 +14,9 @@ use self::{
     tables::{RouteTable, Target},
 };
 use super::{
-    answers::{self, Placed},
+    answers::{self, Resource},
     input::Input,
-    table::Ways,
+    table::SubnetRoutes,
 };
 use zonemeter_model::snapshot::Via;
 
@@ -28,9 +28,9 @@ mod tables;
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     input: Option<Input>,
-    tables: Vec<Placed<RouteTable>>,
-    nat_gateways: Vec<Placed<nat_gateways::NatGateway>>,
-    endpoints: Vec<Placed<Endpoint>>,
+    tables: Vec<Resource<RouteTable>>,
+    nat_gateways: Vec<Resource<nat_gateways::NatGateway>>,
+    endpoints: Vec<Resource<Endpoint>>,
     /// Of `--nat-gateways` and `--vpc-endpoints`.
     given: [bool; 2],
 }
@@ -66,7 +66,7 @@ pub(super) fn parse(
             input.name
         );
     }
-    let list: Vec<Placed<RouteTable>> = resources(tables, &answers::ROUTE_TABLES)?;
+    let list: Vec<Resource<RouteTable>> = resources(tables, &answers::ROUTE_TABLES)?;
     let bare = list.iter().find(|table| table.of.has_bare_routes());
     if let (Some(input), Some(table)) = (tables, bare) {
         let problem = "has a route without a destination: give what `aws ec2 describe-route-tables` \
@@ -85,7 +85,7 @@ pub(super) fn parse(
 fn resources<T: serde::de::DeserializeOwned>(
     input: Option<&Input>,
     kind: &answers::Kind,
-) -> Result<Vec<Placed<T>>> {
+) -> Result<Vec<Resource<T>>> {
     input.map_or(Ok(Vec::new()), |input| input.resources(kind))
 }
 
@@ -119,7 +119,7 @@ impl Routes {
 
     /// The AWS service that an interface is an endpoint of.
     pub(super) fn service_of_interface(&self, interface: &str) -> Option<&str> {
-        let of_interface = |one: &&Placed<Endpoint>| one.of.has_interface(interface);
+        let of_interface = |one: &&Resource<Endpoint>| one.of.has_interface(interface);
         self.endpoints.iter().find(of_interface)?.of.service()
     }
 
@@ -134,7 +134,7 @@ impl Routes {
         is_v6: bool,
         wanted: Wanted<'_>,
         notes: &mut BTreeSet<String>,
-    ) -> Result<Option<Ways>> {
+    ) -> Result<Option<SubnetRoutes>> {
         let Some(input) = &self.input else {
             return Ok(None);
         };
@@ -164,7 +164,7 @@ impl Routes {
         };
         let services = wanted.services.iter();
         let services = services.filter_map(|service| Some((service.clone(), way(service)?)));
-        Ok(Some(Ways {
+        Ok(Some(SubnetRoutes {
             internet,
             nat64: nat64.filter(|via| *via != Via::Nat),
             nat_zone: nat.and_then(|id| self.zone_of(id, wanted.zones, notes)),
@@ -173,16 +173,16 @@ impl Routes {
     }
 
     /// The explicit association comes before the VPC's main table.
-    fn table_of(&self, subnet: &str, vpc: &str) -> Option<&Placed<RouteTable>> {
+    fn table_of(&self, subnet: &str, vpc: &str) -> Option<&Resource<RouteTable>> {
         let explicit = self.tables.iter().find(|one| one.of.is_of(subnet));
-        let is_main = |one: &&Placed<RouteTable>| one.of.vpc_id == vpc && one.of.is_main();
+        let is_main = |one: &&Resource<RouteTable>| one.of.vpc_id == vpc && one.of.is_main();
         explicit.or_else(|| self.tables.iter().find(is_main))
     }
 
     /// Where the default route leads; what the file has no word for is said.
     fn target(
         &self,
-        table: &Placed<RouteTable>,
+        table: &Resource<RouteTable>,
         range: &str,
         notes: &mut BTreeSet<String>,
     ) -> Target {
@@ -206,7 +206,7 @@ impl Routes {
     fn of_gateways(
         &self,
         input: &str,
-        table: &Placed<RouteTable>,
+        table: &Resource<RouteTable>,
         is_v6: bool,
     ) -> Result<BTreeSet<&str>> {
         let mut services = BTreeSet::new();

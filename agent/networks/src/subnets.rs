@@ -6,16 +6,16 @@ use anyhow::Result;
 use serde::Deserialize;
 
 use super::{
-    answers::{Placed, SUBNETS},
+    answers::{Resource, SUBNETS},
     input::{Input, State, Tag, name_tag},
-    table::{Entry, Source, Table, Ways},
+    table::{Entry, Source, SubnetRoutes, Table},
 };
 
 /// Subnets as AWS lists them.
 #[derive(Debug, Default)]
 pub(super) struct Subnets {
     input: Option<Input>,
-    list: Vec<Placed<Subnet>>,
+    list: Vec<Resource<Subnet>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -45,7 +45,7 @@ pub(super) fn parse(input: Option<&Input>) -> Result<Subnets> {
     let Some(input) = input else {
         return Ok(Subnets::default());
     };
-    let list: Vec<Placed<Subnet>> = input.resources(&SUBNETS)?;
+    let list: Vec<Resource<Subnet>> = input.resources(&SUBNETS)?;
     if let Some(bare) = list.iter().find(|subnet| !subnet.of.has_ranges()) {
         let problem = "has no CidrBlock and no Ipv6CidrBlockAssociationSet";
         return Err(input.refusal(&bare.place, &bare.of.subnet_id, problem));
@@ -80,7 +80,7 @@ impl Subnets {
         &self,
         table: &mut Table,
         is_meant: impl Fn(&str) -> bool,
-        mut ways: impl FnMut((&str, &str), bool) -> Result<Option<Ways>>,
+        mut ways: impl FnMut((&str, &str), bool) -> Result<Option<SubnetRoutes>>,
     ) -> Result<()> {
         let Some(input) = &self.input else {
             return Ok(());

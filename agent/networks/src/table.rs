@@ -29,12 +29,12 @@ pub(super) struct Entry {
     /// By what traffic to it leaves the VPC, whatever subnet it comes from.
     pub(super) via: Option<Via>,
     /// By what a subnet's own traffic leaves the VPC.
-    pub(super) ways: Option<Ways>,
+    pub(super) ways: Option<SubnetRoutes>,
 }
 
-/// The ways out of a subnet. [`Via::Untold`] is a way that is known to lead nowhere.
+/// The ways out of a subnet. [`Via::Unset`] is a way that is known to lead nowhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ways {
+pub(super) struct SubnetRoutes {
     /// Of public addresses; `None` where the file has no word for it.
     pub(super) internet: Option<Via>,
     /// Of 64:ff9b::/96, where that is not a NAT gateway.

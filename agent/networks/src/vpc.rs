@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::{
-    answers::{Placed, VPCS},
+    answers::{Resource, VPCS},
     input::{Input, State},
 };
 
@@ -15,7 +15,7 @@ use super::{
 #[derive(Debug, Default)]
 pub(super) struct Vpcs {
     input: Option<Input>,
-    list: Vec<Placed<Vpc>>,
+    list: Vec<Resource<Vpc>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -49,7 +49,7 @@ pub(super) fn parse(input: Option<&Input>) -> Result<Vpcs> {
     let Some(input) = input else {
         return Ok(Vpcs::default());
     };
-    let list: Vec<Placed<Vpc>> = input.resources(&VPCS)?;
+    let list: Vec<Resource<Vpc>> = input.resources(&VPCS)?;
     if let Some(bare) = list.iter().find(|vpc| vpc.of.is_bare()) {
         let problem = "has no CidrBlock and no CidrBlockAssociationSet";
         return Err(input.refusal(&bare.place, &bare.of.vpc_id, problem));

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use axum::Router;
 use tokio::{
     sync::{mpsc, watch},
     task::spawn_blocking,
@@ -17,7 +18,7 @@ use zonemeter_attach::{
     attachments::{Attachments, choose_mode},
     cgroups::{Hierarchy, link::Linker},
     hooks::watch::Watch,
-    links::{Links, Names},
+    links::{InterfaceNames, Links},
 };
 use zonemeter_cluster::{Feed, Source};
 use zonemeter_datapath::{Kernel, facts::Facts, object, pins::Pins};
@@ -106,7 +107,7 @@ pub(super) struct Steps<'a> {
 }
 
 /// The pipeline's ends of what the ports show and ask.
-pub(super) struct Shown {
+pub(super) struct ListenerEnds {
     pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
     pub(super) recent: watch::Sender<Arc<Recent>>,
     pub(super) watched: Interest,
@@ -123,7 +124,7 @@ pub(super) struct Cgroups {
 
 /// What the loop that attaches is made of, but for what it opens on its own thread.
 pub(super) struct Attaching {
-    pub(super) names: Names,
+    pub(super) names: InterfaceNames,
     pub(super) attachments: Attachments,
     pub(super) uplinks: watch::Sender<usize>,
     /// Of [`Attacher::all_counted`] and [`Attacher::pinned`].
@@ -141,7 +142,7 @@ impl<'a> Steps<'a> {
     }
 
     /// Binds both ports and answers at them, before there is anything to show.
-    pub(super) async fn serve(&mut self, config: &Config) -> Result<Shown> {
+    pub(super) async fn serve(&mut self, config: &Config) -> Result<ListenerEnds> {
         let plan = &config.kernel.plan;
         // Before anything that takes memory.
         if let Some(reason) = memory_limit::too_low(&Facts::read(), plan, config.max_series) {
@@ -177,27 +178,17 @@ impl<'a> Steps<'a> {
         let pairs = history::follow(debug_state.clone());
         self.tasks.spawn_endless("pairs", pairs);
         let everybody = (Audience::Everybody, Limits::new(CONNECTIONS, descriptors));
-        let router = zonemeter_metrics::router(state);
-        let http = listen::serve(
+        self.answer(
+            "http",
             listener,
-            router,
+            zonemeter_metrics::router(state),
             everybody,
-            self.metrics.clone(),
-            self.tasks.stop(),
         );
-        self.tasks.spawn("http", http);
         let limits = Limits::new(DEBUG_CONNECTIONS, descriptors);
         let loopback = (Audience::Loopback, limits);
         let router = debug::router(debug_state);
-        let debug = listen::serve(
-            debug_listener,
-            router,
-            loopback,
-            self.metrics.clone(),
-            self.tasks.stop(),
-        );
-        self.tasks.spawn("debug page", debug);
-        Ok(Shown {
+        self.answer("debug page", debug_listener, router, loopback);
+        Ok(ListenerEnds {
             snapshots,
             recent,
             watched,
@@ -206,13 +197,26 @@ impl<'a> Steps<'a> {
         })
     }
 
+    /// Answers at a port, as a task of this name.
+    fn answer(
+        &mut self,
+        name: &'static str,
+        listener: Listener,
+        router: Router,
+        audience: (Audience, Limits),
+    ) {
+        let (metrics, stop) = (self.metrics.clone(), self.tasks.stop());
+        let http = listen::serve(listener, router, audience, metrics, stop);
+        self.tasks.spawn(name, http);
+    }
+
     /// Waits for an earlier agent to end, and goes on with its totals: they, who keeps them, and the
     /// pin directory.
     pub(super) async fn take_over(
         &mut self,
         config: &Config,
         counting: &Guard,
-        shown: &Shown,
+        shown: &ListenerEnds,
     ) -> Result<(Account, StateStore, Option<Arc<Pins>>)> {
         let pins = predecessor::pins(config.kernel.pin_dir.as_deref(), counting).await?;
         let mut account = Account::new(Settings {

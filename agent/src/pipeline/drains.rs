@@ -8,12 +8,12 @@ use std::{
 
 use anyhow::Result;
 
-use super::{LOOKED_AT, Pipeline, once::Underway};
+use super::{LOOKED_AT, Pipeline, once::DrainInProgress};
 
 /// How far the last drain has come.
 #[derive(Debug, Default)]
 pub struct Progress {
-    waiting: Option<Waiting>,
+    waiting: Option<AfterWrite>,
     /// Another drain was due while this one waited.
     due: bool,
 }
@@ -27,17 +27,17 @@ impl Progress {
 
 /// What is done once the totals are kept.
 #[derive(Debug)]
-enum Waiting {
+enum AfterWrite {
     /// A drain is cleared and shown.
-    Drain {
-        underway: Underway,
+    ClearDrain {
+        drain: DrainInProgress,
         began: Instant,
         /// An earlier process drained it and did not clear it: what came since is in the other
         /// set, which the first tick drains.
         again: bool,
     },
     /// The maps of earlier processes, of another size, are removed.
-    Salvaged,
+    RemoveLeftovers,
 }
 
 impl Pipeline {
@@ -62,16 +62,16 @@ impl Pipeline {
         self.translate_for_services();
         let looked_at = LOOKED_AT.max(2 * self.interval);
         self.account.record(self.watched.within(looked_at, began));
-        let (begun, heard) = self.begin();
-        let begun = begun.map(|underway| {
-            self.progress.waiting = Some(Waiting::Drain {
-                underway,
+        let (begun, events) = self.begin();
+        let begun = begun.map(|drain| {
+            self.progress.waiting = Some(AfterWrite::ClearDrain {
+                drain,
                 began,
                 again,
             });
         });
         // Maps of earlier processes wait for the write that is under way now.
-        self.heed(heard);
+        self.apply(events);
         begun
     }
 
@@ -79,16 +79,16 @@ impl Pipeline {
     pub(super) fn kept(&mut self, kept: bool) {
         match self.progress.waiting.take() {
             None => {}
-            Some(Waiting::Salvaged) => {
-                if kept && let Err(error) = self.kernel.forget_salvaged() {
+            Some(AfterWrite::RemoveLeftovers) => {
+                if kept && let Err(error) = self.kernel.remove_leftovers() {
                     tracing::error!("removing the maps of an earlier agent: {error:#}");
                 }
             }
-            Some(Waiting::Drain {
-                underway,
+            Some(AfterWrite::ClearDrain {
+                drain,
                 began,
                 again,
-            }) => match underway.end(&mut self.kernel, &mut self.account) {
+            }) => match drain.end(&mut self.kernel, &mut self.account) {
                 Ok(ended) => {
                     self.show(ended, began);
                     if !again {
@@ -108,7 +108,7 @@ impl Pipeline {
         tracing::error!("drain: {error:#}");
     }
 
-    fn show(&mut self, ended: Underway, began: Instant) {
+    fn show(&mut self, ended: DrainInProgress, began: Instant) {
         self.metrics.set_flows(ended.flows as u64);
         let lookups = self.kernel.lookups();
         let lookups = [lookups.answered, lookups.failed, lookups.over_limit];
@@ -138,12 +138,12 @@ impl Pipeline {
 
     /// The maps of an earlier process go once their numbers are kept; until then they are pinned,
     /// and nothing writes to them.
-    pub(super) fn salvage(&mut self) -> Result<()> {
+    pub(super) fn read_leftovers(&mut self) -> Result<()> {
         if self.progress.waits() {
             // The next full list comes here again.
             return Ok(());
         }
-        let drains = self.kernel.salvage(Instant::now())?;
+        let drains = self.kernel.read_leftovers(Instant::now())?;
         if drains.is_empty() {
             return Ok(());
         }
@@ -152,7 +152,7 @@ impl Pipeline {
         let snapshot = Arc::new(self.account.snapshot());
         let Self { account, store, .. } = self;
         store.hand(|| account.kept(snapshot));
-        self.progress.waiting = Some(Waiting::Salvaged);
+        self.progress.waiting = Some(AfterWrite::RemoveLeftovers);
         Ok(())
     }
 }

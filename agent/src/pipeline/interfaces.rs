@@ -10,21 +10,21 @@ use zonemeter_model::traffic::{CgroupChange, Drain, InterfaceChange};
 
 use super::{
     Pipeline,
-    once::{self, Source, Underway},
+    once::{self, DrainInProgress, Source},
 };
 use crate::attacher::AttachEvent;
 
 /// What of the events the kernel's maps are concerned with.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
+pub(super) struct KernelEvents {
     /// Interfaces that are gone.
     left: Vec<u32>,
     /// Every interface of a list was attached to.
     listed: bool,
 }
 
-impl Heard {
-    fn take_in(&mut self, event: AttachEvent, account: &mut Account) {
+impl KernelEvents {
+    fn add(&mut self, event: AttachEvent, account: &mut Account) {
         match event {
             AttachEvent::Interface(change) => {
                 if let InterfaceChange::Left(index) = change {
@@ -42,7 +42,7 @@ struct Drained<'a> {
     kernel: &'a mut Kernel,
     attached: &'a mut mpsc::UnboundedReceiver<AttachEvent>,
     cgroups: &'a mut mpsc::UnboundedReceiver<CgroupChange>,
-    heard: Heard,
+    events: KernelEvents,
 }
 
 impl Source for Drained<'_> {
@@ -52,7 +52,7 @@ impl Source for Drained<'_> {
 
     fn introduce(&mut self, account: &mut Account) {
         while let Ok(event) = self.attached.try_recv() {
-            self.heard.take_in(event, account);
+            self.events.add(event, account);
         }
         while let Ok(change) = self.cgroups.try_recv() {
             account.cgroup(change, Instant::now());
@@ -78,7 +78,7 @@ impl Pipeline {
                 Some(event) = self.attached.recv() => {
                     self.pulse.beat();
                     let listed = event == AttachEvent::Listed;
-                    self.hear(event);
+                    self.handle(event);
                     if listed {
                         return true;
                     }
@@ -88,34 +88,34 @@ impl Pipeline {
     }
 
     /// Takes in one event.
-    pub(super) fn hear(&mut self, event: AttachEvent) {
-        let mut heard = Heard::default();
-        heard.take_in(event, &mut self.account);
-        self.heed(heard);
+    pub(super) fn handle(&mut self, event: AttachEvent) {
+        let mut events = KernelEvents::default();
+        events.add(event, &mut self.account);
+        self.apply(events);
     }
 
     /// The first half of a drain, and what happened to interfaces until it ended.
-    pub(super) fn begin(&mut self) -> (Result<Underway>, Heard) {
+    pub(super) fn begin(&mut self) -> (Result<DrainInProgress>, KernelEvents) {
         let mut source = Drained {
             kernel: &mut self.kernel,
             attached: &mut self.attached,
             cgroups: &mut self.cgroups,
-            heard: Heard::default(),
+            events: KernelEvents::default(),
         };
         let (account, store) = (&mut self.account, &mut self.store);
         let begun = once::begin(&mut source, account, store, SystemTime::now());
-        (begun, source.heard)
+        (begun, source.events)
     }
 
-    pub(super) fn heed(&mut self, heard: Heard) {
-        for index in heard.left {
+    pub(super) fn apply(&mut self, events: KernelEvents) {
+        for index in events.left {
             self.kernel.leave(index);
         }
-        if heard.listed {
+        if events.listed {
             self.show_conditions();
         }
-        if heard.listed
-            && let Err(error) = self.salvage()
+        if events.listed
+            && let Err(error) = self.read_leftovers()
         {
             tracing::error!(
                 "what an earlier agent with another --max-flows counted waits in its maps, the \

@@ -52,7 +52,7 @@ impl Source for Kernel {
 
 /// A drain that is added and handed to the thread that writes, and still in the kernel.
 #[derive(Debug)]
-pub(super) struct Underway {
+pub(super) struct DrainInProgress {
     /// When its numbers ended.
     until: Instant,
     /// Flows that it brought.
@@ -70,20 +70,20 @@ pub(super) fn begin(
     account: &mut Account,
     store: &mut StateStore,
     wall: SystemTime,
-) -> Result<Underway> {
+) -> Result<DrainInProgress> {
     let drain = source.drain()?;
     source.introduce(account);
     account.add(&drain, wall);
     let snapshot = Arc::new(account.snapshot());
     store.hand(|| account.kept(Arc::clone(&snapshot)));
-    Ok(Underway {
+    Ok(DrainInProgress {
         until: drain.until,
         flows: drain.flows.len(),
         snapshot,
     })
 }
 
-impl Underway {
+impl DrainInProgress {
     /// The second half, once [`StateStore::written`] has returned: out of the kernel. What it returns
     /// may be shown.
     ///

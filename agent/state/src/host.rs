@@ -26,7 +26,7 @@ pub(super) struct HostStep<'a> {
     #[serde(borrow)]
     hosts: Changes<Host<'a>>,
     /// What waits; `None` where it is as before.
-    held: Option<Waits>,
+    held: Option<HeldHostFlows>,
     sums: HostSums,
 }
 
@@ -60,7 +60,7 @@ struct HostSums {
 
 /// What passed the uplinks and is held back.
 #[derive(Debug, Deserialize, Serialize)]
-struct Waits {
+struct HeldHostFlows {
     flows: Vec<WaitingFlow>,
     sent: [Pair; 4],
     received: Pair,
@@ -79,7 +79,7 @@ impl<'a> HostStep<'a> {
         let changed = before.held_host != after.held_host;
         Self {
             hosts: Changes::between(&old.hosts, &new.hosts, Host::of),
-            held: changed.then(|| Waits::of(&after.held_host)),
+            held: changed.then(|| HeldHostFlows::of(&after.held_host)),
             sums: HostSums::of(new),
         }
     }
@@ -166,7 +166,7 @@ impl HostSums {
     }
 }
 
-impl Waits {
+impl HeldHostFlows {
     fn of(held: &HostDrain) -> Self {
         let flow = |HostFlow { cgroup, flow }: &HostFlow| {
             let peer = flow.real_peer.map_or(flow.peer, |real| real.address);

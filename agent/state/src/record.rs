@@ -38,7 +38,7 @@ pub(super) struct Step<'a> {
     #[serde(borrow)]
     pods: Changes<Pod<'a>>,
     #[serde(borrow)]
-    workloads: Changes<Way<'a>>,
+    workloads: Changes<NewWorkloadSeries<'a>>,
     /// All of them; `None` where they are as before.
     held: Option<Cow<'a, [HeldFlow]>>,
     #[serde(borrow)]
@@ -62,7 +62,7 @@ struct Pod<'a> {
 
 /// A new series of the workload family.
 #[derive(Debug, Deserialize, Serialize)]
-struct Way<'a> {
+struct NewWorkloadSeries<'a> {
     namespace: &'a str,
     #[serde(borrow)]
     workload: (&'a str, &'a str),
@@ -102,7 +102,7 @@ impl<'a> Step<'a> {
         Self {
             drained: drained.map(|id| (id.instance, id.epoch)).collect(),
             pods: Changes::between(&old.pods, &new.pods, Pod::of),
-            workloads: Changes::between(&old.workloads, &new.workloads, Way::of),
+            workloads: Changes::between(&old.workloads, &new.workloads, NewWorkloadSeries::of),
             held: changed.then(|| Cow::Borrowed(&*after.held)),
             sums: Sums::of(new),
         }
@@ -167,7 +167,7 @@ impl<'a> Pod<'a> {
     }
 }
 
-impl<'a> Way<'a> {
+impl<'a> NewWorkloadSeries<'a> {
     fn of(series: &'a WorkloadSeries) -> Self {
         let labels = &series.labels;
         let workload = |workload: &'a Workload| (&*workload.kind, &*workload.name);
@@ -271,7 +271,7 @@ pub(super) fn direction(code: u8) -> Result<Direction> {
 
 /// One text, because files of before `via` have the scope alone and are read on.
 pub(super) fn scope_and_via(scope: Scope, via: Via) -> Cow<'static, str> {
-    if via == Via::Untold {
+    if via == Via::Unset {
         return scope.name().into();
     }
     format!("{} {}", scope.name(), via.name()).into()

@@ -38,7 +38,7 @@ fn pod(number: usize, total: Count) -> PodSeries {
             direction: Direction::Receive,
             scope: Scope::CrossZone,
             peer_zone: "us-east-2b".into(),
-            via: Via::Untold,
+            via: Via::Unset,
         },
         count: total,
         created: UNIX_EPOCH + Duration::new(1_700_000_000, 250_000_001),

@@ -5,109 +5,9 @@ use std::{fs, path::Path, process::Command};
 use serde_json::{Value, json};
 use zonemeter_lab::{agent_binary, chart, control_plane::ControlPlane};
 
-/// With the CronJob that writes the networks file.
-fn refresh() -> Value {
-    json!({ "networks": { "refresh": {
-        "enabled": true, "vpcId": "vpc-1", "region": "us-east-2", "image": "cli",
-        "schedule": "7 * * * *", "services": ["S3"],
-        "serviceAccountAnnotations": { "eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/r" },
-        "nodeSelector": { "a": "b" }, "tolerations": [{ "operator": "Exists" }],
-    } } })
-}
-
-/// Names and values; every value of the schema is in at least one.
-fn variants() -> [(&'static str, Value); 14] {
-    let price = |scope: &str, direction: &str, via: Option<&str>| {
-        let mut row = json!({ "scope": scope, "direction": direction, "dollarsPerGigabyte": 0.008, "asOf": "2026-01" });
-        if let Some(via) = via {
-            row["via"] = json!(via);
-        }
-        row
-    };
-    let digest = format!("sha256:{}", "0".repeat(64));
-    [
-        ("defaults", json!({})),
-        ("refresh", refresh()),
-        (
-            "operator",
-            json!({
-                "podMonitor": { "enabled": true, "labels": { "release": "p" }, "interval": "15s", "dropPackets": true },
-                "prometheusRule": { "enabled": true, "labels": { "release": "p" }, "openCost": true,
-                    "runbookUrl": "https://git.example/alerts.md" },
-                "prices": { "rows": [price("cross_zone", "receive", None), price("internet", "transmit", Some("nat"))],
-                    "gigabyteBytes": 1_073_741_824, "workloadBudgetDollarsPerMonth": 50 },
-            }),
-        ),
-        (
-            "no operator",
-            json!({ "podMonitor": { "enabled": false }, "prometheusRule": { "enabled": false }, "scrapeAnnotations": true }),
-        ),
-        (
-            "bottlerocket",
-            json!({
-                "seLinuxOptions": { "user": "system_u", "role": "system_r", "type": "control_t", "level": "s0" },
-                "stateDir": "/var/lib/zm/state", "tolerations": [], "nodeSelector": { "a": "b" }, "priorityClassName": "",
-            }),
-        ),
-        (
-            "networks",
-            json!({ "networks": { "content": { "vpc": ["10.0.0.0/16"],
-                "networks": [{ "cidr": "10.0.0.0/19", "zone": "us-east-2a" }] } } }),
-        ),
-        (
-            "own ConfigMap",
-            json!({ "networks": { "existingConfigMap": "mine" },
-                "image": { "repository": "registry.example/z", "tag": "next", "digest": digest, "pullPolicy": "Always" },
-                "imagePullSecrets": [{ "name": "registry" }] }),
-        ),
-        (
-            "large nodes",
-            json!({ "mapMemory": "512MiB", "processMemory": "1Gi", "maxSeries": 200_000, "detail": "workloads",
-                "interval": "10s", "extraArgs": ["--flow-ports=full"] }),
-        ),
-        (
-            "closed",
-            json!({ "listenAddress": "127.0.0.1", "port": 9500, "debugPort": 9501, "scrapeAnnotations": true,
-                "stateDir": "", "interfaces": ["eth*"], "uplinks": ["ens*"], "attach": "tc" }),
-        ),
-        (
-            "whole cluster",
-            json!({ "serve": { "enabled": true, "prometheus": "http://prometheus.monitoring:9090",
-                "resources": { "limits": { "memory": "1Gi" } } } }),
-        ),
-        (
-            "whole cluster of a tenant",
-            json!({ "serve": { "enabled": true, "prometheus": "https://mimir.example/prometheus",
-                "headers": { "X-Scope-OrgID": "team-a" }, "cluster": "prod", "secret": "mimir",
-                "secretKey": "password", "user": "reader" } }),
-        ),
-        (
-            "least",
-            json!({ "serviceAccount": { "create": false, "name": "mine" }, "rbac": { "create": false },
-                "dashboards": { "enabled": false }, "uninstall": { "enabled": false }, "prices": { "defaults": false } }),
-        ),
-        (
-            "other paths",
-            json!({ "pinDir": "/sys/fs/bpf/zm", "cniDir": "/opt/cni/net.d", "cgroupDir": "/sys/fs/cgroup/unified",
-                "extraEnv": [{ "name": "ZONEMETER_FLOW_PORTS", "value": "full" }],
-                "resources": { "requests": { "cpu": "50m" }, "limits": { "memory": "300Mi" } },
-                "seccompProfile": { "type": "Unconfined" },
-                "uninstall": { "state": false, "timeout": "2m" } }),
-        ),
-        (
-            "another name",
-            json!({ "nameOverride": "meter", "fullnameOverride": "zones",
-                "namespace": { "create": true, "podSecurity": "privileged" },
-                "serviceAccount": { "annotations": { "a": "b" } },
-                "dashboards": { "labels": { "grafana": "1" }, "annotations": { "folder": "x" } },
-                "podLabels": { "team": "a" }, "podAnnotations": { "a": "b" },
-                "affinity": { "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": {
-                    "nodeSelectorTerms": [{ "matchExpressions": [{ "key": "a", "operator": "Exists" }] }] } } },
-                "updateStrategy": { "type": "OnDelete" }, "terminationGracePeriodSeconds": 30,
-                "probes": { "startup": { "failureThreshold": 30 }, "liveness": { "initialDelaySeconds": 1 },
-                    "readiness": { "periodSeconds": 10 } } }),
-        ),
-    ]
+/// Values of the chart by a name; every value of the schema is in at least one.
+fn variants() -> serde_json::Map<String, Value> {
+    serde_json::from_str(include_str!("variants.json")).unwrap()
 }
 
 /// Values, and what the refusal names.
@@ -192,7 +92,7 @@ fn every_value_of_the_schema_is_in_a_variant() {
     assert!(leaves.len() > 50, "{leaves:?}");
     let variants = variants();
     let is_set = |path: &String| {
-        let mut values = variants.iter().map(|(_, variant)| variant.pointer(path));
+        let mut values = variants.values().map(|variant| variant.pointer(path));
         values.any(|value| value.is_some())
     };
     // Helm's own, of charts within charts.
@@ -290,7 +190,7 @@ fn auto_finds_the_operator(plane: &ControlPlane) {
 /// With the rights that the chart gives its account, and no others.
 fn the_refresh_writes_its_config_map(plane: &ControlPlane) {
     let admin = plane.admin_kubeconfig().unwrap();
-    let file = values(plane.folder(), &refresh().to_string());
+    let file = values(plane.folder(), &variants()["refresh"].to_string());
     let upgrade = [
         "upgrade",
         "zonemeter",

@@ -40,7 +40,7 @@ type Local = (Arc<str>, Workload);
 
 /// Where increments of a label set go.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Way {
+pub(crate) struct TargetSeries {
     slot: Slot,
     /// To `other`, for want of room under the ceiling.
     pub(crate) folded: bool,
@@ -48,7 +48,7 @@ pub(crate) struct Way {
 
 impl Workloads {
     /// Adds a count where the way leads.
-    pub(crate) fn add(&mut self, way: Way, count: Count, now: Instant) {
+    pub(crate) fn add(&mut self, way: TargetSeries, count: Count, now: Instant) {
         if let Some(series) = self.shown.value_mut(way.slot) {
             series.total.bytes += count.bytes;
             series.total.own += count;
@@ -63,9 +63,9 @@ impl Workloads {
         labels: WorkloadLabels,
         at: DrainTime,
         ceiling: &mut Ceiling,
-    ) -> Way {
+    ) -> TargetSeries {
         if let Some(slot) = self.shown.find(&labels) {
-            return Way {
+            return TargetSeries {
                 slot,
                 folded: false,
             };
@@ -76,7 +76,7 @@ impl Workloads {
         if !is_other && ceiling.take_pair(has) {
             self.of_workload.insert(local, has + 1);
             let slot = self.shown.insert(labels, Series::new(at));
-            return Way {
+            return TargetSeries {
                 slot,
                 folded: false,
             };
@@ -85,7 +85,7 @@ impl Workloads {
             self.refused.insert(local);
         }
         let labels = ceiling.fold_workload(labels, &self.shown);
-        Way {
+        TargetSeries {
             slot: self.shown.insert(labels, Series::new(at)),
             folded: !is_other,
         }

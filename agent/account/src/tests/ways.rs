@@ -103,15 +103,15 @@ fn translated_packets_obey_the_table_of_the_nodes_subnet() {
         ),
         (POD, "52.94.4.9", Scope::AwsService, Via::Nat, "b"),
         (POD, "10.8.0.9", Scope::Peered, Via::Tgw, ""),
-        (POD, "10.9.0.9", Scope::Peered, Via::Untold, ""),
+        (POD, "10.9.0.9", Scope::Peered, Via::Unset, ""),
         // Public addresses, to which a route of their own leads.
-        (POD_V6, "2600:1f16:cccc::9", Scope::Peered, Via::Untold, ""),
+        (POD_V6, "2600:1f16:cccc::9", Scope::Peered, Via::Unset, ""),
         // Entries whose first address is public and private: each address counts for itself.
-        (POD, "172.16.0.9", Scope::Internet, Via::Untold, ""),
+        (POD, "172.16.0.9", Scope::Internet, Via::Unset, ""),
         (POD, "172.1.0.9", Scope::Internet, Via::Nat, "b"),
-        (POD, "192.168.0.9", Scope::Internet, Via::Untold, ""),
+        (POD, "192.168.0.9", Scope::Internet, Via::Unset, ""),
         (POD, "192.1.0.9", Scope::Internet, Via::Nat, "b"),
-        (POD, "169.254.169.254", Scope::LinkLocal, Via::Untold, ""),
+        (POD, "169.254.169.254", Scope::LinkLocal, Via::Unset, ""),
         // IPv6 has no address translation, and a default route of its own.
         (POD_V6, "2606:4700::1", Scope::Internet, Via::EgressOnly, ""),
         // NAT64: the NAT gateway, also where the IPv4 address has an endpoint.
@@ -147,15 +147,15 @@ fn packets_that_keep_their_source_obey_the_table_of_the_pods_subnet() {
     let mut scenario = scenario();
     scenario.attach(7, "veth");
     cni(&mut scenario, external());
-    let untold = String::new();
+    let no_zone = String::new();
     for (peer, expected) in [
-        ("8.8.8.8", (Scope::Internet, Via::Tgw, untold.clone())),
-        ("3.5.128.9", (Scope::AwsService, Via::Tgw, untold.clone())),
+        ("8.8.8.8", (Scope::Internet, Via::Tgw, no_zone.clone())),
+        ("3.5.128.9", (Scope::AwsService, Via::Tgw, no_zone.clone())),
         (
             "52.94.4.9",
-            (Scope::AwsService, Via::Untold, untold.clone()),
+            (Scope::AwsService, Via::Unset, no_zone.clone()),
         ),
-        ("10.8.0.9", (Scope::Peered, Via::Tgw, untold)),
+        ("10.8.0.9", (Scope::Peered, Via::Tgw, no_zone)),
     ] {
         let labels = labels_of(&mut scenario, sent(7, POD, peer, 1));
         assert_eq!(labels, expected, "{peer}");
@@ -239,7 +239,7 @@ fn without_routes_in_the_file_nothing_is_told() {
     scenario.attach(7, "veth");
     scenario.networks("networks: [{ cidr: 10.0.0.0/24, zone: a, name: nodes }]\n");
     let labels = labels_of(&mut scenario, sent(7, POD, "8.8.8.8", 1));
-    assert_eq!(labels, (Scope::Internet, Via::Untold, String::new()));
+    assert_eq!(labels, (Scope::Internet, Via::Unset, String::new()));
 }
 
 /// A region that is not the node's own, which its zone tells.
@@ -269,10 +269,10 @@ networks:
     let of_zone = |zone: &str| zone.to_owned();
     for (peer, scope, via, zone) in [
         ("10.8.0.1", Scope::CrossRegion, Via::Tgw, ""),
-        ("10.9.0.1", Scope::Peered, Via::Untold, ""),
-        ("10.10.0.1", Scope::CrossRegion, Via::Untold, ""),
-        ("10.11.0.1", Scope::CrossRegion, Via::Untold, "us-west-2a"),
-        ("10.12.0.1", Scope::CrossZone, Via::Untold, "us-east-2b"),
+        ("10.9.0.1", Scope::Peered, Via::Unset, ""),
+        ("10.10.0.1", Scope::CrossRegion, Via::Unset, ""),
+        ("10.11.0.1", Scope::CrossRegion, Via::Unset, "us-west-2a"),
+        ("10.12.0.1", Scope::CrossZone, Via::Unset, "us-east-2b"),
         ("52.218.128.1", Scope::CrossRegion, Via::Nat, "us-east-2b"),
         ("3.5.128.1", Scope::AwsService, Via::Nat, "us-east-2b"),
     ] {
@@ -288,12 +288,12 @@ networks:
         .explain(ip("2600:1f18::8"), scenario.instant());
     assert_eq!(
         (explained.scope, explained.via),
-        (Scope::CrossRegion, Via::Untold)
+        (Scope::CrossRegion, Via::Unset)
     );
     let labels = labels_of(&mut scenario, sent(7, "10.0.0.7", "10.99.0.9", 1));
     assert_eq!(
         labels,
-        (Scope::CrossRegion, Via::Untold, of_zone("eu-west-1a"))
+        (Scope::CrossRegion, Via::Unset, of_zone("eu-west-1a"))
     );
 }
 

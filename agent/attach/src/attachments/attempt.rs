@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use zonemeter_datapath::object::Role;
 use zonemeter_model::traffic::{AttachMode, Count, Direction};
 
-use super::{Attached, Attachments, Counting, Hook, NotCounted, Placed, TokenBucket};
+use super::{Attached, AttachedProgram, Attachments, Counting, Hook, NotCounted, TokenBucket};
 use crate::{
     hooks::filter,
     links::{self, Link},
@@ -90,7 +90,7 @@ impl Attachments {
         link: &Link,
         direction: Direction,
         attempt: &mut Attempt,
-    ) -> Result<Placed> {
+    ) -> Result<AttachedProgram> {
         let carried = self.carried(link, direction)?;
         let (program, adopted) = self.attach_one(link, direction)?;
         let since = if adopted { Count::ZERO } else { carried };

@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 use zonemeter_datapath::syscall;
 use zonemeter_model::traffic::{AttachMode, Count, Direction, Missed};
 
-use super::{Attached, Attachments, Link, Placed, Role, barred_by_ingress, hook, tc};
+use super::{Attached, AttachedProgram, Attachments, Link, Role, barred_by_ingress, hook, tc};
 use crate::hooks::{
     Place, chain,
     filter::{self, Filter},
@@ -34,7 +34,7 @@ pub struct HookChanges {
 
 /// Our program is off its hook.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Off {
+pub(super) struct Detached {
     /// What the interface had carried when it went, or when that was seen.
     carried: Count,
     why: Missed,
@@ -134,7 +134,7 @@ impl Attachments {
     ) -> Result<()> {
         if attached.hooks[direction as usize].off.is_none() {
             let carried = self.carried(&attached.link, direction)?;
-            attached.hooks[direction as usize].off = Some(Off { carried, why });
+            attached.hooks[direction as usize].off = Some(Detached { carried, why });
         }
         Ok(())
     }
@@ -168,14 +168,14 @@ impl Attachments {
         self.goes_off(attached, direction, Missed::Reattach)?;
         let Attached { link, hooks } = attached;
         match hooks[direction as usize].program.take() {
-            Some(Placed::Tcx(placed)) => {
+            Some(AttachedProgram::Tcx(placed)) => {
                 // At once, before the new one comes; fails where another took it off.
                 let _ = syscall::detach(&placed);
                 if let Some(pins) = &self.pins {
                     syscall::remove(&pins.link(link.index, direction))?;
                 }
             }
-            Some(Placed::Filter) => {
+            Some(AttachedProgram::Filter) => {
                 tc::remove(&mut self.route, link, direction, &self.identity)?;
             }
             None => {}

@@ -7,13 +7,13 @@ use std::{collections::BTreeMap, fs, io};
 const IDLE_SECONDS: u32 = 10;
 
 /// Packets that passed an interface in either direction, by its name.
-type Passed = BTreeMap<String, u64>;
+type PacketCounts = BTreeMap<String, u64>;
 
 /// What was seen so far.
 #[derive(Debug, Default)]
 pub(crate) struct Rounds {
     second: u32,
-    seen: Passed,
+    seen: PacketCounts,
 }
 
 impl Rounds {
@@ -22,7 +22,7 @@ impl Rounds {
     pub(crate) fn due<'a>(&mut self, interfaces: impl Iterator<Item = (u32, &'a str)>) -> Vec<u32> {
         let passed = read().unwrap_or_else(|error| {
             tracing::debug!("reading the interfaces' counters: {error}");
-            Passed::new()
+            PacketCounts::new()
         });
         self.of(interfaces, passed)
     }
@@ -30,7 +30,7 @@ impl Rounds {
     fn of<'a>(
         &mut self,
         interfaces: impl Iterator<Item = (u32, &'a str)>,
-        passed: Passed,
+        passed: PacketCounts,
     ) -> Vec<u32> {
         self.second = self.second.wrapping_add(1) % IDLE_SECONDS;
         // One that is not listed under its name, such as a renamed one, is not known to be idle.
@@ -44,13 +44,13 @@ impl Rounds {
 }
 
 /// All interfaces of this thread's network namespace, without the kernel's lock of all links.
-fn read() -> io::Result<Passed> {
+fn read() -> io::Result<PacketCounts> {
     Ok(parse(&fs::read_to_string("/proc/thread-self/net/dev")?))
 }
 
 /// `name: ` and numbers, of which the second is received packets and the tenth sent ones
 /// (`dev_seq_printf_stats` in `net/core/net-procfs.c`), below two lines of heads.
-fn parse(table: &str) -> Passed {
+fn parse(table: &str) -> PacketCounts {
     let line = |line: &str| {
         let (name, numbers) = line.split_once(':')?;
         let mut numbers = numbers.split_ascii_whitespace().skip(1).step_by(8);
@@ -74,7 +74,7 @@ eni0123456789a:1000  7    1    2    3     4          5         6 2000       9   
     #[test]
     fn packets_of_both_directions_are_read() {
         let expected = [("eni0123456789a".to_owned(), 16), ("lo".to_owned(), 68)];
-        assert_eq!(parse(TABLE), Passed::from(expected));
+        assert_eq!(parse(TABLE), PacketCounts::from(expected));
         assert!(read().unwrap().contains_key("lo"));
     }
 
@@ -84,7 +84,7 @@ eni0123456789a:1000  7    1    2    3     4          5         6 2000       9   
         let names: Vec<String> = (0..=100).map(|index| format!("eni{index}")).collect();
         let interfaces = || (0..).zip(names.iter().map(String::as_str));
         let mut rounds = Rounds::default();
-        let mut passed: Passed = names.iter().map(|name| (name.clone(), 5)).collect();
+        let mut passed: PacketCounts = names.iter().map(|name| (name.clone(), 5)).collect();
         assert_eq!(
             rounds.of(interfaces(), passed.clone()).len(),
             101,
@@ -105,7 +105,10 @@ eni0123456789a:1000  7    1    2    3     4          5         6 2000       9   
     fn one_that_cannot_be_read_is_looked_at() {
         let mut rounds = Rounds::default();
         for _ in 0..3 {
-            assert_eq!(rounds.of([(3, "eni3")].into_iter(), Passed::new()), [3]);
+            assert_eq!(
+                rounds.of([(3, "eni3")].into_iter(), PacketCounts::new()),
+                [3]
+            );
         }
     }
 }

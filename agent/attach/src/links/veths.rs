@@ -13,13 +13,13 @@ use super::Link;
 
 /// Matches the interfaces to count on.
 #[derive(Clone, Debug)]
-pub struct Names {
+pub struct InterfaceNames {
     pods: Vec<Pattern>,
     more_of_pods: Vec<Pattern>,
     uplinks: Vec<Pattern>,
 }
 
-impl Names {
+impl InterfaceNames {
     /// An interface counts if it matches any of `pods`, or any of `more_of_pods` where its other
     /// end is in the same network namespace as that of an interface of the first kind.
     pub fn new(pods: Vec<Pattern>, more_of_pods: Vec<Pattern>) -> Self {
@@ -55,7 +55,7 @@ pub(super) fn matches(patterns: &[Pattern], name: &str) -> bool {
 /// The links that count, and the namespaces of those that do not (yet).
 #[derive(Debug)]
 pub(super) struct Veths {
-    names: Names,
+    names: InterfaceNames,
     /// By index: the other end's namespace where the name alone says that it is a pod's.
     counted: BTreeMap<u32, Option<i32>>,
     /// Other ends of what could be a pod's second veth, but is not as far as is known.
@@ -63,7 +63,7 @@ pub(super) struct Veths {
 }
 
 impl Veths {
-    pub(super) fn new(names: Names) -> Self {
+    pub(super) fn new(names: InterfaceNames) -> Self {
         Self {
             names,
             counted: BTreeMap::new(),
@@ -130,7 +130,7 @@ mod tests {
 
     fn veths() -> Veths {
         let patterns = |text: &str| vec![Pattern::new(text).unwrap()];
-        Veths::new(Names::new(patterns("eni*"), patterns("veth*")))
+        Veths::new(InterfaceNames::new(patterns("eni*"), patterns("veth*")))
     }
 
     fn link(index: u32, name: &str, peer_namespace: Option<i32>) -> Link {

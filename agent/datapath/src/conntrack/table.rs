@@ -1,7 +1,7 @@
 //! Asks the kernel's connection table (ctnetlink) about single flows.
 //!
-//! A question goes in the orientation of the packets that the pod sends; any tuple of either
-//! direction of a connection is found. Some microseconds a question; entries outlive a closed
+//! A lookup goes in the orientation of the packets that the pod sends; any tuple of either
+//! direction of a connection is found. Some microseconds a lookup; entries outlive a closed
 //! connection by 10 s at least
 //! (`nf_conntrack_tcp_timeout_close`).
 
@@ -20,18 +20,18 @@ use super::Connection;
 /// Questions in one message to the kernel; their answers fit a socket's default buffer many
 /// times over.
 pub(crate) const BATCH: usize = 64;
-/// Larger than any answer to a question: one connection.
+/// Larger than any answer to a lookup: one connection.
 const ANSWER_BYTES: usize = 16 * 1024;
 
 /// A flow to ask about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Question {
+pub(crate) struct LookupKey {
     pub(crate) protocol: u8,
     pub(crate) local: SocketAddr,
     pub(crate) peer: SocketAddr,
 }
 
-impl Question {
+impl LookupKey {
     /// False for a protocol without ports, whose connections the table keeps by other numbers.
     pub(crate) fn has_ports(&self) -> bool {
         self.local.port() | self.peer.port() != 0
@@ -40,16 +40,16 @@ impl Question {
 
 /// Who answers.
 pub(crate) trait Lookup {
-    /// One answer for each of up to [`BATCH`] questions, in their order; `None` where the table
+    /// One answer for each of up to [`BATCH`] keys, in their order; `None` where the table
     /// has no such connection.
-    fn ask(&mut self, questions: &[Question]) -> Result<Vec<Option<Connection>>>;
+    fn ask(&mut self, keys: &[LookupKey]) -> Result<Vec<Option<Connection>>>;
 }
 
 /// A netlink socket to the table of this network namespace.
 pub(crate) struct Table {
     socket: Socket,
     buffer: Vec<u8>,
-    /// Number of the next question: an answer that a failed batch left behind is told by its own.
+    /// Number of the next lookup: an answer that a failed batch left behind is told by its own.
     next: u32,
 }
 
@@ -61,7 +61,7 @@ impl Table {
         socket
             .connect(&NetlinkAddr::new(0, 0))
             .context("ctnetlink socket")?;
-        // The kernel answers while it takes the question: what is not there then never comes.
+        // The kernel answers while it takes the request: what is not there then never comes.
         socket.set_non_blocking(true).context("ctnetlink socket")?;
         Ok(Self {
             socket,
@@ -70,16 +70,16 @@ impl Table {
         })
     }
 
-    fn ask_batch(&mut self, questions: &[Question]) -> Result<Vec<Option<Connection>>> {
+    fn ask_batch(&mut self, keys: &[LookupKey]) -> Result<Vec<Option<Connection>>> {
         let mut request = Vec::new();
         let first = self.next;
-        for question in questions {
-            append(&mut request, message(question, self.next));
+        for key in keys {
+            append(&mut request, message(key, self.next));
             self.next = self.next.wrapping_add(1);
         }
         self.socket.send(&request, 0)?;
-        let mut answers = vec![None; questions.len()];
-        let mut outstanding = questions.len();
+        let mut answers = vec![None; keys.len()];
+        let mut outstanding = keys.len();
         while outstanding > 0 {
             self.buffer.clear();
             self.socket.recv(&mut self.buffer, 0)?;
@@ -102,8 +102,8 @@ impl Table {
 }
 
 impl Lookup for Table {
-    fn ask(&mut self, questions: &[Question]) -> Result<Vec<Option<Connection>>> {
-        let answers = self.ask_batch(questions);
+    fn ask(&mut self, keys: &[LookupKey]) -> Result<Vec<Option<Connection>>> {
+        let answers = self.ask_batch(keys);
         answers.context("asking the connection table")
     }
 }
@@ -115,23 +115,23 @@ fn append(request: &mut Vec<u8>, mut message: NetlinkMessage<NetfilterMessage>) 
     message.serialize(&mut request[start..]);
 }
 
-fn message(question: &Question, number: u32) -> NetlinkMessage<NetfilterMessage> {
+fn message(key: &LookupKey, number: u32) -> NetlinkMessage<NetfilterMessage> {
     let mut header = NetlinkHeader::default();
     header.flags = NLM_F_REQUEST;
     header.sequence_number = number;
-    let family = match question.local {
+    let family = match key.local {
         SocketAddr::V4(_) => NetfilterProtoFamily::IPv4,
         SocketAddr::V6(_) => NetfilterProtoFamily::IPv6,
     };
     let tuple = vec![
         Tuple::Ip(vec![
-            IPTuple::SourceAddress(question.local.ip()),
-            IPTuple::DestinationAddress(question.peer.ip()),
+            IPTuple::SourceAddress(key.local.ip()),
+            IPTuple::DestinationAddress(key.peer.ip()),
         ]),
         Tuple::Proto(vec![
-            ProtoTuple::Protocol(Protocol::from(question.protocol)),
-            ProtoTuple::SourcePort(question.local.port()),
-            ProtoTuple::DestinationPort(question.peer.port()),
+            ProtoTuple::Protocol(Protocol::from(key.protocol)),
+            ProtoTuple::SourcePort(key.local.port()),
+            ProtoTuple::DestinationPort(key.peer.port()),
         ]),
     ];
     let get = ConntrackMessage::Get(vec![ConntrackAttribute::CtaTupleOrig(tuple)]);

@@ -25,7 +25,7 @@ fn plan(mebibytes: u64, cpus: u64) -> Result<Plan> {
     Plan::new(Size(mebibytes * MIB), None, machine(cpus))
 }
 
-fn taken(kind: bpf_map_type, [key, value, entries]: [u64; 3], cpus: u64) -> Taken {
+fn taken(kind: bpf_map_type, [key, value, entries]: [u64; 3], cpus: u64) -> MapMemory {
     let map = Definition {
         name: "M".to_owned(),
         kind,
@@ -44,13 +44,19 @@ fn each_kind_of_map_takes_what_its_structures_take() {
     // 48 + 24 + 80 bytes, and one element and one pointer more for each CPU; 1024 buckets of 16
     // bytes; 2 CPUs with 8 locks of 4 bytes; 1024 for the map.
     let tracked = taken(BPF_MAP_TYPE_HASH, [20, 80, 1000], 2);
-    assert_eq!(tracked.told, 1002 * 152 + 16 + 1024 * 16 + 2 * 32 + 1024);
-    assert_eq!(tracked.untold, 0);
+    assert_eq!(
+        tracked.reported,
+        1002 * 152 + 16 + 1024 * 16 + 2 * 32 + 1024
+    );
+    assert_eq!(tracked.unreported, 0);
     // A pointer and the values.
     let totals = taken(BPF_MAP_TYPE_PERCPU_ARRAY, [4, 64, 1], 192);
-    assert_eq!(totals.told, 8 + 192 * 64 + 1024);
-    assert_eq!(totals.untold, 128);
-    assert_eq!(taken(BPF_MAP_TYPE_ARRAY, [4, 8192, 1], 2).told, 3 * 4096);
+    assert_eq!(totals.reported, 8 + 192 * 64 + 1024);
+    assert_eq!(totals.unreported, 128);
+    assert_eq!(
+        taken(BPF_MAP_TYPE_ARRAY, [4, 8192, 1], 2).reported,
+        3 * 4096
+    );
     // A page for the map, and pages of its own for the buckets.
     let tables = Definition {
         name: names::MAP_TABLES4.to_owned(),
@@ -62,8 +68,8 @@ fn each_kind_of_map_takes_what_its_structures_take() {
     };
     let capacity = Capacity::of(1024, 1, Size(0), machine(3));
     let taken_by_tables = tables.taken(&capacity, machine(3)).unwrap();
-    assert_eq!(taken_by_tables.told, 4096 + 3 * 2 * 256 * 256);
-    let ring = taken(BPF_MAP_TYPE_RINGBUF, [0, 0, 64 * 4096], 2).told;
+    assert_eq!(taken_by_tables.reported, 4096 + 3 * 2 * 256 * 256);
+    let ring = taken(BPF_MAP_TYPE_RINGBUF, [0, 0, 64 * 4096], 2).reported;
     assert_eq!(ring, 67 * 4096 + 67 * 16 + 1024);
 }
 

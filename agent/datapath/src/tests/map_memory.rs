@@ -43,7 +43,7 @@ async fn what_was_computed_is_what_the_kernel_says() {
         .map(|map| {
             map.taken(&plan.capacity, Machine::this().unwrap())
                 .unwrap()
-                .told
+                .reported
         })
         .sum();
     println!(

@@ -5,8 +5,8 @@ use zonemeter_model::traffic::{Count, Direction};
 use super::*;
 use crate::conntrack::Connection;
 
-fn question(ports: [u16; 2]) -> Question {
-    Question {
+fn key(ports: [u16; 2]) -> LookupKey {
+    LookupKey {
         protocol: 17,
         local: SocketAddr::from(([192, 168, 7, 62], ports[0])),
         peer: SocketAddr::from(([10, 100, 0, 10], ports[1])),
@@ -22,15 +22,15 @@ fn end(host: u8) -> RealPeer {
 
 /// What a fragment is named after flows from these client ports to these ends.
 fn fragment(flows: &[(u16, Option<u8>)], last: Option<u8>) -> Option<RealPeer> {
-    let fragment = question([0, 0]);
-    let mut questions = BTreeSet::from([fragment]);
-    let mut known = Known::new();
+    let fragment = key([0, 0]);
+    let mut keys = BTreeSet::from([fragment]);
+    let mut known = RealPeers::new();
     for (port, host) in flows {
-        questions.insert(question([*port, 80]));
-        known.extend(host.map(|host| (question([*port, 80]), end(host))));
+        keys.insert(key([*port, 80]));
+        known.extend(host.map(|host| (key([*port, 80]), end(host))));
     }
     let last = last.map(|host| (fragment, end(host)));
-    name_fragments(&questions, &mut known, &last.into_iter().collect());
+    name_fragments(&keys, &mut known, &last.into_iter().collect());
     known.get(&fragment).copied()
 }
 
@@ -71,26 +71,26 @@ impl Store for Full {
     }
 }
 
-/// Answers every question with backend 192.168.79.1:8080.
+/// Answers every lookup with backend 192.168.79.1:8080.
 #[derive(Default)]
 struct Answering {
-    asked: Vec<Question>,
+    asked: Vec<LookupKey>,
     failing: bool,
 }
 
 impl Lookup for Answering {
-    fn ask(&mut self, questions: &[Question]) -> Result<Vec<Option<Connection>>> {
+    fn ask(&mut self, keys: &[LookupKey]) -> Result<Vec<Option<Connection>>> {
         ensure!(!self.failing, "no buffer space available");
-        assert!(questions.len() <= BATCH);
-        self.asked.extend_from_slice(questions);
-        let answer = |question: &Question| {
+        assert!(keys.len() <= BATCH);
+        self.asked.extend_from_slice(keys);
+        let answer = |key: &LookupKey| {
             Some(Connection {
-                protocol: question.protocol,
-                original: [question.local, question.peer],
-                reply: [end_of(1), question.local],
+                protocol: key.protocol,
+                original: [key.local, key.peer],
+                reply: [end_of(1), key.local],
             })
         };
-        Ok(questions.iter().map(answer).collect())
+        Ok(keys.iter().map(answer).collect())
     }
 }
 
@@ -173,7 +173,7 @@ fn flows_to_an_address_that_the_programs_do_not_know_are_asked_about() {
     translator.set_addresses(cluster_dns(), Instant::now());
     assert!(translator.retry_at().is_some());
     let mut drain = drain(flows(1, 1).collect());
-    translator.translate(&mut drain, &Noted::new());
+    translator.translate(&mut drain, &CapturedConnections::new());
     assert_eq!(named(&drain, 1), 1);
 }
 
@@ -185,7 +185,7 @@ fn a_pod_with_too_many_flows_takes_no_lookups_from_others() {
     let too_many = MOST_LOOKUPS as u32 + 5000;
     let all = flows(1, too_many).chain(flows(2, 3000)).chain(flows(3, 1));
     let mut drain = drain(all.collect());
-    translator.translate(&mut drain, &Noted::new());
+    translator.translate(&mut drain, &CapturedConnections::new());
     let Lookups {
         answered,
         failed,
@@ -206,7 +206,7 @@ fn lookups_that_fail_are_counted_as_such() {
     translator.set_addresses(cluster_dns(), Instant::now());
     translator.table.as_mut().unwrap().failing = true;
     let mut drain = drain(flows(1, 100).collect());
-    translator.translate(&mut drain, &Noted::new());
+    translator.translate(&mut drain, &CapturedConnections::new());
     let failed = Lookups {
         failed: 100,
         ..Lookups::default()

@@ -147,7 +147,7 @@ fn in_force(
             .into_iter()
             .filter_map(move |direction| prices.find(scope, direction, via))
     };
-    if via == Via::Untold {
+    if via == Via::Unset {
         return prices
             .of_scope(scope)
             .map(|price| shown(price, ""))

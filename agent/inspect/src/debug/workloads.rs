@@ -28,10 +28,10 @@ pub(super) async fn list(
 }
 
 /// Namespace, workload, kind.
-type Who = (Arc<str>, Arc<str>, Arc<str>);
+type WorkloadKey = (Arc<str>, Arc<str>, Arc<str>);
 
 fn workloads(snapshot: &Snapshot) -> Workloads {
-    let mut rows: BTreeMap<Who, BTreeMap<Scope, [u64; 2]>> = BTreeMap::new();
+    let mut rows: BTreeMap<WorkloadKey, BTreeMap<Scope, [u64; 2]>> = BTreeMap::new();
     let mut add = |namespace: &Arc<str>, workload: Workload, scope, direction, bytes| {
         let who = (Arc::clone(namespace), workload.name, workload.kind);
         let totals = rows.entry(who).or_default().entry(scope).or_default();

@@ -22,13 +22,13 @@ use super::super::{
 };
 
 /// Asks every source about one address.
-pub(super) struct Witness<'a> {
+pub(super) struct EvidenceSources<'a> {
     pub(super) names: &'a Names,
     pub(super) address: IpAddr,
     pub(super) now: Instant,
 }
 
-impl Witness<'_> {
+impl EvidenceSources<'_> {
     /// What everybody says; `peer` is what was decided.
     pub(super) fn evidence(&self, peer: Peer<'_>) -> Vec<Evidence> {
         let claims = self.names.book.claims(self.address);
@@ -179,7 +179,7 @@ impl Witness<'_> {
     /// The subnet whose route table tells by what traffic of this node's pods goes there.
     pub(super) fn way(&self, exit: Exit, class: &Class) -> Option<Evidence> {
         let ways = self.names.networks.ways(exit.subnet?)?;
-        let via = Some(class.via).filter(|via| *via != Via::Untold)?;
+        let via = Some(class.via).filter(|via| *via != Via::Unset)?;
         let zone = Some(&*class.peer_zone).filter(|zone| via == Via::Nat && !zone.is_empty());
         let zone = zone.map_or(String::new(), |zone| format!(" in {zone}"));
         let says = format!(

@@ -15,12 +15,12 @@ const MOST_MATCHES: usize = 20;
 const MOST_ADDRESSES: usize = 10;
 
 /// Kind, namespace and name of a thing, and its addresses.
-type Things = BTreeMap<(Arc<str>, Arc<str>, Arc<str>), Vec<IpAddr>>;
+type Matches = BTreeMap<(Arc<str>, Arc<str>, Arc<str>), Vec<IpAddr>>;
 
 /// Answers as of now.
 pub fn answer(names: &Names, asked: &Asked, now: Instant) -> Answered {
     let things = match asked {
-        Asked::Address(address) => Things::from([(Default::default(), vec![*address])]),
+        Asked::Address(address) => Matches::from([(Default::default(), vec![*address])]),
         Asked::Name(text) => find(names, text),
     };
     let explained = |addresses: &[IpAddr]| {
@@ -47,12 +47,12 @@ pub fn answer(names: &Names, asked: &Asked, now: Instant) -> Answered {
 
 /// Everything of this name: `namespace/name`, a name in any namespace, or a Service's name in the
 /// cluster's DNS.
-fn find(names: &Names, text: &str) -> Things {
+fn find(names: &Names, text: &str) -> Matches {
     let (namespace, name) = split(text);
     let is = |found: &Name| {
         *found.name == *name && namespace.is_none_or(|namespace| namespace == &*found.namespace)
     };
-    let mut things = Things::new();
+    let mut things = Matches::new();
     let mut add = |kind: &str, found: &Name, addresses: &[IpAddr]| {
         let key = (
             kind.into(),

@@ -120,11 +120,11 @@ networks:
     assert_eq!(private.nat_zone.as_deref(), Some("b"));
     assert_eq!(private.to_public(None), Via::Nat);
     assert_eq!(private.to_public(Some("s3")), Via::GatewayEndpoint);
-    assert_eq!(private.to_public(Some("dynamodb")), Via::Untold);
+    assert_eq!(private.to_public(Some("dynamodb")), Via::Unset);
     assert_eq!(private.to_public(Some("sqs")), Via::Nat);
     let v6 = ways("2600:1f18::1").unwrap();
     assert_eq!((v6.to_public(None), v6.nat64), (Via::EgressOnly, Via::Nat));
-    assert_eq!(ways("10.0.1.1").unwrap().to_public(None), Via::Untold);
+    assert_eq!(ways("10.0.1.1").unwrap().to_public(None), Via::Unset);
     assert_eq!(ways("10.9.0.1"), None);
     let (_, far) = networks.find(address("10.9.0.1")).unwrap();
     assert_eq!(

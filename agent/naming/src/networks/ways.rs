@@ -7,7 +7,7 @@ use zonemeter_model::snapshot::Via;
 /// The ways out of a subnet. One of IPv4 and IPv6 has an entry of the file for each, and so ways
 /// for each.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ways {
+pub struct SubnetRoutes {
     /// The name of the subnet.
     pub name: Arc<str>,
     /// To public addresses.
@@ -21,7 +21,7 @@ pub struct Ways {
     pub nat_zone: Option<Arc<str>>,
 }
 
-impl Ways {
+impl SubnetRoutes {
     /// To a public address, of this AWS service of the region where it is one's.
     pub fn to_public(&self, service: Option<&str>) -> Via {
         let own = service.and_then(|service| self.services.get(service));

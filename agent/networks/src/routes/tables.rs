@@ -58,7 +58,7 @@ struct Route {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     /// A way that the file has a word for; of a NAT gateway with its id.
-    Way(Via, Option<String>),
+    Via(Via, Option<String>),
     /// Something else, by its id.
     Other(String),
     /// There is no route, or it is a blackhole.
@@ -69,15 +69,15 @@ impl Target {
     /// The way; `None` where the file has no word for it.
     pub(super) fn via(&self) -> Option<Via> {
         match self {
-            Self::Way(via, _) => Some(*via),
+            Self::Via(via, _) => Some(*via),
             Self::Other(_) => None,
-            Self::Nowhere => Some(Via::Untold),
+            Self::Nowhere => Some(Via::Unset),
         }
     }
 
     pub(super) fn nat_gateway(&self) -> Option<&str> {
         match self {
-            Self::Way(_, id) => id.as_deref(),
+            Self::Via(_, id) => id.as_deref(),
             Self::Other(_) | Self::Nowhere => None,
         }
     }
@@ -130,7 +130,7 @@ impl RouteTable {
             };
             match route.leads() {
                 target if target == *usual => None,
-                Target::Way(via, _) => Some((destination, via)),
+                Target::Via(via, _) => Some((destination, via)),
                 Target::Other(_) | Target::Nowhere => None,
             }
         });
@@ -204,9 +204,9 @@ impl Route {
     }
 
     fn target(&self) -> Target {
-        let way = |via| Target::Way(via, None);
+        let way = |via| Target::Via(via, None);
         if let Some(id) = &self.nat_gateway_id {
-            return Target::Way(Via::Nat, Some(id.clone()));
+            return Target::Via(Via::Nat, Some(id.clone()));
         }
         let others = [
             &self.gateway_id,

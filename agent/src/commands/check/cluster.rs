@@ -13,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 use zonemeter_account::{Account, Settings};
-use zonemeter_attach::links::{LinkEvent, Links, Names};
+use zonemeter_attach::links::{InterfaceNames, LinkEvent, Links};
 use zonemeter_cluster::{Feed, Health};
 use zonemeter_datapath::object::Role;
 use zonemeter_model::{
@@ -128,7 +128,7 @@ async fn wait_for_failure(health: &mut watch::Receiver<Health>) {
     }
 }
 
-async fn interfaces(names: Names, account: &mut Account) -> Result<()> {
+async fn interfaces(names: InterfaceNames, account: &mut Account) -> Result<()> {
     let mut links = Links::subscribe(names)?;
     let (links, routes) = loop {
         if let LinkEvent::Listed(links, routes) = links.next().await? {

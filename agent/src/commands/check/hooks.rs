@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use zonemeter_attach::{
-    links::{Link, Links, Names},
+    links::{InterfaceNames, Link, Links},
     survey::{Hooks, Surveyor},
 };
 use zonemeter_datapath::object::Role;
@@ -16,7 +16,10 @@ use crate::attacher::matches_none;
 /// Programs and filters of others, by what they are, with the number of interfaces.
 type Neighbours = BTreeMap<String, usize>;
 
-pub(super) async fn on_interfaces(names: Names, mode: Option<AttachMode>) -> Vec<Requirement> {
+pub(super) async fn on_interfaces(
+    names: InterfaceNames,
+    mode: Option<AttachMode>,
+) -> Vec<Requirement> {
     let needed = "host-side veths of pods in this network namespace";
     let asked_for = names.asked_for();
     let (links, uplinks): (Vec<_>, Vec<_>) = match list(names).await {
@@ -53,7 +56,7 @@ fn by_uplinks(links: Vec<Link>) -> Requirement {
     }
 }
 
-async fn list(names: Names) -> Result<Vec<Link>> {
+async fn list(names: InterfaceNames) -> Result<Vec<Link>> {
     Links::subscribe(names)?.list()
 }
 

@@ -29,7 +29,7 @@ use objects::{count, flow, introduce};
 /// Where an agent is killed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Killed {
-    /// The maps are flipped, nothing is read.
+    /// The map sets are switched, nothing is read.
     BeforeReading,
     /// It is added and handed to the thread that writes, which has not begun.
     Handed,

@@ -60,7 +60,7 @@ fn recent() -> Recent {
         }),
         protocol: 6,
         scope,
-        via: Via::Untold,
+        via: Via::Unset,
         pending: false,
         count: count(bytes),
     };
@@ -111,7 +111,7 @@ fn snapshot() -> Snapshot {
             direction,
             scope,
             peer_zone: peer_zone.into(),
-            via: Via::Untold,
+            via: Via::Unset,
         },
         count: count(bytes),
         created: UNIX_EPOCH,
@@ -126,7 +126,7 @@ fn snapshot() -> Snapshot {
             peer_namespace: "data".into(),
             peer_workload: party("", "", "StatefulSet", peer, "").workload.clone(),
             peer_zone: "us-east-2b".into(),
-            via: Via::Untold,
+            via: Via::Unset,
         },
         bytes,
         own: count(bytes),
@@ -200,7 +200,7 @@ fn explanation(address: IpAddr) -> Explanation {
     Explanation {
         address,
         scope: Scope::IntraNode,
-        via: Via::Untold,
+        via: Via::Unset,
         rule: "a pod of this node, or this node itself".to_owned(),
         party: (*party("shop", "client-0", "Deployment", "client", "us-east-2a")).clone(),
         evidence: vec![

@@ -59,7 +59,7 @@ fn busy() -> Recent {
         service: None,
         protocol: 6,
         scope: Scope::CrossZone,
-        via: Via::Untold,
+        via: Via::Unset,
         pending: false,
         count: count(number),
     };
@@ -82,7 +82,7 @@ fn full(now: Instant) -> Snapshot {
             peer_namespace: "shop".into(),
             peer_workload: workload(number / 2),
             peer_zone: "us-east-2b".into(),
-            via: Via::Untold,
+            via: Via::Unset,
         },
         bytes: count(number).bytes,
         own: count(number),

@@ -11,7 +11,7 @@ use zonemeter_model::{
 };
 
 use super::{Item, Line, Result, Text, filled, refusal};
-use crate::{networks::Ways, region};
+use crate::{networks::SubnetRoutes, region};
 
 /// What a route to the internet may lead to, and to nothing.
 const INTERNET: [Via; 6] = [
@@ -20,7 +20,7 @@ const INTERNET: [Via; 6] = [
     Via::EgressOnly,
     Via::Tgw,
     Via::Firewall,
-    Via::Untold,
+    Via::Unset,
 ];
 /// The same for a service of AWS.
 const SERVICE: [Via; 8] = [
@@ -31,7 +31,7 @@ const SERVICE: [Via; 8] = [
     Via::EgressOnly,
     Via::Tgw,
     Via::Firewall,
-    Via::Untold,
+    Via::Unset,
 ];
 /// The same for a network outside, which has a way or nothing is said of it.
 const NETWORK: [Via; 7] = [
@@ -56,7 +56,7 @@ pub(super) fn of_subnet(
     item: &Spanned<Item>,
     name: &Arc<str>,
     cidr: IpNet,
-) -> Result<Option<Ways>> {
+) -> Result<Option<SubnetRoutes>> {
     let fields = &item.value;
     let internet = filled("internet", &fields.internet)?;
     let nat64 = filled("nat64", &fields.nat64)?;
@@ -82,9 +82,9 @@ pub(super) fn of_subnet(
         let via = way(service, text, &SERVICE)?;
         Ok((service.into(), via))
     });
-    Ok(Some(Ways {
+    Ok(Some(SubnetRoutes {
         name: Arc::clone(name),
-        internet: internet.transpose()?.unwrap_or(Via::Untold),
+        internet: internet.transpose()?.unwrap_or(Via::Unset),
         nat64: nat64.transpose()?.unwrap_or(Via::Nat),
         services: ways.collect::<Result<BTreeMap<_, _>>>()?,
         nat_zone: nat_zone(fields)?,
@@ -94,7 +94,7 @@ pub(super) fn of_subnet(
 /// The entry's own way, which does not depend on the subnet.
 pub(super) fn of_network(fields: &Item, cidr: IpNet) -> Result<Via> {
     let Some(text) = filled("via", &fields.via)? else {
-        return Ok(Via::Untold);
+        return Ok(Via::Unset);
     };
     let (at, via) = (text.0, way_of("via", text, &of_family(&NETWORK, cidr))?);
     let scope = filled("scope", &fields.scope)?.map(|(_, scope)| scope);
@@ -124,13 +124,13 @@ pub(super) fn nat_zone(fields: &Item) -> Result<Option<Arc<str>>> {
 pub(super) fn check_nat_zone(
     fields: &Item,
     cidr: IpNet,
-    ways: Option<&Ways>,
+    ways: Option<&SubnetRoutes>,
     via: Via,
 ) -> Result<()> {
     let Some((at, _)) = filled("natZone", &fields.nat_zone)? else {
         return Ok(());
     };
-    let by_nat = |ways: &Ways| {
+    let by_nat = |ways: &SubnetRoutes| {
         let nat64 = matches!(cidr, IpNet::V6(_)).then_some(&ways.nat64);
         let mut others = nat64.into_iter().chain(ways.services.values());
         ways.internet == Via::Nat || others.any(|way| *way == Via::Nat)

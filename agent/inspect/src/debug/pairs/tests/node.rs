@@ -115,7 +115,7 @@ pub(super) fn workload(name: &str) -> Workload {
 pub(super) fn via(peer: &str) -> Via {
     match peer {
         "s3" => Via::Nat,
-        _ => Via::Untold,
+        _ => Via::Unset,
     }
 }
 
@@ -170,7 +170,7 @@ pub(super) fn host(unit: &str, direction: Direction, bytes: u64, packets: u64) -
             peer_namespace: "".into(),
             peer_workload: named("", ""),
             peer_zone: "".into(),
-            via: Via::Untold,
+            via: Via::Unset,
         },
         count: count(bytes + 1_000, packets),
         own: count(bytes, packets),

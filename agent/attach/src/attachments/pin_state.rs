@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use zonemeter_datapath::pins::{InUse, Pins};
 
-use super::{Attachments, Direction, OwnedFd, Placed};
+use super::{AttachedProgram, Attachments, Direction, OwnedFd};
 
 /// Whether everything is pinned.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kept {
+pub enum PinState {
     /// As it was.
-    Whole,
+    Complete,
     /// So much was not, and is again.
-    Again(usize),
+    Repinned(usize),
     /// Nothing can be pinned: one line with the remedy.
     Lost(String),
 }
@@ -24,19 +24,19 @@ impl Attachments {
     ///
     /// # Errors
     /// When another agent uses the directory now: two would drain the same maps later.
-    pub fn keep_pinned(&mut self) -> Result<Kept> {
+    pub fn keep_pinned(&mut self) -> Result<PinState> {
         let Some(pins) = &self.pins else {
-            return Ok(Kept::Whole);
+            return Ok(PinState::Complete);
         };
         Ok(match pins.keep(self.links(pins)) {
-            Ok(Ok(0)) => Kept::Whole,
-            Ok(Ok(again)) => Kept::Again(again),
+            Ok(Ok(0)) => PinState::Complete,
+            Ok(Ok(again)) => PinState::Repinned(again),
             Ok(Err(InUse)) => bail!(
                 "--pin-dir: {} was removed and another agent uses it now: this one ends, and what \
                  it did not drain is lost",
                 pins.root().display()
             ),
-            Err(error) => Kept::Lost(format!("{error:#}")),
+            Err(error) => PinState::Lost(format!("{error:#}")),
         })
     }
 
@@ -45,7 +45,7 @@ impl Attachments {
         self.attached.iter().flat_map(move |(index, attached)| {
             Direction::ALL.into_iter().filter_map(move |direction| {
                 match &attached.hooks[direction as usize].program {
-                    Some(Placed::Tcx(link)) => Some((pins.link(*index, direction), link)),
+                    Some(AttachedProgram::Tcx(link)) => Some((pins.link(*index, direction), link)),
                     _ => None,
                 }
             })

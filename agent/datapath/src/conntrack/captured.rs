@@ -1,18 +1,18 @@
-//! Reads what the programs noted: two kernel tuples to one connection.
+//! Reads what the programs captured: two kernel tuples to one connection.
 
 use std::net::SocketAddr;
 
 use zonemeter_common::conntrack::{Tracked, Tuple};
 
-use super::{Carried, Connection, address};
+use super::{Connection, PacketConnection, address};
 
 /// `None` for a family other than the internet's.
-pub(crate) fn carried(tracked: &Tracked) -> Option<Carried> {
+pub(crate) fn captured(tracked: &Tracked) -> Option<PacketConnection> {
     if *tracked == Tracked::UNTRACKED {
-        return Some(Carried::Untracked);
+        return Some(PacketConnection::Untracked);
     }
     let Tracked { original, reply } = tracked;
-    Some(Carried::Connection(Connection {
+    Some(PacketConnection::Connection(Connection {
         protocol: original.protocol,
         original: [source(original)?, destination(original)?],
         reply: [source(reply)?, destination(reply)?],
