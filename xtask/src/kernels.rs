@@ -37,14 +37,15 @@ use wanted::Wanted;
 
 const DOCUMENT: &str = "docs/kernels.md";
 
-/// The oldest that the agent supports, those of EKS's node images, and what is to come; on arm64
-/// one with and one without TCX, and one with larger pages.
-const MATRIX: [&str; 8] = [
+/// The oldest that the agent supports, those of EKS's node images, what is to come, and one with
+/// `PREEMPT_RT`; on arm64 one with and one without TCX, and one with larger pages.
+const MATRIX: [&str; 9] = [
     "5.10",
     "6.1",
     "6.12",
     "6.18",
     "newest",
+    "6.12-rt",
     "6.1-arm64",
     "6.12-arm64",
     "6.12-arm64-16k",
@@ -54,8 +55,8 @@ const OLDEST: &str = "5.10";
 /// Which kernels.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Series such as 6.1 or 6.1-arm64, or newest [default: 5.10 6.1 6.12 6.18 newest 6.1-arm64
-    /// 6.12-arm64 6.12-arm64-16k]
+    /// Series such as 6.1, 6.12-rt or 6.1-arm64, or newest [default: 5.10 6.1 6.12 6.18 newest
+    /// 6.12-rt 6.1-arm64 6.12-arm64 6.12-arm64-16k]
     #[arg(value_name = "VERSION")]
     versions: Vec<Wanted>,
     /// Only the oldest supported one

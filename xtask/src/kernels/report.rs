@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use crate::test::Outcome;
 
-const HEAD: [&str; 6] = [
+const HEAD: [&str; 7] = [
     "kernel",
     "verifier accepts",
+    "instructions verified",
     "auto takes",
     "connections by packet",
     "tests passed",
@@ -19,6 +20,8 @@ const HEAD: [&str; 6] = [
 pub(super) struct Row {
     release: String,
     accepted: bool,
+    /// Of the transmit and the receive program; nothing where the kernel does not tell.
+    verified: Vec<String>,
     modes: String,
     by_packet: bool,
     pub(super) outcome: Outcome,
@@ -41,6 +44,7 @@ impl Row {
         Self {
             release: release.to_owned(),
             accepted: is_met(&check, "programs"),
+            verified: verified(printed),
             modes: found(&check, "attach").to_owned(),
             by_packet: is_met(&check, "connections"),
             outcome,
@@ -56,11 +60,15 @@ impl Row {
         self.accepted && self.outcome.failed == 0 && self.outcome.passed > 0
     }
 
-    fn cells(&self) -> [String; 6] {
+    fn cells(&self) -> [String; 7] {
         let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
         [
             self.release.clone(),
             yes(self.accepted),
+            match self.verified[..] {
+                [] => "not told".to_owned(),
+                _ => self.verified.join(" + "),
+            },
             self.modes.clone(),
             yes(self.by_packet),
             self.outcome.passed.to_string(),
@@ -88,10 +96,10 @@ impl fmt::Display for Row {
 
 /// A Markdown table.
 pub(super) fn table(rows: &[Row]) -> String {
-    let mut cells = vec![HEAD.map(str::to_owned), ["---"; 6].map(str::to_owned)];
+    let mut cells = vec![HEAD.map(str::to_owned), ["---"; 7].map(str::to_owned)];
     cells.extend(rows.iter().map(Row::cells));
     let width = |column: usize| cells.iter().map(|row| row[column].len()).max().unwrap_or(0);
-    let line = |row: &[String; 6]| {
+    let line = |row: &[String; 7]| {
         let padded = row
             .iter()
             .enumerate()
@@ -105,11 +113,14 @@ pub(super) fn table(rows: &[Row]) -> String {
 pub(super) fn document(table: &str, commit: &str) -> String {
     format!(
         "# Kernels\n\n\
-         Which kernels the agent was tried on: Debian's cloud kernels, and on arm64 one with pages of \
-         16 KiB, each booted in an emulator, with the tests of the kernel programs on crafted packets, \
+         Which kernels the agent was tried on: Debian's cloud kernels, one with `PREEMPT_RT`, and on \
+         arm64 one with pages of 16 KiB, each booted in an emulator, with the tests of the kernel programs on crafted packets, \
          one scenario of the lab for each way to attach, on arm64 also those of least privilege, and \
          what `zonemeter check` finds there. Linux 5.10 is the oldest that is supported.\n\n\
          Made by `cargo xtask kernels --write` of commit {commit}.\n\n{table}\n\n\
+         - *Instructions verified*: how many the kernel's verifier walked through for the pods' transmit \
+         and receive programs; it allows 1,000,000 for each. Linux 5.16 and newer tell \
+         (`verified_insns` in the program's `fdinfo`).\n\
          - *Auto takes*: how the agent attaches where `--attach` does not say: TCX where the kernel \
          has it (6.6 and newer), else filters of the clsact qdisc, which are tested on every kernel.\n\
          - *Connections by packet*: the kernel describes its structures (BTF), so that the programs \
@@ -119,6 +130,16 @@ pub(super) fn document(table: &str, commit: &str) -> String {
          EKS node has: the verifier of 5.10 did not end within five minutes, emulated, and that of \
          6.1 gives up after 1,000,000 instructions.\n"
     )
+}
+
+/// What the test says of each program: `Transmit: 20471 instructions`.
+fn verified(printed: &str) -> Vec<String> {
+    let (text, _) = part(printed, "verifier").unwrap_or_default();
+    let counts = text.lines().filter_map(|line| {
+        let (_, count) = line.strip_suffix(" instructions")?.rsplit_once(' ')?;
+        Some(count.to_owned())
+    });
+    counts.collect()
 }
 
 /// What a part printed, and the exit code that it ended with.
@@ -159,6 +180,12 @@ mod tests {
 test tests::a ... ok
 test result: ok. 1 passed; 0 failed; 0 ignored
 @zonemeter end programs 0
+@zonemeter begin verifier
+running 1 test
+test tests::guard::walk ... Transmit: 20471 instructions
+Receive: 21931 instructions
+ok
+@zonemeter end verifier 0
 @zonemeter begin lab
 test tc ... FAILED
 test result: FAILED. 1 passed; 1 failed; 0 ignored
@@ -172,7 +199,7 @@ test result: FAILED. 1 passed; 1 failed; 0 ignored
         assert!(row.accepted && !row.by_packet && !row.is_green());
         assert_eq!(
             table(&[row]).lines().last().unwrap(),
-            "| 5.10.0-32-cloud-amd64 | yes              | tc         | no                    | 2            | 1      |"
+            "| 5.10.0-32-cloud-amd64 | yes              | 20471 + 21931         | tc         | no                    | 2            | 1      |"
         );
     }
 

@@ -8,7 +8,7 @@ use crate::image::arch::Arch;
 
 pub(super) const PREFIX: &str = "linux-image-";
 
-/// What the command line asks for: `6.1`, `6.1-arm64` or `6.12-arm64-16k`.
+/// What the command line asks for: `6.1`, `6.12-rt`, `6.1-arm64` or `6.12-arm64-16k`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
     flavour: Flavour,
@@ -20,6 +20,8 @@ pub(super) struct Wanted {
 enum Flavour {
     /// Clouds, with pages of 4 KiB.
     Cloud(Arch),
+    /// `PREEMPT_RT`, on amd64.
+    RealTime,
     /// Pages of 16 KiB, on arm64; there is none with 64 KiB.
     LargePages,
 }
@@ -34,9 +36,10 @@ pub(super) enum Version {
 
 impl Flavour {
     /// With how it is said on the command line behind the version; the longest first.
-    const ALL: [(&str, Self); 3] = [
+    const ALL: [(&str, Self); 4] = [
         ("-arm64-16k", Self::LargePages),
         ("-arm64", Self::Cloud(Arch::Arm64)),
+        ("-rt", Self::RealTime),
         ("", Self::Cloud(Arch::Amd64)),
     ];
 
@@ -44,6 +47,7 @@ impl Flavour {
     fn suffix(self) -> String {
         match self {
             Self::Cloud(arch) => format!("-cloud-{arch}"),
+            Self::RealTime => "-rt-amd64".to_owned(),
             Self::LargePages => "-arm64-16k".to_owned(),
         }
     }
@@ -59,8 +63,8 @@ impl FromStr for Wanted {
         });
         parsed.with_context(|| {
             format!(
-                "{text:?} is neither a series such as 6.1 nor newest, with -arm64, -arm64-16k or \
-                 nothing behind it"
+                "{text:?} is neither a series such as 6.1 nor newest, with -rt, -arm64, -arm64-16k \
+                 or nothing behind it"
             )
         })
     }
@@ -82,6 +86,7 @@ impl Wanted {
     pub(super) fn arch(&self) -> Arch {
         match self.flavour {
             Flavour::Cloud(arch) => arch,
+            Flavour::RealTime => Arch::Amd64,
             Flavour::LargePages => Arch::Arm64,
         }
     }
@@ -133,6 +138,8 @@ mod tests {
             "linux-image-6.12.107+deb13-cloud-amd64",
             "linux-image-6.12.999+deb13-amd64",
             "linux-image-cloud-amd64",
+            "linux-image-6.12.107+deb13-rt-amd64",
+            "linux-image-6.12.108+deb13-rt-amd64-unsigned",
             "linux-image-6.1.0-51-cloud-arm64",
             "linux-image-6.12.107+deb13-arm64-16k",
             "linux-image-6.12.117+deb13-arm64-16k",
@@ -153,6 +160,7 @@ mod tests {
             ("6.12", Some("6.12.107+deb13-cloud-amd64")),
             ("newest", Some("6.12.107+deb13-cloud-amd64")),
             ("5.10", None),
+            ("6.12-rt", Some("6.12.107+deb13-rt-amd64")),
             ("6.1-arm64", Some("6.1.0-51-cloud-arm64")),
             ("6.12-arm64-16k", Some("6.12.117+deb13-arm64-16k")),
         ] {
