@@ -3,9 +3,8 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
-    io,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
@@ -82,9 +81,10 @@ impl Cmd {
             .join(" ")
     }
 
-    /// The command itself, for a caller that wants its pipes.
-    pub(crate) fn into_inner(self) -> Command {
-        self.0
+    /// Runs it to its end, with nothing to read.
+    fn finish(&mut self) -> Result<Output> {
+        let done = self.0.stdin(Stdio::null()).output();
+        done.with_context(|| format!("cannot start `{}`", self.shown()))
     }
 }
 
@@ -98,8 +98,7 @@ pub(crate) fn emptied(folder: &Path) -> Result<()> {
 
 /// Starts it with nothing to read, and its output for the caller to read; and how it is shown.
 pub(crate) fn start_piped(command: Cmd) -> Result<(String, Child)> {
-    let shown = command.shown();
-    let mut command = command.into_inner();
+    let (shown, mut command) = (command.shown(), command.0);
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     let child = command
         .spawn()
@@ -112,52 +111,37 @@ pub(crate) fn start_piped(command: Cmd) -> Result<(String, Child)> {
 /// started.
 pub(crate) fn with_what_is_idle(seconds: &str, program: &Path) -> Cmd {
     let there = |program: &str| find(program, &search_path()).is_some();
+    let ends_with_us = match there("setpriv") {
+        true => "setpriv --pdeathsig TERM",
+        false => "env",
+    };
+    let idle = match there("chrt") {
+        true => "chrt --idle 0",
+        false => "nice -n 19",
+    };
     // A signal to `timeout` reaches the whole process group that it makes.
-    let limited = ["timeout", "--kill-after=10", seconds];
-    let mut words: Vec<&str> = Vec::new();
-    if there("setpriv") {
-        words.extend(["setpriv", "--pdeathsig", "TERM"]);
-    }
-    words.extend(limited);
-    match there("chrt") {
-        true => words.extend(["chrt", "--idle", "0"]),
-        false => words.extend(["nice", "-n", "19"]),
-    }
-    Cmd::new(words[0]).args(&words[1..]).arg(program)
+    let words = format!("{ends_with_us} timeout --kill-after=10 {seconds} {idle}");
+    Cmd::new("env").words(&words).arg(program)
 }
 
 /// Runs it with this process's own output.
 pub(crate) fn run(mut command: Cmd) -> Result<()> {
-    let status = command
-        .0
-        .status()
-        .map_err(|error| cannot_start(&command, &error))?;
-    expect_success(&command, status, "")
+    let status = command.0.status();
+    let status = status.with_context(|| format!("cannot start `{}`", command.shown()))?;
+    expect_success(&command, status, &[])
 }
 
 /// Runs it without output; what it printed is shown when it fails.
 pub(crate) fn run_quietly(mut command: Cmd) -> Result<()> {
-    let done = command
-        .0
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| cannot_start(&command, &error))?;
+    let done = command.finish()?;
     let printed = [done.stdout, done.stderr].concat();
-    expect_success(&command, done.status, &String::from_utf8_lossy(&printed))
+    expect_success(&command, done.status, &printed)
 }
 
 /// Runs it and returns what it wrote to its standard output.
 pub(crate) fn output(mut command: Cmd) -> Result<String> {
-    let done = command
-        .0
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| cannot_start(&command, &error))?;
-    expect_success(
-        &command,
-        done.status,
-        &String::from_utf8_lossy(&done.stderr),
-    )?;
+    let done = command.finish()?;
+    expect_success(&command, done.status, &done.stderr)?;
     String::from_utf8(done.stdout)
         .with_context(|| format!("`{}` printed what is not UTF-8", command.shown()))
 }
@@ -186,11 +170,6 @@ pub(crate) fn find(program: &str, path: &OsStr) -> Option<PathBuf> {
         .find(|file| is_executable(file))
 }
 
-/// The error of a program that could not even be started.
-pub(crate) fn cannot_start(command: &Cmd, error: &io::Error) -> anyhow::Error {
-    anyhow::anyhow!("cannot start `{}`: {error}", command.shown())
-}
-
 /// Variables that cargo sets for the programs that it runs (the Cargo book, "Environment
 /// variables"), and that are no settings.
 fn is_of_cargo_run(key: &OsStr) -> bool {
@@ -210,10 +189,11 @@ fn is_executable(file: &Path) -> bool {
         .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
-fn expect_success(command: &Cmd, status: ExitStatus, printed: &str) -> Result<()> {
+fn expect_success(command: &Cmd, status: ExitStatus, printed: &[u8]) -> Result<()> {
     if status.success() {
         return Ok(());
     }
+    let printed = String::from_utf8_lossy(printed);
     let printed = printed.trim_end();
     let separator = if printed.is_empty() { "" } else { "\n" };
     bail!(
@@ -254,9 +234,8 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_there_is_named() {
-        let error = run(Cmd::new("zonemeter-no-such-program"))
-            .unwrap_err()
-            .to_string();
+        let error = run(Cmd::new("zonemeter-no-such-program")).unwrap_err();
+        let error = format!("{error:#}");
         assert!(
             error.starts_with("cannot start `zonemeter-no-such-program`"),
             "{error}"

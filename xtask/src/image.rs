@@ -5,12 +5,10 @@
 //! times, owners and order in the layers are fixed ([`layout`]): the same sources give the same
 //! digest.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
+use fs_err as fs;
 
 use crate::{
     exec::{self, Cmd},
@@ -147,11 +145,11 @@ fn same_digest(image: &Image, arches: &[Arch], sources: &Path) -> Result<()> {
 
 /// What git tracks, in a temporary folder.
 fn copy_of_the_sources() -> Result<tempfile::TempDir> {
-    let copy = tempfile::tempdir().context("a folder for the second build")?;
+    let copy = tempfile::tempdir()?;
     for file in repository::files()? {
         let to = copy.path().join(&file);
         fs::create_dir_all(to.parent().unwrap_or(copy.path()))?;
-        fs::copy(repository::root().join(&file), &to).with_context(|| format!("copying {file}"))?;
+        fs::copy(repository::root().join(&file), &to)?;
     }
     Ok(copy)
 }

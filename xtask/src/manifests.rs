@@ -2,12 +2,10 @@
 //! copies of rules and dashboards, because Helm reads nothing outside a chart, and
 //! deploy/kubernetes is rendered from the chart for those who do not use Helm.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
+use fs_err as fs;
 
 use crate::{
     exec::{self, Cmd},
@@ -19,26 +17,14 @@ const CHART: &str = "deploy/helm/zonemeter";
 /// Where the plain manifests put it: there in every cluster, so that they can be tried with
 /// `kubectl apply --dry-run=server`, and without Pod Security labels in the way.
 const NAMESPACE: &str = "kube-system";
-/// What is the chart's copy of what.
-const COPIES: [(&str, &str); 6] = [
-    ("prometheus/zonemeter.rules.yaml", "zonemeter.rules.yaml"),
-    ("prometheus/zonemeter.prices.yaml", "zonemeter.prices.yaml"),
-    (
-        "prometheus/zonemeter.opencost.yaml",
-        "zonemeter.opencost.yaml",
-    ),
-    (
-        "grafana/dashboards/zonemeter-agents.json",
-        "dashboards/zonemeter-agents.json",
-    ),
-    (
-        "grafana/dashboards/zonemeter-cluster.json",
-        "dashboards/zonemeter-cluster.json",
-    ),
-    (
-        "grafana/dashboards/zonemeter-workload.json",
-        "dashboards/zonemeter-workload.json",
-    ),
+/// Below `deploy`: what the chart has copies of, there without the first folder.
+const COPIES: [&str; 6] = [
+    "prometheus/zonemeter.rules.yaml",
+    "prometheus/zonemeter.prices.yaml",
+    "prometheus/zonemeter.opencost.yaml",
+    "grafana/dashboards/zonemeter-agents.json",
+    "grafana/dashboards/zonemeter-cluster.json",
+    "grafana/dashboards/zonemeter-workload.json",
 ];
 const INSTALL: &str = "\
 # zonemeter without Helm: kubectl apply -f zonemeter.yaml
@@ -69,56 +55,46 @@ pub(crate) struct Args {
 
 /// The command.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let files = all()?;
-    let stale: Vec<_> = files.iter().filter(|file| !file.is_written()).collect();
     if args.check {
-        return judged(&stale);
+        return check();
     }
-    for file in &stale {
-        fs::write(file.path(), &file.text)
-            .with_context(|| format!("cannot write {}", file.name))?;
+    for file in stale(all()?) {
+        fs::write(repository::root().join(&file.name), &file.text)?;
         progress::say(&format!("wrote {}", file.name));
     }
     Ok(())
 }
 
-/// Every file as it should be, in order: copies, which Helm reads, before what it renders.
+/// Fails where a file is not as it would be written.
 pub(crate) fn check() -> Result<()> {
-    let files = all()?;
-    judged(
-        &files
-            .iter()
-            .filter(|file| !file.is_written())
-            .collect::<Vec<_>>(),
-    )
+    let names: Vec<String> = stale(all()?).map(|file| file.name).collect();
+    ensure!(
+        names.is_empty(),
+        "not as generated: {}: run `cargo xtask manifests`",
+        names.join(", ")
+    );
+    Ok(())
 }
 
 /// Fails unless Helm renders a packed chart as it renders the folder.
 pub(crate) fn same_from(package: &Path) -> Result<()> {
     let helm = go::ensure(recipes::HELM)?.join("helm");
     let chart = repository::root().join(CHART);
-    if template(&helm, package, &[])? == template(&helm, &chart, &[])? {
-        return Ok(());
-    }
-    bail!("{}: not what {CHART} renders", package.display())
+    let same = template(&helm, package, &[])? == template(&helm, &chart, &[])?;
+    ensure!(same, "{}: not what {CHART} renders", package.display());
+    Ok(())
 }
 
 /// Copies that are not what they are copies of; for lint, which needs no Helm.
 pub(crate) fn stale_copies() -> Result<Vec<String>> {
-    let copies = copies()?;
-    let stale = copies.into_iter().filter(|file| !file.is_written());
-    Ok(stale.map(|file| file.name).collect())
+    Ok(stale(copies()?).map(|file| file.name).collect())
 }
 
-fn judged(stale: &[&File]) -> Result<()> {
-    if stale.is_empty() {
-        return Ok(());
-    }
-    let names: Vec<&str> = stale.iter().map(|file| file.name.as_str()).collect();
-    bail!(
-        "not as generated: {}: run `cargo xtask manifests`",
-        names.join(", ")
-    )
+fn stale(files: Vec<File>) -> impl Iterator<Item = File> {
+    let text = |file: &File| fs::read_to_string(repository::root().join(&file.name));
+    files
+        .into_iter()
+        .filter(move |file| !text(file).is_ok_and(|text| text == file.text))
 }
 
 /// A file and what it should hold.
@@ -128,16 +104,7 @@ struct File {
     text: String,
 }
 
-impl File {
-    fn path(&self) -> PathBuf {
-        repository::root().join(&self.name)
-    }
-
-    fn is_written(&self) -> bool {
-        fs::read_to_string(self.path()).is_ok_and(|text| text == self.text)
-    }
-}
-
+/// In order: copies, which Helm reads, before what it renders.
 fn all() -> Result<Vec<File>> {
     let mut files = copies()?;
     files.extend(rendered(&go::ensure(recipes::HELM)?.join("helm"))?);
@@ -145,12 +112,11 @@ fn all() -> Result<Vec<File>> {
 }
 
 fn copies() -> Result<Vec<File>> {
-    let copy = |(from, to): &(&str, &str)| {
-        let from = repository::root().join("deploy").join(from);
-        let text = fs::read_to_string(&from);
+    let copy = |from: &&str| {
+        let (_, to) = from.split_once('/').unwrap_or(("", from));
         Ok(File {
-            text: text.with_context(|| format!("cannot read {}", from.display()))?,
             name: format!("{CHART}/files/{to}"),
+            text: fs::read_to_string(repository::root().join("deploy").join(from))?,
         })
     };
     COPIES.iter().map(copy).collect()

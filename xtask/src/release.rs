@@ -1,12 +1,10 @@
 //! `cargo xtask release --dry-run`: everything that a release publishes, in
 //! `target/release-<version>`. Publishing is for whoever owns the registry: `docs/image.md`.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use fs_err as fs;
 
 use crate::{
     exec::{self, Cmd},
@@ -56,34 +54,24 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// The two differ, or something in them is not as it should be.
 pub(crate) fn check(image: &Image) -> Result<()> {
     check_versions()?;
-    let folders = tempfile::tempdir().context("a folder for a release")?;
+    let folders = tempfile::tempdir()?;
     let [first, second] = ["first", "second"].map(|name| folders.path().join(name));
     for folder in [&first, &second] {
         assemble(image, folder)?;
     }
-    let sums = |folder: &Path| fs::read_to_string(folder.join(SUMS)).context("the checksums");
-    ensure!(
-        sums(&first)? == sums(&second)?,
-        "two releases of the same image differ"
-    );
+    let [sums, again] = [&first, &second].map(|folder| fs::read_to_string(folder.join(SUMS)));
+    ensure!(sums? == again?, "two releases of the same image differ");
     check_files(image, &first)
 }
 
 /// Writes all files in place of earlier ones.
 fn assemble(image: &Image, folder: &Path) -> Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))?;
-    }
-    fs::create_dir_all(folder)?;
-    let archive = folder.join(image_name());
-    image::tar(
-        &image.layout,
-        &["blobs", "index.json", "oci-layout"],
-        &archive,
-    )?;
+    exec::emptied(folder)?;
+    let parts = ["blobs", "index.json", "oci-layout"];
+    image::tar(&image.layout, &parts, &folder.join(image_name()))?;
     for file in image.sboms.iter().chain(&manifests()?) {
         let name = file.file_name().context("a file's name")?;
-        fs::copy(file, folder.join(name)).with_context(|| file.display().to_string())?;
+        fs::copy(file, folder.join(name))?;
     }
     let package = folder.join(format!("zonemeter-{VERSION}.tar"));
     let files = repository::files()?;
@@ -112,14 +100,10 @@ fn chart_name() -> String {
 fn check_files(image: &Image, folder: &Path) -> Result<()> {
     let verify = Cmd::new("sha256sum").args(["--check", "--strict", "--quiet", SUMS]);
     exec::run_quietly(verify.current_dir(folder))?;
-    let unpacked = tempfile::tempdir().context("a folder for the image")?;
+    let unpacked = tempfile::tempdir()?;
     let unpack = Cmd::new("tar").arg("--extract").arg("--file");
-    exec::run_quietly(
-        unpack
-            .arg(folder.join(image_name()))
-            .arg("--directory")
-            .arg(unpacked.path()),
-    )?;
+    let unpack = unpack.arg(folder.join(image_name()));
+    exec::run_quietly(unpack.current_dir(unpacked.path()))?;
     let digest = image::digest(unpacked.path())?;
     ensure!(
         digest == image.digest,
@@ -131,8 +115,7 @@ fn check_files(image: &Image, folder: &Path) -> Result<()> {
 
 fn manifests() -> Result<Vec<PathBuf>> {
     let folder = repository::root().join(MANIFESTS);
-    let entries = fs::read_dir(&folder).with_context(|| format!("listing {MANIFESTS}"))?;
-    let mut files: Vec<PathBuf> = entries
+    let mut files: Vec<PathBuf> = fs::read_dir(&folder)?
         .map(|entry| Ok(entry?.path()))
         .collect::<Result<_>>()?;
     files.retain(|file| file.extension().is_some_and(|kind| kind == "yaml"));
@@ -142,9 +125,7 @@ fn manifests() -> Result<Vec<PathBuf>> {
 
 /// Chart, manifests and the list of changes say the version of the workspace.
 fn check_versions() -> Result<()> {
-    let read = |name: &str| {
-        fs::read_to_string(repository::root().join(name)).with_context(|| format!("reading {name}"))
-    };
+    let read = |name: &str| fs::read_to_string(repository::root().join(name));
     let file = format!("{CHARTS}/zonemeter/Chart.yaml");
     let text = read(&file)?;
     for key in ["version", "appVersion"] {
@@ -162,7 +143,7 @@ fn check_versions() -> Result<()> {
         "{CHANGES} says nothing of {VERSION}"
     );
     for file in manifests()? {
-        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        let text = fs::read_to_string(&file)?;
         let images = text
             .lines()
             .filter_map(|line| line.trim().strip_prefix("image: "));
@@ -183,5 +164,5 @@ fn write_sums(folder: &Path) -> Result<()> {
         .collect::<Result<_>>()?;
     names.sort();
     let sums = exec::output(Cmd::new("sha256sum").args(names).current_dir(folder))?;
-    fs::write(folder.join(SUMS), sums).context("writing the checksums")
+    Ok(fs::write(folder.join(SUMS), sums)?)
 }

@@ -1,12 +1,10 @@
 //! The image as files: an OCI image layout with one index over all architectures
 //! (image-spec 1.1, `image-layout.md`). Nothing in it tells when, where or by whom it was written.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use fs_err as fs;
 use serde_json::{Value, json};
 
 use super::{Arch, root};
@@ -29,9 +27,7 @@ pub(super) struct Written {
 
 /// Writes the layout of these root file systems to `folder`, in place of an earlier one.
 pub(super) fn write(folder: &Path, roots: &[(Arch, PathBuf)]) -> Result<Written> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))?;
-    }
+    exec::emptied(folder)?;
     let layout = Layout(folder);
     fs::create_dir_all(layout.blobs())?;
     let mut manifests = Vec::new();
@@ -61,7 +57,7 @@ pub(super) fn write(folder: &Path, roots: &[(Arch, PathBuf)]) -> Result<Written>
 /// It is no layout.
 pub(crate) fn digest(folder: &Path) -> Result<String> {
     let file = folder.join("index.json");
-    let content = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+    let content = fs::read(&file)?;
     let top: Value = serde_json::from_slice(&content)?;
     Ok(text(&top["manifests"][0], "digest"))
 }
@@ -133,12 +129,7 @@ impl Layout<'_> {
 pub(crate) fn tar(folder: &Path, names: &[&str], archive: &Path) -> Result<()> {
     let pack = Cmd::new("tar")
         .args(["--create", "--format=ustar", "--sort=name", "--mtime=@0"])
-        .args([
-            "--owner=0",
-            "--group=0",
-            "--numeric-owner",
-            "--mode=u=rwX,go=rX",
-        ])
+        .words("--owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX")
         .arg("--file")
         .arg(archive)
         .arg("--directory")
@@ -170,7 +161,7 @@ fn text(value: &Value, key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{os::unix::fs::PermissionsExt, time::SystemTime};
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt, time::SystemTime};
 
     use super::*;
 
@@ -181,7 +172,7 @@ mod tests {
             let file = root.join(name);
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(&file, executable).unwrap();
-            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
             let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
             fs::File::options()
                 .append(true)

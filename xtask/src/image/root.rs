@@ -1,13 +1,14 @@
 //! What is in the image: the executable, CA certificates, licences.
 
 use std::{
-    fs,
+    fs::Permissions,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use fs_err as fs;
 
 use super::Arch;
 use crate::{
@@ -39,9 +40,7 @@ pub(super) fn lay_out(folder: &Path, arch: Arch, profile: Profile) -> Result<Pat
         Profile::Dev => dev(),
     })?;
     let root = folder.join("rootfs").join(arch.name());
-    if root.exists() {
-        fs::remove_dir_all(&root).with_context(|| format!("removing {}", root.display()))?;
-    }
+    exec::emptied(&root)?;
     // Some 70 MB of an unoptimised agent are line numbers.
     let place = root.join("usr/bin/zonemeter");
     fs::create_dir_all(root.join("usr/bin"))?;
@@ -52,15 +51,11 @@ pub(super) fn lay_out(folder: &Path, arch: Arch, profile: Profile) -> Result<Pat
     }
     put(&root, "etc/ssl/certs/ca-certificates.crt", &certificates())?;
     for license in LICENSES {
-        let text = fs::read_to_string(repository::root().join(license))
-            .with_context(|| format!("reading {license}"))?;
-        put(
-            &root,
-            &format!("usr/share/licenses/zonemeter/{license}"),
-            &text,
-        )?;
+        let text = fs::read_to_string(repository::root().join(license))?;
+        let name = format!("usr/share/licenses/zonemeter/{license}");
+        put(&root, &name, &text)?;
     }
-    fs::set_permissions(&place, fs::Permissions::from_mode(0o755))?;
+    fs::set_permissions(&place, Permissions::from_mode(0o755))?;
     Ok(root)
 }
 
@@ -71,20 +66,8 @@ fn release(folder: &Path, arch: Arch) -> Result<PathBuf> {
         .env("CARGO_ENCODED_RUSTFLAGS", flags()?.join("\x1f"))
         .env(&arch.linker_variable(), arch.tool("gcc"))
         .env("ZONEMETER_REVISION", revision())
-        .args([
-            "build",
-            "--locked",
-            "--release",
-            "--package",
-            "zonemeter-agent",
-        ])
-        .args([
-            "--bin",
-            "zonemeter",
-            "--target",
-            &arch.target(),
-            "--target-dir",
-        ])
+        .words("build --locked --release --package zonemeter-agent --bin zonemeter")
+        .args(["--target", &arch.target(), "--target-dir"])
         .arg(&target);
     exec::run(build)?;
     Ok(target.join(arch.target()).join("release/zonemeter"))
@@ -93,8 +76,7 @@ fn release(folder: &Path, arch: Arch) -> Result<PathBuf> {
 /// Only linking differs from the agent that the tests drive.
 fn dev() -> Result<PathBuf> {
     let build = Cmd::cargo()
-        .args(["rustc", "--locked", "--package", "zonemeter-agent", "--bin"])
-        .arg("zonemeter")
+        .words("rustc --locked --package zonemeter-agent --bin zonemeter")
         .args(test::AS_IN_TESTS)
         .args(["--", "-C", "target-feature=+crt-static"]);
     exec::run(build)?;
@@ -120,9 +102,7 @@ fn folders() -> Result<Vec<(PathBuf, &'static str)>> {
         (repository::root(), "zonemeter"),
         (toolchain::sysroot()?, "rust"),
     ];
-    let registries =
-        fs::read_dir(&sources).with_context(|| format!("reading {}", sources.display()))?;
-    for registry in registries {
+    for registry in fs::read_dir(&sources)? {
         folders.push((registry?.path(), "cargo"));
     }
     Ok(folders)
@@ -131,7 +111,7 @@ fn folders() -> Result<Vec<(PathBuf, &'static str)>> {
 /// Fails where the executable names a source by a folder of this machine: another one would make
 /// other bytes.
 fn names_no_folder(executable: &Path) -> Result<()> {
-    let content = fs::read(executable).with_context(|| executable.display().to_string())?;
+    let content = fs::read(executable)?;
     for (folder, _) in folders()? {
         // The repository may lie in a folder that other paths end with, such as /zonemeter.
         let sources = match folder == repository::root() {
@@ -154,11 +134,8 @@ pub(super) fn revision() -> String {
     if let Ok(given) = std::env::var("ZONEMETER_REVISION") {
         return given;
     }
-    let said = exec::output(
-        Cmd::new("git")
-            .args(["rev-parse", "HEAD"])
-            .current_dir(repository::root()),
-    );
+    let ask = Cmd::new("git").words("rev-parse HEAD");
+    let said = exec::output(ask.current_dir(repository::root()));
     said.map(|commit| commit.trim().to_owned())
         .unwrap_or_default()
 }
@@ -181,5 +158,5 @@ fn certificates() -> String {
 fn put(root: &Path, name: &str, text: &str) -> Result<()> {
     let file = root.join(name);
     fs::create_dir_all(file.parent().unwrap_or(root))?;
-    fs::write(&file, text).with_context(|| format!("writing {}", file.display()))
+    Ok(fs::write(&file, text)?)
 }

@@ -21,14 +21,8 @@ pub(super) fn ensure() -> Result<()> {
         return Ok(());
     }
     let install = toolchain::pinned_cargo()
-        .args([
-            "install",
-            "--locked",
-            "cargo-cyclonedx",
-            "--version",
-            VERSION,
-            "--root",
-        ])
+        .words("install --locked cargo-cyclonedx --version")
+        .args([VERSION, "--root"])
         .arg(&root);
     progress::step("building cargo-cyclonedx, about two minutes", || {
         exec::run(install)
@@ -58,10 +52,8 @@ pub(super) fn write(folder: &Path, arch: Arch) -> Result<PathBuf> {
         }
     }
     let file = folder.join(name);
-    fs::write(
-        &file,
-        text.replace(&root.display().to_string(), "/zonemeter"),
-    )?;
+    let text = text.replace(&root.display().to_string(), "/zonemeter");
+    fs::write(&file, text)?;
     Ok(file)
 }
 

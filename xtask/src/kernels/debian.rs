@@ -2,12 +2,10 @@
 //! installed. apt runs with lists and caches of its own, so that this machine's packages stay as
 //! they are, whatever release it has.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use fs_err as fs;
 
 use super::{
     cache,
@@ -19,32 +17,18 @@ use crate::{
     progress,
 };
 
-/// Where apt is told which mirror this machine uses.
-const SOURCES: [&str; 2] = ["/etc/apt/sources.list", "/etc/apt/sources.list.d"];
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// From the oldest on: the first that has a series is taken.
 const SUITES: [&str; 5] = ["bullseye", "bookworm", "trixie", "trixie-backports", "sid"];
 
 /// The mirror of Debian's main archive that this machine's own packages come from.
 fn mirror() -> Result<String> {
-    let mut files = vec![PathBuf::from(SOURCES[0])];
-    if let Ok(folder) = fs::read_dir(SOURCES[1]) {
-        files.extend(folder.flatten().map(|entry| entry.path()));
-    }
-    let texts = files
-        .iter()
-        .filter_map(|file| fs::read_to_string(file).ok());
-    let words: Vec<String> = texts
-        .flat_map(|text| {
-            text.split_whitespace()
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        })
-        .collect();
-    let mirror = words
-        .into_iter()
-        .find(|word| word.starts_with("http") && word.trim_end_matches('/').ends_with("/debian"));
-    mirror.context("no mirror of Debian in apt's sources: this machine is not a Debian")
+    let ask = Cmd::new("apt-get").args(["indextargets", "--format", "$(REPO_URI)"]);
+    let all = exec::output(ask.arg("Created-By: Packages"))?;
+    let mut mirrors = all.lines().map(|uri| uri.trim_end_matches('/'));
+    let mirror = mirrors.find(|uri| uri.ends_with("/debian"));
+    let mirror = mirror.context("no mirror of Debian in apt's sources: this machine is no Debian");
+    mirror.map(str::to_owned)
 }
 
 /// An unpacked kernel.
@@ -130,8 +114,7 @@ impl Lists {
     pub(super) fn of(suite: &str, arch: Arch) -> Result<Self> {
         let folder = cache()?.join("apt").join(format!("{suite}-{arch}"));
         for part in ["lists/partial", "cache/archives/partial"] {
-            fs::create_dir_all(folder.join(part))
-                .with_context(|| format!("making {}", folder.display()))?;
+            fs::create_dir_all(folder.join(part))?;
         }
         ensure!(
             Path::new(KEYRING).is_file(),
@@ -139,8 +122,8 @@ impl Lists {
         );
         let mirror = mirror()?;
         let source = format!("deb [arch={arch} signed-by={KEYRING}] {mirror} {suite} main\n");
-        fs::write(folder.join("sources.list"), source).context("writing apt's sources")?;
-        fs::write(folder.join("status"), "").context("writing apt's status")?;
+        fs::write(folder.join("sources.list"), source)?;
+        fs::write(folder.join("status"), "")?;
         let lists = Self { arch, folder };
         progress::quiet_step(
             &format!("reading the package lists of {suite} for {arch}"),
@@ -160,16 +143,8 @@ impl Lists {
 
     /// Unpacks these packages and all that they depend on into `folder`.
     pub(super) fn unpack_with_dependencies(&self, packages: &[&str], folder: &Path) -> Result<()> {
-        exec::run_quietly(
-            self.apt("apt-get")
-                .args([
-                    "install",
-                    "--yes",
-                    "--download-only",
-                    "--no-install-recommends",
-                ])
-                .args(packages),
-        )?;
+        let install = "install --yes --download-only --no-install-recommends";
+        exec::run_quietly(self.apt("apt-get").words(install).args(packages))?;
         let archives = self.folder.join("cache/archives");
         extract_all(&archives, folder)?;
         // What is kept would come along the next time, too.
@@ -190,13 +165,10 @@ impl Lists {
     }
 
     fn download(&self, release: &str, folder: &Path) -> Result<()> {
-        let packages = tempfile::tempdir().context("a folder for packages")?;
-        exec::run_quietly(
-            self.apt("apt-get")
-                .arg("download")
-                .args(self.packages(release)?)
-                .current_dir(packages.path()),
-        )?;
+        let packages = tempfile::tempdir()?;
+        let download = self.apt("apt-get").arg("download");
+        let download = download.args(self.packages(release)?);
+        exec::run_quietly(download.current_dir(packages.path()))?;
         extract_all(packages.path(), folder)
     }
 
@@ -236,7 +208,7 @@ impl Lists {
 
 /// Unpacks every package in `packages`.
 fn extract_all(packages: &Path, folder: &Path) -> Result<()> {
-    for entry in fs::read_dir(packages).context("listing the packages")? {
+    for entry in fs::read_dir(packages)? {
         let package = entry?.path();
         if package.extension().is_some_and(|kind| kind == "deb") {
             let extract = Cmd::new("dpkg-deb").arg("--extract");

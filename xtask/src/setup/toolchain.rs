@@ -1,6 +1,6 @@
 //! Rust toolchains: the user's, which builds everything but the kernel programs, and theirs.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
@@ -40,9 +40,8 @@ pub(crate) fn ensure_pinned() -> Result<()> {
     if !is_complete() {
         let what = format!("installing Rust {} for the kernel programs", pinned::RUST);
         let install = Cmd::new("rustup")
-            .args(["toolchain", "install", pinned::RUST, "--no-self-update"])
-            .args(["--profile", "minimal"])
-            .args(["--component", "rust-src", "--component", "clippy"]);
+            .args(["toolchain", "install", pinned::RUST])
+            .words("--no-self-update --profile minimal --component rust-src --component clippy");
         progress::quiet_step(&what, || exec::run_quietly(install)).context(
             "the kernel programs are compiled by a toolchain of their own, which rustup installs",
         )?;
@@ -85,50 +84,19 @@ fn is_complete() -> bool {
 /// # Errors
 /// Without a Rust compiler, or where rustup cannot add them.
 pub(crate) fn ensure_components() -> Result<()> {
-    let printed = exec::output(
-        Cmd::new("rustc")
-            .args(["--print", "sysroot"])
-            .current_dir(repository::root()),
-    )
-    .context("no Rust compiler; install one with rustup")?;
-    let sysroot = PathBuf::from(printed.trim());
-    let missing = missing_components(&sysroot);
-    if missing.is_empty() {
-        return Ok(());
+    exec::output(Cmd::cargo().arg("--version"))
+        .context("no Rust toolchain; install one with rustup")?;
+    for (command, component) in [("clippy", "clippy"), ("fmt", "rustfmt")] {
+        let ask = || exec::output(Cmd::cargo().args([command, "--version"]));
+        if ask().is_err() {
+            let add = Cmd::new("rustup").args(["component", "add", component]);
+            let what = format!("adding {component} to the Rust toolchain");
+            let add = add.current_dir(repository::root());
+            progress::quiet_step(&what, || exec::run_quietly(add))?;
+            ask().with_context(|| format!("rustup added {component}, and it does not run"))?;
+        }
     }
-    let what = format!("adding {} to the Rust toolchain", missing.join(", "));
-    let add = Cmd::new("rustup")
-        .args(["component", "add"])
-        .args(&missing)
-        .current_dir(repository::root());
-    progress::quiet_step(&what, || exec::run_quietly(add))?;
-    match missing_components(&sysroot)[..] {
-        [] => Ok(()),
-        [..] => bail!(
-            "rustup added {}, and it is still not there",
-            missing.join(", ")
-        ),
-    }
-}
-
-fn missing_components(sysroot: &Path) -> Vec<&'static str> {
-    [("clippy", "cargo-clippy"), ("rustfmt", "rustfmt")]
-        .into_iter()
-        .filter(|(_, program)| !has_program(sysroot, program))
-        .map(|(component, _)| component)
-        .collect()
-}
-
-fn has_program(sysroot: &Path, name: &str) -> bool {
-    sysroot.join("bin").join(name).is_file()
-        || exec::find(name, &exec::search_path()).is_some_and(|file| !is_rustup_proxy(&file))
-}
-
-/// rustup puts a link for every tool into cargo's folder, whether the toolchain has it or not.
-fn is_rustup_proxy(file: &Path) -> bool {
-    file.canonicalize()
-        .is_ok_and(|target| target.ends_with("rustup"))
-        || file.with_file_name("rustup").is_file()
+    Ok(())
 }
 
 /// From the line `LLVM version: 22.1.2` of `rustc -vV`.
