@@ -8,6 +8,7 @@ mod explain;
 mod hosts;
 mod naming;
 mod oracle;
+mod places;
 mod restart;
 mod scenario;
 mod scopes;

@@ -75,6 +75,22 @@ fn the_rule_that_decided_is_said() {
         let said = rule(&scenario, address);
         assert!(said.starts_with(part), "{address}: {said}");
     }
+    let mut scenario = scenario;
+    for (name, address, part) in [
+        ("in-entry", "192.168.9.1", "the entry of the networks file"),
+        (
+            "in-vpc",
+            "192.168.7.1",
+            "its address is in a range of the VPC",
+        ),
+        ("on-prem", "10.1.2.9", "its address is private and outside"),
+        ("nowhere", "198.18.0.9", "nothing tells where"),
+    ] {
+        scenario.apply(node(name, address, None));
+        let said = rule(&scenario, address);
+        let expected = format!("a node elsewhere whose node has no zone of AWS: {part}");
+        assert!(said.starts_with(&expected), "{address}: {said}");
+    }
     let mut unknown = scenario;
     unknown.networks("vpc: []\nnetworks: []\n");
     assert!(rule(&unknown, "10.1.2.3").contains("no range of the VPC is given"));

@@ -158,6 +158,13 @@ fn a_hybrid_node_and_its_pods_are_peered() {
         let expected = (scope, zone.to_owned());
         assert_eq!(seen(&scenario, address), expected, "{address}");
     }
+    // A range of the VPC counts that is longer than the network around it, and no other one.
+    for (network, scope) in [("10.0.0.0/8", Scope::Vpc), ("10.0.0.0/16", Scope::Peered)] {
+        scenario.networks(&format!(
+            "vpc: [10.0.0.0/16]\nnetworks: [{{ cidr: {network}, scope: peered, name: all }}]\n"
+        ));
+        assert_eq!(seen(&scenario, "10.0.5.1").0, scope, "{network}");
+    }
     scenario.networks("networks: []\n");
     assert_eq!(seen(&scenario, "10.80.0.10").0, Scope::Vpc);
     assert_eq!(seen(&scenario, "10.85.0.21").0, Scope::Peered);

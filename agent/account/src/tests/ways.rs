@@ -160,6 +160,31 @@ fn packets_that_keep_their_source_obey_the_table_of_the_pods_subnet() {
         let labels = labels_of(&mut scenario, sent(7, POD, peer, 1));
         assert_eq!(labels, expected, "{peer}");
     }
+    // The egress plugin translates all the same: its addresses are of no subnet.
+    let labels = labels_of(&mut scenario, sent(7, "169.254.172.9", "8.8.8.8", 1));
+    assert_eq!(labels, (Scope::Internet, Via::Nat, "b".to_owned()));
+}
+
+/// Of the node's pods, the first by name that has an address of the family; without one, the node.
+#[test]
+fn explain_says_by_what_the_nodes_pods_reach_an_address() {
+    let via = |scenario: &Scenario, to: &str| {
+        let explained = scenario.account.explain(ip(to), scenario.instant());
+        explained.via
+    };
+    let mut scenario = scenario();
+    assert_eq!(via(&scenario, "8.8.8.8"), Via::Nat);
+    assert_eq!(via(&scenario, "2606:4700::1"), Via::EgressOnly);
+    cni(&mut scenario, external());
+    assert_eq!(via(&scenario, "8.8.8.8"), Via::Tgw);
+    scenario.apply(Object::Pod(pod("api", "node-1", "10.0.1.7")));
+    assert_eq!(via(&scenario, "8.8.8.8"), Via::Igw);
+    assert_eq!(via(&scenario, "2606:4700::1"), Via::EgressOnly);
+
+    let mut alone = Scenario::blank(settings());
+    alone.apply(node("node-1", "10.0.0.5", Some("a")));
+    alone.networks(NETWORKS);
+    assert_eq!(via(&alone, "8.8.8.8"), Via::Nat);
 }
 
 /// `AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS`, and security groups for pods.
@@ -255,8 +280,10 @@ networks:
   - { cidr: 10.10.0.0/16, scope: cross_region, region: eu-west-1, name: far }
   - { cidr: 10.11.0.0/16, region: us-west-2, zone: us-west-2a, name: subnet }
   - { cidr: 10.12.0.0/16, region: us-east-2, zone: us-east-2b, name: beside }
+  - { cidr: 44.8.0.0/24, zone: us-east-2b, name: subnet-of-public-addresses }
   - { cidr: 52.218.128.0/17, scope: aws_service, region: us-west-2, name: s3.us-west-2 }
   - { cidr: 3.5.128.0/22, scope: aws_service, region: us-east-2, name: s3 }
+  - { cidr: 52.95.0.0/24, scope: cross_region, region: us-east-2, name: s3.us-east-2 }
 ";
     let mut settings = settings();
     settings.peer_patience = std::time::Duration::ZERO;
@@ -273,8 +300,11 @@ networks:
         ("10.10.0.1", Scope::CrossRegion, Via::Unset, ""),
         ("10.11.0.1", Scope::CrossRegion, Via::Unset, "us-west-2a"),
         ("10.12.0.1", Scope::CrossZone, Via::Unset, "us-east-2b"),
+        // The VPC may have public addresses; what goes there does not leave it.
+        ("44.8.0.1", Scope::CrossZone, Via::Unset, "us-east-2b"),
         ("52.218.128.1", Scope::CrossRegion, Via::Nat, "us-east-2b"),
         ("3.5.128.1", Scope::AwsService, Via::Nat, "us-east-2b"),
+        ("52.95.0.1", Scope::AwsService, Via::Nat, "us-east-2b"),
     ] {
         let labels = labels_of(&mut scenario, sent(7, "10.0.0.7", peer, 1));
         assert_eq!(labels, (scope, via, of_zone(zone)), "{peer}");

@@ -362,4 +362,8 @@ fn an_empty_file_is_refused_and_an_empty_table_is_not() {
     );
     assert!(parse("networks: []\n").unwrap().is_empty());
     assert!(parse("{}").unwrap().is_empty());
+    let one = parse("networks: [{ cidr: 10.0.0.0/24, zone: a, name: nodes }]\n").unwrap();
+    assert_eq!((one.len(), one.is_empty()), (1, false));
+    let range = parse("vpc: [10.0.0.0/16]\nnetworks: []\n").unwrap();
+    assert_eq!((range.len(), range.is_empty()), (1, false));
 }

@@ -1,0 +1,100 @@
+//! Services whose backend conntrack does not name: they are where all their ready endpoints are.
+
+use zonemeter_model::{
+    cluster::{Endpoint, EndpointSlice, Object},
+    snapshot::Scope,
+};
+
+use super::scenario::*;
+use crate::Settings;
+
+const SERVICE: &str = "10.100.0.7";
+
+/// Whether it is ready, its zone and its node; empty ones are not there.
+type Place = (bool, &'static str, &'static str);
+
+fn scenario(place_services: bool) -> Scenario {
+    let mut scenario = Scenario::new(Settings {
+        place_services,
+        ..settings()
+    });
+    scenario.apply(Object::Pod(pod("web", "node-1", "192.168.1.1")));
+    scenario.apply(service("shop", "cart", SERVICE));
+    scenario
+}
+
+/// The only slice of the Service, in place of an earlier one.
+fn slice(places: &[Place]) -> Object {
+    let some = |text: &str| (!text.is_empty()).then(|| text.into());
+    let endpoints = places.iter().map(|(ready, zone, node)| Endpoint {
+        address: ip("192.168.9.9"),
+        ready: *ready,
+        zone: some(zone),
+        node: some(node),
+    });
+    Object::EndpointSlice(EndpointSlice {
+        name: named("shop", "cart-abc"),
+        service: Some("cart".into()),
+        endpoints: endpoints.collect(),
+    })
+}
+
+#[test]
+fn a_service_is_where_all_its_ready_endpoints_are() {
+    let mut scenario = scenario(true);
+    let nowhere = (Scope::UnresolvedService, "");
+    assert_eq!(seen(&scenario, SERVICE).0, nowhere.0);
+    let cases: [(&[Place], (Scope, &str)); 8] = [
+        (&[(true, "b", "node-3")], (Scope::CrossZone, "b")),
+        (&[(true, "a", "node-1")], (Scope::IntraNode, "a")),
+        (&[(true, "a", "node-2")], (Scope::IntraZone, "a")),
+        // The node tells the zone.
+        (&[(true, "", "node-3")], (Scope::CrossZone, "b")),
+        // One zone, on several nodes.
+        (
+            &[(true, "a", "node-1"), (true, "a", "node-2")],
+            (Scope::IntraZone, "a"),
+        ),
+        (
+            &[(true, "b", "node-3"), (false, "a", "node-2")],
+            (Scope::CrossZone, "b"),
+        ),
+        (&[(true, "b", "node-3"), (true, "a", "node-2")], nowhere),
+        (&[(false, "b", "node-3")], nowhere),
+    ];
+    for (places, (scope, zone)) in cases {
+        scenario.apply(slice(places));
+        let expected = (scope, zone.to_owned());
+        assert_eq!(seen(&scenario, SERVICE), expected, "{places:?}");
+    }
+}
+
+#[test]
+fn without_the_flag_endpoints_say_nothing() {
+    let mut scenario = scenario(false);
+    scenario.apply(slice(&[(true, "b", "node-3")]));
+    let expected = (Scope::UnresolvedService, String::new());
+    assert_eq!(seen(&scenario, SERVICE), expected);
+}
+
+/// What was counted stays with the place of its time.
+#[test]
+fn endpoints_that_move_change_new_increments_only() {
+    let mut scenario = scenario(true);
+    scenario.attach(7, "veth");
+    let mut sent_while_in = |place: Place, packets| {
+        scenario.apply(slice(&[place]));
+        let flow = sent(7, "192.168.1.1", SERVICE, packets);
+        let snapshot = scenario.drain_after(5, &[flow]);
+        let series = snapshot.pods.iter().filter(|one| one.count.packets > 0);
+        let mut shown: Vec<_> = series
+            .map(|one| (one.labels.scope, one.count.packets))
+            .collect();
+        shown.sort();
+        shown
+    };
+    let first = sent_while_in((true, "b", "node-3"), 3);
+    assert_eq!(first, [(Scope::CrossZone, 3)]);
+    let both = sent_while_in((true, "a", "node-2"), 4);
+    assert_eq!(both, [(Scope::IntraZone, 4), (Scope::CrossZone, 3)]);
+}
