@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use tokio::runtime::{Builder, Runtime};
 use zonemeter_model::condition::Condition;
 
-use self::steps::{Attaching, Steps, apart};
+use self::steps::{Attaching, Steps, blocking};
 use crate::{
     args::AgentArgs,
     config::Config,
@@ -71,7 +71,7 @@ impl App {
 }
 
 async fn start(args: AgentArgs, tasks: &mut Tasks) -> Result<()> {
-    let config = apart(|| Config::new(args)).await?;
+    let config = blocking(|| Config::new(args)).await?;
     let (
         readiness,
         [

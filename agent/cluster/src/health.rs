@@ -194,7 +194,9 @@ impl Reporter {
             tracing::warn!("{line}; that is passed over");
             said.insert(line);
             if said.len() == MOST_SAID {
-                tracing::warn!("what else cannot be read of objects is counted and not said");
+                tracing::warn!(
+                    "further fields of objects that cannot be read are counted, and not in the log"
+                );
             }
         }
     }

@@ -121,16 +121,13 @@ fn uid<'a>(metadata: Option<&'a Metadata>, unread: &mut Unread) -> Option<&'a st
 
 /// All addresses; the single one where the list is not there or cannot be read.
 fn pod_addresses(status: Option<&wire::PodStatus>, unread: &mut Unread) -> Vec<IpAddr> {
-    let all: Vec<IpAddr> = each(status, |status| &status.pod_ips, "status.podIPs", unread)
-        .into_iter()
-        .filter_map(|each| ip("status.podIPs", &each.ip, unread))
-        .collect();
-    match status.filter(|_| all.is_empty()) {
-        Some(status) => ip("status.podIP", &status.pod_ip, unread)
-            .into_iter()
-            .collect(),
-        None => all,
+    let all = each(status, |status| &status.pod_ips, "status.podIPs", unread).into_iter();
+    let all = all.filter_map(|each| ip("status.podIPs", &each.ip, unread));
+    let mut all: Vec<IpAddr> = all.collect();
+    if all.is_empty() {
+        all.extend(status.and_then(|status| ip("status.podIP", &status.pod_ip, unread)));
     }
+    all
 }
 
 impl Wire for wire::Service {
@@ -168,17 +165,13 @@ impl Wire for wire::Service {
 }
 
 fn cluster_addresses(spec: Option<&wire::ServiceSpec>, unread: &mut Unread) -> Vec<IpAddr> {
-    let all = each(spec, |spec| &spec.cluster_ips, "spec.clusterIPs", unread);
-    let all: Vec<IpAddr> = all
-        .into_iter()
-        .filter_map(|text| ip_text("spec.clusterIPs", text, unread))
-        .collect();
-    match spec.filter(|_| all.is_empty()) {
-        Some(spec) => ip("spec.clusterIP", &spec.cluster_ip, unread)
-            .into_iter()
-            .collect(),
-        None => all,
+    let all = each(spec, |spec| &spec.cluster_ips, "spec.clusterIPs", unread).into_iter();
+    let all = all.filter_map(|text| ip_text("spec.clusterIPs", text, unread));
+    let mut all: Vec<IpAddr> = all.collect();
+    if all.is_empty() {
+        all.extend(spec.and_then(|spec| ip("spec.clusterIP", &spec.cluster_ip, unread)));
     }
+    all
 }
 
 impl Wire for wire::EndpointSlice {

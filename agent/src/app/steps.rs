@@ -66,7 +66,7 @@ const DEBUG_CONNECTIONS: usize = 64;
 const QUESTIONS_WAITING: usize = 16;
 
 /// Runs what may wait for a disk on a thread of its own: HTTP and signals go on.
-pub(super) async fn apart<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     spawn_blocking(work).await.context("starting")?
@@ -75,7 +75,7 @@ pub(super) async fn apart<T: Send + 'static>(
 /// The listen port and the debug port, in this order.
 async fn bind(config: &Config) -> Result<[Listener; 2]> {
     let (address, debug_address) = (config.listen.clone(), config.debug_listen.clone());
-    apart(move || {
+    blocking(move || {
         Ok([
             listen::bind("--listen", &address)?,
             listen::bind("--debug-listen", &debug_address)?,
@@ -229,7 +229,7 @@ impl<'a> Steps<'a> {
         let Some(path) = config.state_dir.clone() else {
             return Ok((account, StateStore::none(self.metrics.clone()), pins));
         };
-        let directory = apart(move || StateDir::open(&path)).await?;
+        let directory = blocking(move || StateDir::open(&path)).await?;
         let (found, writer) = predecessor::totals(directory, &config.node_name, counting).await?;
         predecessor::go_on(found, &mut account, &self.metrics);
         shown.snapshots.send_replace(Arc::new(account.snapshot()));
@@ -248,7 +248,7 @@ impl<'a> Steps<'a> {
     ) -> Result<(Kernel, Attachments, Linker)> {
         let mode = choose_mode(config.attach)?;
         let settings = config.kernel.clone();
-        let (object, warnings) = apart(move || object::load(&settings, pins)).await?;
+        let (object, warnings) = blocking(move || object::load(&settings, pins)).await?;
         tracing::info!("map memory: {}", config.kernel.plan);
         for (method, enabled) in [
             (BackendMethod::Packet, object.reads_connections()),

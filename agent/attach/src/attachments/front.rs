@@ -84,7 +84,11 @@ impl Attachments {
                 Err(error) => {
                     looked.failed += 1;
                     let interface = &*attached.link.name;
-                    tracing::error!(interface, ?direction, "not in front: {error:#}");
+                    tracing::error!(
+                        interface,
+                        ?direction,
+                        "cannot re-attach at the head of the hook: {error:#}"
+                    );
                 }
             }
         }
@@ -121,7 +125,11 @@ impl Attachments {
         self.put_in_front(attached, direction, looked)?;
         looked.moved += 1;
         let interface = &*attached.link.name;
-        tracing::warn!(interface, ?direction, "put in front again: {why}");
+        tracing::warn!(
+            interface,
+            ?direction,
+            "re-attached at the head of the hook: {why}"
+        );
         Ok(())
     }
 
