@@ -44,7 +44,7 @@ pub(crate) fn is_translated<const N: usize>(
 /// Notes the connection of a packet under its flow. Where there is none or it cannot be read, the
 /// agent asks the kernel's table.
 #[inline(always)]
-pub(crate) fn note<K>(context: &TcContext, tracked: &TrackedFlows<K>, key: &K) {
+pub(crate) fn capture<K>(context: &TcContext, tracked: &TrackedFlows<K>, key: &K) {
     let mut found = Tracked::UNTRACKED;
     if connection(context, &mut found).is_some() {
         // A full map loses a name that the agent then asks for.

@@ -82,7 +82,7 @@ fn count4(context: &TcContext, direction: Direction, headers: &Headers<u32>) {
         direction: direction as u8,
         pad: [0; 2],
     };
-    let new = New {
+    let new = NewFlow {
         added,
         interface: flow.interface,
         entry: entry(count, first_ports),
@@ -127,7 +127,7 @@ fn count6(context: &TcContext, direction: Direction, headers: &Headers<[u64; 2]>
         direction: direction as u8,
         pad: [0; 2],
     };
-    let new = New {
+    let new = NewFlow {
         added,
         interface: flow.interface,
         entry: entry(count, first_ports),
@@ -141,7 +141,7 @@ fn count6(context: &TcContext, direction: Direction, headers: &Headers<[u64; 2]>
 }
 
 /// A packet that is not one more of a flow in a table.
-struct New {
+struct NewFlow {
     added: Added,
     interface: u32,
     entry: Entry,
@@ -150,7 +150,7 @@ struct New {
     family: u32,
 }
 
-impl New {
+impl NewFlow {
     /// Finds it another place, where it has none, and captures its connection.
     ///
     /// Callers name the maps: the kernel then knows at load which map each lookup is for, and puts
@@ -180,7 +180,7 @@ impl New {
             }
         }
         if self.is_tracked && matches!(added, Added::New) {
-            conntrack::note(context, tracked, key);
+            conntrack::capture(context, tracked, key);
         }
     }
 }

@@ -63,7 +63,7 @@ pub(crate) fn add4(part: u32, flow: &Flow4, direction: Direction, count: Count) 
     let bucket = unsafe { &mut *bucket };
     for slot in &mut bucket.slots {
         if slot.kind & !kind::OTHERS == kind && slot.ends == flow.ends && slot.ports == flow.ports {
-            note(&mut slot.kind, &mut slot.first_ports, flow.first_ports);
+            keep_first_ports(&mut slot.kind, &mut slot.first_ports, flow.first_ports);
             let counted = &mut slot.counts[direction as usize];
             let is_new = counted.packets == 0;
             *counted += count;
@@ -113,7 +113,7 @@ pub(crate) fn add6(part: u32, flow: &Flow6, direction: Direction, count: Count) 
             && slot.peer[1] == flow.peer[1]
             && slot.ports == flow.ports
         {
-            note(&mut slot.kind, &mut slot.first_ports, flow.first_ports);
+            keep_first_ports(&mut slot.kind, &mut slot.first_ports, flow.first_ports);
             slot.count += count;
             return Added::Known;
         }
@@ -161,7 +161,7 @@ fn claim(
 
 /// Keeps the first ports of a flow, and that it had others.
 #[inline(always)]
-fn note(kind: &mut u64, first_ports: &mut u32, ports: u32) {
+fn keep_first_ports(kind: &mut u64, first_ports: &mut u32, ports: u32) {
     if *first_ports != ports && ports != 0 {
         match *first_ports {
             0 => *first_ports = ports,

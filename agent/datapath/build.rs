@@ -87,30 +87,17 @@ fn compiler(workspace: &Path, target: &Path, linker: &Path, sysroot: &Path) -> C
     let mut cargo = Command::new("rustup");
     cargo
         .current_dir(workspace)
-        .args([
-            "run",
-            toolchain::RUST,
-            "cargo",
-            "build",
-            "--locked",
-            "--release",
-            "--package",
-            PACKAGE,
-            "--bin",
-            OBJECT,
-            "--features",
-            "bpf",
-        ])
-        .args([
-            "--target",
-            "bpfel-unknown-none",
-            "-Zbuild-std=core",
-            "--target-dir",
-        ])
+        .args(["run", toolchain::RUST, "cargo"])
+        .args("build --locked --release -Zbuild-std=core --features bpf --package".split(' '))
+        .args([PACKAGE, "--bin", OBJECT])
+        .args(["--target", "bpfel-unknown-none", "--target-dir"])
         .arg(target)
         .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", linker)
         // The kernel side needs unstable features on the stable compiler.
         .env("RUSTC_BOOTSTRAP", "1")
+        // Split into many units for an incremental build, the code is other code, and the programs
+        // that walk IPv6 extensions without type information are too large for the verifier.
+        .env("CARGO_INCREMENTAL", "0")
         // The release profile is for size; every packet pays for this code.
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3")
         .env(
