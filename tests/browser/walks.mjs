@@ -13,7 +13,7 @@ async function walk(name, query, steps) {
   const extra = await steps(page);
   const { answer, shown } = await seen(page);
   result[name] = { answer, shown, seconds: (Date.now() - began) / 1000, ...extra };
-  await picture(page, `page-walk-${name}`);
+  await picture(page, `page-walk-${name}`, { fullPage: true });
   await context.close();
 }
 
@@ -31,12 +31,12 @@ await walk("outside", "/?window=start", async (page) => {
   await page.click("nav a:text-is('Internet and AWS')");
   await page.waitForSelector("#destinations");
   await page.fill("#search", "35.92.124.0/28");
-  await page.waitForFunction(() => document.querySelectorAll("#pairs .name").length === 1);
+  await page.waitForFunction(() => document.querySelectorAll("#pairs .name").length === 2);
   const addresses = await words(page, "#destinations tbody");
-  await page.click("#pairs .name");
+  await page.locator("#pairs .name").first().click();
   await explained(page);
   const why = await words(page, ".why");
-  await page.click("#destinations .name");
+  await page.locator("#destinations .name").first().click();
   await page.waitForSelector("#flows tbody tr");
   const connections = await words(page, "#flows tbody");
   await page.goBack();

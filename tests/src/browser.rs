@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use crate::{
     namespace::Namespace,
-    tool::{check, find, pipe},
+    npm,
+    tool::{find, pipe},
 };
 
 /// Program and Debian package of what it takes.
@@ -36,23 +37,7 @@ impl Browser {
                 "the page's test needs {program} (package {package}): run cargo xtask setup"
             );
         }
-        let lock = sources().join("package-lock.json");
-        let text = fs::read(&lock).with_context(|| format!("read {}", lock.display()))?;
-        let version: String = sha1_of(&text).chars().take(12).collect();
-        let modules = crate::go_tools::cache()?.join(format!("browser-{version}"));
-        let done = modules.join("done");
-        if !done.exists() {
-            fs::create_dir_all(&modules)?;
-            for file in ["package.json", "package-lock.json"] {
-                fs::copy(sources().join(file), modules.join(file))?;
-            }
-            let mut npm = Command::new("npm");
-            npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
-                .current_dir(&modules);
-            let output = npm.output().context("npm ci")?;
-            check("npm ci", &output)?;
-            fs::write(done, "")?;
-        }
+        let modules = npm::packages(&sources(), "browser")?;
         Ok(Self { modules })
     }
 
@@ -88,10 +73,4 @@ impl Browser {
 
 fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("browser")
-}
-
-fn sha1_of(text: &[u8]) -> String {
-    use sha1::{Digest as _, Sha1};
-    let digest = Sha1::digest(text);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -29,6 +29,7 @@ pub mod mount;
 mod names;
 mod namespace;
 mod node;
+pub mod npm;
 pub mod oracle;
 mod patience;
 mod plan;

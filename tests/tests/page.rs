@@ -219,7 +219,7 @@ fn filters_links_and_why_work(saw: &Value) {
         "Why cross_zone?",
         "a pod of this node, or this node itself",
         "a pod elsewhere whose node has a zone: another than this node's",
-        "a GB costs it$0.01 each way (prices of 2026-05)",
+        "price of a GB$0.01 each way (prices of 2026-05)",
         "both ends pay",
     ] {
         assert!(why.contains(part), "{part}: {why}");

@@ -173,7 +173,7 @@ fn keys_choose_and_q_gives_the_terminal_back() {
     assert!(terminal.is_taken().unwrap());
     assert!(terminal.is_coloured().unwrap());
     assert!(
-        lines[0].starts_with("zonemeter top · ip-10-0-1-1 us-east-2a"),
+        lines[0].starts_with("zonemeter top · across zones 12k B/s = $9.46/mo · ip-10-0-1-1 "),
         "{lines:#?}"
     );
     let rows: Vec<&String> = lines

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what counting costs per packet, with real packets between two pods of a
 //! node of the lab; `cargo xtask bench series`: what many pairs cost the agent;
 //! `cargo xtask bench neighbours`: what pods that attack at full size take from others;
+//! `cargo xtask bench answers`: how soon the page, its JSON and `top` answer;
 //! `cargo xtask bench sizing`: what a cluster of a size takes.
 //!
 //! Of the first, each round runs every case with nothing on the veths, with a program that does
@@ -50,7 +51,8 @@ pub(crate) struct Args {
     /// How long to measure each case in each round, in seconds
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: u64,
-    /// Write the result to docs/bench-datapath.md, docs/series.md or docs/fairness.md
+    /// Write the result to docs/bench-datapath.md, docs/series.md, docs/fairness.md or
+    /// docs/read-the-numbers.md
     #[arg(long)]
     write: bool,
 }
@@ -64,6 +66,8 @@ enum What {
     Series,
     /// What attacks of one pod cost the others
     Neighbours,
+    /// How soon the page, its JSON and `top` answer: with 100,000 flows, and of a whole cluster
+    Answers,
     /// What a cluster of a size takes: docs/sizing.md out of what the others wrote; with --write
     /// all of them are measured anew, as root
     Sizing,
@@ -84,6 +88,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             return lab_test::run("cardinality", args.write);
         }
         What::Neighbours => return lab_test::run("neighbours", args.write),
+        What::Answers => {
+            go::ensure(recipes::PROMETHEUS)?;
+            answers(args.write)?;
+            return lab_test::run("whole_cluster", args.write);
+        }
     }
     let mut again = vec![
         "bench".to_owned(),
@@ -97,6 +106,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 fn build_agent() -> Result<()> {
     exec::run(Cmd::cargo().args(BUILD_AGENT).arg("--release"))
+}
+
+/// Of one agent: by its own unit tests, which hold a release build to what is promised.
+fn answers(write: bool) -> Result<()> {
+    let tests = "test --release --locked --package zonemeter-inspect --package zonemeter-cluster --lib speed";
+    let mut command = Cmd::cargo().words(tests);
+    command = command.words("-- --nocapture --test-threads=1");
+    if write {
+        command = command.env("ZONEMETER_UPDATE_DOCS", "1");
+    }
+    progress::step("asking an agent with 100,000 flows (release)", || {
+        exec::run(command)
+    })
 }
 
 fn measure_all(args: &Args) -> Result<()> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use fs_err as fs;
-use zonemeter_lab::agent_binary;
+use zonemeter_lab::{agent_binary, npm};
 
 use crate::{
     exec::{self, Cmd},
@@ -65,6 +65,11 @@ pub(crate) fn check() -> Result<()> {
     let metrics = Cmd::new("sh").args(["-c", r#"exec "$0" check metrics --extended < "$1""#]);
     let formats = python::script(&python, "deploy/prometheus/check_scrape.py");
     let dashboards = python::script(&python, "deploy/grafana/generate.py");
+    let grafana = repository::root().join("deploy/grafana");
+    let modules = progress::quiet_step("getting Grafana's library", || {
+        npm::packages(&grafana, "dashboards")
+    })?;
+    let import = Cmd::new("node").current_dir(grafana).arg("import.mjs");
     let checks = [
         ("promtool check rules", ours().words(lint).args(RULES)),
         (
@@ -81,6 +86,7 @@ pub(crate) fn check() -> Result<()> {
             formats.arg(&text).arg(&open_metrics),
         ),
         ("dashboards are as generated", dashboards.arg("--check")),
+        ("Grafana's library reads them", import.arg(modules)),
     ];
     lint::all_of(
         "rules",

@@ -1,7 +1,7 @@
 //! The node itself in what people read: its flows of the last drain by name, and why a unit or a pod
 //! of the host's network has its name.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Instant};
 
 use zonemeter_model::{
     recent::{Answered, Evidence, Explanation, Match, Party, Source},
@@ -59,10 +59,8 @@ impl Account {
         parties.push(self.hosts.party(0));
         for party in &parties {
             if party.kind == HostKind::Pod {
-                let is_it = |one: &&mut Match| is_pod(party, one);
-                for found in answered.matches.iter_mut().filter(is_it) {
-                    let explained = found.explained.iter_mut();
-                    explained.for_each(|one| self.tell(one, party, now));
+                for found in &mut answered.matches {
+                    self.tell_of_pod(found, party, now);
                 }
             } else if *party.as_end().name == *name {
                 answered.total += 1;
@@ -71,10 +69,26 @@ impl Account {
         }
     }
 
+    fn addresses(&self) -> &[IpAddr] {
+        let node = self.names.book.node(&self.names.home);
+        node.map_or(&[], |node| &node.addresses)
+    }
+
+    /// All addresses of a pod of the host's network are the node's; of its workload, which may be on
+    /// other nodes, too, those of this node.
+    fn tell_of_pod(&self, found: &mut Match, party: &HostParty, now: Instant) {
+        let is_pod = is_pod(party, found);
+        if is_pod || is_workload(party, found) {
+            let explained = found.explained.iter_mut();
+            explained
+                .filter(|one| is_pod || self.addresses().contains(&one.address))
+                .for_each(|one| self.tell(one, party, now));
+        }
+    }
+
     /// A unit, with the node's addresses as its own.
     fn matching(&self, party: &HostParty, now: Instant) -> Match {
-        let node = self.names.book.node(&self.names.home);
-        let addresses = node.map_or(&[][..], |node| &node.addresses);
+        let addresses = self.addresses();
         let explained = addresses.iter().map(|address| {
             let mut one = explain::explain(&self.names, *address, now);
             self.tell(&mut one, party, now);
@@ -126,6 +140,11 @@ impl Account {
             zone: self.names.home_zone().cloned().unwrap_or_default(),
         }
     }
+}
+
+fn is_workload(party: &HostParty, found: &Match) -> bool {
+    let of = party.as_end();
+    found.kind == of.kind && found.namespace == party.namespace && found.name == of.name
 }
 
 /// Whether what was found is this pod, and not a workload of which it is one of many.

@@ -29,7 +29,9 @@ impl Prometheus {
             tool::output(command.arg(file).arg(&data))?;
         }
         let configuration = folder.join("prometheus.yaml");
-        fs::write(&configuration, "{}\n").context("a configuration")?;
+        // Thanos takes no other.
+        let named = "global: { external_labels: { replica: a } }\n";
+        fs::write(&configuration, named).context("a configuration")?;
         let [address] = free_addresses()?;
         let mut command = Command::new(tools.join("prometheus"));
         command

@@ -5,30 +5,39 @@ use std::{
     fs,
     net::{IpAddr, SocketAddr},
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
     time::Duration,
 };
 
 use serde_json::{Value, json};
 use zonemeter_lab::{
-    Agent, Count, DEBUG_PORT, Lab, NatGateway, Owner, Plan, Pod, PodPlan, ServicePlan, Transport,
-    Zone, browser::Browser, traffic,
+    Agent, DEBUG_PORT, HostGroups, Lab, NatGateway, Owner, Plan, Pod, PodPlan, ServicePlan,
+    Transport, Zone, browser::Browser, traffic,
 };
 
-use super::{CLUSTER_IP, PATIENCE, json, number, rate, scratch};
+use super::{CLUSTER_IP, PATIENCE, both, json, number, rate, scratch};
 
 /// This number of the internet's hosts stands for S3.
 const S3: usize = 22;
 const A_MINUTE: f64 = 60.0;
+/// A pod of its node's network, as the CloudWatch add-on has it.
+const SHIPPER: &str = "amazon-cloudwatch/fluent-bit-7tq5c";
+const UNIT: &str = "system.slice/amazon-ssm-agent.service";
+/// Bytes of the acknowledgements that come after a connection's end: they have no socket any more
+/// and are the kernel's.
+const MOST_AFTER_THE_END: u64 = 8 * 72;
 
-/// One node's pods: a client of a Service with a server in each zone, a log shipper that talks to
-/// port 443 outside, two iperf3 pods, and one that reads from S3. Zone A leaves the VPC by a NAT gateway
-/// in zone B.
+/// One node: a client of a Service with a server in each zone, two iperf3 pods, and a pod that reads from
+/// S3; of the node itself a log shipper and a unit of systemd that talk to port 443 outside. Zone A leaves
+/// the VPC by a NAT gateway in zone B.
 struct Scene {
     lab: Lab,
     nat: NatGateway,
+    groups: HostGroups,
     agent: Agent,
+    /// What the node itself has opened to each of the two.
+    connections: AtomicU64,
 }
 
 fn raise() -> Scene {
@@ -42,7 +51,7 @@ fn raise() -> Scene {
         .pod(deployed("server-dep", "server-dep-797d-b9jf8", "a2"))
         .pod(deployed("server-dep", "server-dep-797d-8m6hx", "b1"))
         .pod(deployed("reports", "reports-7c9f-m2k8d", "a1"))
-        .pod(PodPlan::new("amazon-cloudwatch", "fluent-bit-7tq5c", "a1").owner(shipper))
+        .host_pod(PodPlan::new("amazon-cloudwatch", "fluent-bit-7tq5c", "a1").owner(shipper))
         .pod(PodPlan::new("iperf3", "iperf3-client", "a1"))
         .pod(PodPlan::new("iperf3", "iperf3-server", "a1"));
     let mut lab = Lab::raise(plan).unwrap();
@@ -68,9 +77,35 @@ fn raise() -> Scene {
     fs::write(lab.networks_file(), text.replace(&cidr, &ways) + &s3).unwrap();
     let prices =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/prometheus/zonemeter.prices.yaml");
+    let groups = HostGroups::new(&lab.name()).unwrap();
+    for path in [UNIT, &container_of(&lab)] {
+        groups.add(path).unwrap();
+    }
     let plan = lab.agent("a1").unwrap().flag("--interval", "1s");
-    let agent = plan.flag("--prices-file", prices).start_ready().unwrap();
-    Scene { lab, nat, agent }
+    let plan = plan.flag("--prices-file", prices).flag("--uplink", "eth*");
+    let plan = plan.flag("--cgroup-dir", groups.directory());
+    let mut agent = plan.start_ready().unwrap();
+    agent
+        .wait_until(PATIENCE, |metrics| {
+            metrics.sum("zonemeter_host_cgroups", &[("state", "linked")]) >= 2
+                && metrics.sum("zonemeter_uplinks", &[]) == 2
+        })
+        .unwrap();
+    Scene {
+        lab,
+        nat,
+        groups,
+        agent,
+        connections: AtomicU64::new(0),
+    }
+}
+
+/// The cgroup of the log shipper's container.
+fn container_of(lab: &Lab) -> String {
+    let uid = lab.pod_uid(SHIPPER).unwrap().replace('-', "_");
+    format!(
+        "kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod{uid}.slice/cri-0a.scope"
+    )
 }
 
 impl Scene {
@@ -78,7 +113,20 @@ impl Scene {
         self.lab.pod(key).unwrap()
     }
 
-    /// Lets the pods talk for as long as `watch` takes.
+    /// A process of the node itself, in its cgroup, gets something from port 443 of the internet.
+    fn get_on_node(&self, group: &str, host: usize, bytes: usize) {
+        let url = format!("http://{}:443/{bytes}", self.lab.internet_host(host));
+        let mut curl = self.agent.node().namespace().command("sh");
+        curl.args([
+            "-c",
+            r#"echo $$ > "$0"; exec curl --silent --fail --output /dev/null "$1""#,
+        ]);
+        let status = curl.arg(self.groups.processes(group)).arg(url).status();
+        assert!(status.unwrap().success(), "{group}");
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Lets them talk for as long as `watch` takes.
     fn talk<T>(&self, watch: impl FnOnce() -> T) -> T {
         let servers = [
             "default/server-dep-797d-b9jf8",
@@ -94,7 +142,7 @@ impl Scene {
             .collect();
         let outside = |host| self.lab.internet_host(host);
         let iperf = self.pod("iperf3/iperf3-server").address();
-        let asked: [(&str, IpAddr, u16, usize); 4] = [
+        let asked: [(&str, IpAddr, u16, usize); 3] = [
             (
                 "default/client-dep-6c8f-x2v7p",
                 CLUSTER_IP.parse().unwrap(),
@@ -102,7 +150,6 @@ impl Scene {
                 20_000,
             ),
             ("default/reports-7c9f-m2k8d", outside(S3), 8080, 200_000),
-            ("amazon-cloudwatch/fluent-bit-7tq5c", outside(0), 443, 5_000),
             ("iperf3/iperf3-client", iperf, 8080, 5_000_000),
         ];
         let over = AtomicBool::new(false);
@@ -113,6 +160,19 @@ impl Scene {
                     while !over.load(Ordering::Relaxed) {
                         let server = SocketAddr::new(address, port);
                         traffic::http_get(pod.namespace(), server, bytes).unwrap();
+                        thread::sleep(Duration::from_millis(100));
+                    }
+                });
+            }
+            let of_node = [
+                (container_of(&self.lab), 0, 5_000),
+                (UNIT.to_owned(), 1, 2_000),
+            ];
+            for (group, host, bytes) in of_node {
+                let over = &over;
+                scope.spawn(move || {
+                    while !over.load(Ordering::Relaxed) {
+                        self.get_on_node(&group, host, bytes);
                         thread::sleep(Duration::from_millis(100));
                     }
                 });
@@ -184,12 +244,21 @@ fn across_zones(saw: &Value) {
     );
 }
 
-/// Who it is, by what it goes, and what says so.
+/// Who of the node itself it is, by what it goes, and what says so; each number is the JSON's.
 fn port_443(saw: &Value, host: IpAddr) {
     let rows = saw["shown"]["rows"].as_array().unwrap();
-    assert_eq!(rows.len(), 1, "{rows:?}");
-    assert_eq!(rows[0][0], "amazon-cloudwatch/fluent-bit");
-    assert_eq!(rows[0][3], "internet by nat");
+    let pairs = saw["answer"]["pairs"].as_array().unwrap();
+    assert_eq!(rows.len(), pairs.len(), "{rows:?}");
+    for (row, pair) in rows.iter().zip(pairs) {
+        assert_eq!(pair["host"], true, "{pair}");
+        assert_eq!(row[3], "internet by nat");
+        for (column, direction) in [(4, "transmit"), (5, "receive")] {
+            let shown = rate(number(&pair[direction]["bytes_per_second"]));
+            assert_eq!(row[column], shown, "{direction}: {row}");
+        }
+    }
+    assert_eq!(rows[0][0], "amazon-cloudwatch/fluent-bit of the node");
+    assert_eq!(rows[1][0], "amazon-ssm-agent.service of the node");
     says(&saw["addresses"], &[&host.to_string()]);
     says(
         &saw["connections"],
@@ -197,7 +266,12 @@ fn port_443(saw: &Value, host: IpAddr) {
     );
     says(
         &saw["why"],
-        &["Why internet?", "in no special-purpose range", "by nat"],
+        &[
+            "Why internet?",
+            "in no special-purpose range",
+            "by nat",
+            "cgroup: sockets of",
+        ],
     );
 }
 
@@ -211,9 +285,7 @@ fn inside_a_node(saw: &Value) {
         .iter()
         .find(|row| row["scope"] == "intra_node")
         .unwrap();
-    let sum =
-        number(&own["transmit"]["bytes_per_second"]) + number(&own["receive"]["bytes_per_second"]);
-    assert!(!saw["before"].as_str().unwrap().contains(&rate(sum)));
+    assert!(!saw["before"].as_str().unwrap().contains(&rate(both(own))));
     let cells = saw["shown"]["matrix"].as_array().unwrap();
     let within = cells.iter().find(|cell| cell[0] == cell[1]).unwrap();
     assert_ne!(within[2], "–", "{cells:?}");
@@ -228,11 +300,9 @@ fn by_nat(saw: &Value) {
     assert_eq!(rows[0][2], "us-east-2a – NAT in us-east-2b");
     assert_eq!(rows[0][3], "aws_service by nat");
     let pair = &saw["answer"]["pairs"][0];
-    let both = number(&pair["transmit"]["bytes_per_second"])
-        + number(&pair["receive"]["bytes_per_second"]);
-    assert_eq!(card[0], rate(both));
+    assert_eq!(card[0], rate(both(pair)));
     // $0.045 for each GB and $0.01 for crossing, for 730 hours.
-    let month = both / 1e9 * 0.055 * 3600.0 * 730.0;
+    let month = both(pair) / 1e9 * 0.055 * 3600.0 * 730.0;
     let found = number(&pair["dollars_per_month"]);
     assert!((found / month - 1.0).abs() < 1e-6, "{found} of {month}");
     says(
@@ -248,19 +318,18 @@ fn by_nat(saw: &Value) {
 /// What the page's rows are made of is what went over the wire, to the byte.
 fn the_wire_agrees(scene: &Scene) {
     let answer = json(&scene.agent, "/api/pairs?window=start");
-    let bytes = |local: &str, scope: &str| -> u64 {
-        let pairs = answer["pairs"].as_array().unwrap().iter();
-        let of = pairs.filter(|pair| pair["local"]["workload"] == local && pair["scope"] == scope);
-        of.map(|pair| {
-            pair["transmit"]["bytes"].as_u64().unwrap() + pair["receive"]["bytes"].as_u64().unwrap()
+    let pairs = answer["pairs"].as_array().unwrap();
+    let bytes = |local: &str, scope: &str| -> [u64; 2] {
+        let of = |pair: &&Value| pair["local"]["workload"] == local && pair["scope"] == scope;
+        ["transmit", "receive"].map(|direction| {
+            let of = pairs.iter().filter(of);
+            of.map(|pair| pair[direction]["bytes"].as_u64().unwrap())
+                .sum()
         })
-        .sum()
     };
-    let sum = |counts: [Count; 2]| counts[0].bytes + counts[1].bytes;
     let address = |key: &str| scene.pod(key).address();
     let between = |one, other| {
-        let way = |from, to| scene.lab.between(from, to).unwrap();
-        sum([way(one, other), way(other, one)])
+        [(one, other), (other, one)].map(|(from, to)| scene.lab.between(from, to).unwrap().bytes)
     };
     let (client, server) = (
         address("default/client-dep-6c8f-x2v7p"),
@@ -279,8 +348,18 @@ fn the_wire_agrees(scene: &Scene) {
     let node = scene.agent.node().address();
     let by_gateway = |host| {
         let host = scene.lab.internet_host(host);
-        sum([truth.arrived(node, host), truth.delivered(host, node)])
+        [truth.arrived(node, host), truth.delivered(host, node)].map(|count| count.bytes)
     };
-    assert_eq!(bytes("fluent-bit", "internet"), by_gateway(0));
     assert_eq!(bytes("reports", "aws_service"), by_gateway(S3));
+    let [shipper, unit, kernel] =
+        ["fluent-bit", "amazon-ssm-agent.service", "kernel"].map(|who| bytes(who, "internet"));
+    let wire = [by_gateway(0), by_gateway(1)];
+    assert_eq!(shipper[0] + unit[0] + kernel[0], wire[0][0] + wire[1][0]);
+    let after_the_end = scene.connections.load(Ordering::Relaxed) * MOST_AFTER_THE_END;
+    for (shown, wire) in [shipper, unit].iter().flatten().zip(wire.iter().flatten()) {
+        assert!(
+            shown <= wire && shown + after_the_end >= *wire,
+            "{shown} of {wire}"
+        );
+    }
 }

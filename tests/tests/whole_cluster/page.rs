@@ -133,10 +133,10 @@ fn the_dearest_pair_is_prometheus_own(prometheus: &Prometheus, saw: &Value) {
         "{month}: {pair}"
     );
     assert_eq!(row[0], format!("{}/{}", own[0], own[1]));
-    assert_eq!(row[8], dollars(month));
+    assert_eq!(row[7], dollars(month));
     let so_far = pair["month_to_date_dollars"].as_f64().unwrap();
     assert_eq!(
-        (&row[9], &row[10]),
+        (&row[8], &row[9]),
         (&json!(dollars(so_far)), &json!("+100 %"))
     );
     // No dearer one is left out.

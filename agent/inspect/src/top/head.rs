@@ -2,37 +2,57 @@
 
 use super::units::{dollars, short};
 use crate::{
-    debug::pairs::answer::ScopeSum,
+    debug::pairs::answer::{PricesUsed, ScopeSum},
     view::{Group, Question, Reading, Sort, word},
 };
 use zonemeter_model::text::visible;
 
 /// What is shown: of which node, over which time, and what crossing zones and the internet come to.
 pub(super) fn about(reading: &Reading) -> String {
+    let [whose, sums, prices] = parts(reading);
+    [whose, sums, prices].concat().join(" · ")
+}
+
+/// The same in at most `width` characters, as far as that goes: what is cut off at its end is what
+/// is least looked for.
+pub(super) fn about_within(width: usize, reading: &Reading) -> String {
+    let whole = about(reading);
+    if whole.chars().count() <= width {
+        return whole;
+    }
+    let [mut whose, sums, prices] = parts(reading);
+    if let Some((name, rest)) = whose[0].split_once('.') {
+        let zone = rest.split_once(' ').map_or("", |(_, zone)| zone);
+        whose[0] = format!("{name} {zone}").trim_end().to_owned();
+    }
+    [sums, whose, prices].concat().join(" · ")
+}
+
+/// Whose numbers these are, what they come to, and the date of the prices.
+fn parts(reading: &Reading) -> [Vec<String>; 3] {
     let about = &reading.about;
     if about.seconds == 0.0 {
-        return "no drain yet".to_owned();
+        return [vec!["no drain yet".to_owned()], Vec::new(), Vec::new()];
     }
-    let mut parts = Vec::new();
+    let mut whose = Vec::new();
     if !about.node.is_empty() {
         let zone = match about.zone.is_empty() {
             true => String::new(),
             false => format!(" {}", about.zone),
         };
-        parts.push(format!("{}{zone}", visible(&about.node)));
+        whose.push(format!("{}{zone}", visible(&about.node)));
     }
-    parts.push(match &*about.window {
+    whose.push(match &*about.window {
         "drain" => format!("last drain, {:.1} s", about.seconds),
         _ => format!("mean of {}", time(about.seconds)),
     });
     let names = [("cross_zone", "across zones"), ("internet", "internet")];
-    for (scope, name) in names {
-        parts.extend(sum(&about.scopes, scope, name));
-    }
-    if let Some(prices) = &about.prices {
-        parts.push(format!("prices {}", visible(&prices.as_of.join(", "))));
-    }
-    parts.join(" · ")
+    let sums = names
+        .iter()
+        .filter_map(|(scope, name)| sum(&about.scopes, scope, name));
+    let dates = |used: &PricesUsed| format!("prices {}", visible(&used.as_of.join(", ")));
+    let prices = about.prices.iter().map(dates);
+    [whose, sums.collect(), prices.collect()]
 }
 
 fn sum(scopes: &[ScopeSum], scope: &str, name: &str) -> Option<String> {
@@ -108,7 +128,7 @@ pub(super) fn count(reading: &Reading) -> String {
 mod tests {
     use super::*;
     use crate::{
-        debug::pairs::answer::{PairTraffic, Pairs, PricesUsed},
+        debug::pairs::answer::{PairTraffic, Pairs},
         view::Window,
     };
 
@@ -156,6 +176,22 @@ mod tests {
              · internet 6.0k B/s = $1.42/mo · prices 2025-09"
         );
         assert_eq!(about(&Reading::default()), "no drain yet");
+    }
+
+    #[test]
+    fn where_there_is_little_room_money_comes_first() {
+        let mut reading = reading();
+        assert_eq!(about_within(200, &reading), about(&reading));
+        reading.about.node += ".us-east-2.compute.internal";
+        let said = "across zones 180k B/s = $9.46/mo · internet 6.0k B/s = $1.42/mo \
+                    · ip-10-0-1-1 us-east-2a · mean of 60 s · prices 2025-09";
+        assert_eq!(about_within(66, &reading), said);
+        reading.about.scopes.clear();
+        reading.about.zone.clear();
+        assert_eq!(
+            about_within(1, &reading),
+            "ip-10-0-1-1 · mean of 60 s · prices 2025-09"
+        );
     }
 
     #[test]

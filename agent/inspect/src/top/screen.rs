@@ -34,6 +34,9 @@ const KEYS: [(&str, &str); 12] = [
 ];
 const FOOT: &str = "q quit  ? keys  g group  s sort  w window  / filter  enter why  z across zones  n namespace  p pause";
 
+/// How much of the screen errors may take.
+const LINES_OF_ERRORS: usize = 4;
+
 /// Whether there are colours; without them everything is said by words, bold and reverse video.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Palette {
@@ -51,14 +54,15 @@ impl Palette {
 
 /// Draws all of it; notes how many rows there is room for.
 pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State, palette: Palette) {
+    let heading = heading(state, frame.area().width, palette);
     let parts = Layout::vertical([
-        Constraint::Length(2),
+        Constraint::Length(heading.len() as u16),
         Constraint::Min(0),
         Constraint::Length(1),
     ]);
     let [top, middle, foot] = parts.areas(frame.area());
     state.page = usize::from(middle.height.saturating_sub(1));
-    frame.render_widget(Paragraph::new(heading(state, top.width, palette)), top);
+    frame.render_widget(Paragraph::new(heading), top);
     match &state.reading {
         Some(reading) => table(frame, middle, state, reading, palette),
         None => frame.render_widget("asking …", middle),
@@ -76,11 +80,17 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State, palette: Palette) {
 }
 
 fn heading(state: &State, width: u16, palette: Palette) -> Vec<Line<'static>> {
-    let empty = Reading::default();
+    let (empty, width) = (Reading::default(), usize::from(width));
     let reading = state.reading.as_ref().unwrap_or(&empty);
     let paused = if state.paused { "PAUSED · " } else { "" };
-    let first = format!("zonemeter top · {paused}{}", head::about(reading));
-    let mut second = Line::from(cut(&head::choices(&state.question, reading), width.into()));
+    let title = format!("zonemeter top · {paused}");
+    let room = width.saturating_sub(title.chars().count());
+    let first = title + &head::about_within(room, reading);
+    let bold = Style::new().add_modifier(Modifier::BOLD);
+    let mut lines = vec![Line::styled(
+        cut(&first, width),
+        palette.coloured(bold, Color::Cyan),
+    )];
     let errors: Vec<&str> = state
         .error
         .iter()
@@ -88,13 +98,19 @@ fn heading(state: &State, width: u16, palette: Palette) -> Vec<Line<'static>> {
         .chain(&reading.lacks)
         .map(String::as_str)
         .collect();
-    if !errors.is_empty() {
-        let text = visible(&errors.join("; ")).into_owned();
-        let style = palette.coloured(Style::new().add_modifier(Modifier::BOLD), Color::Red);
-        second = Line::styled(cut(&text, width.into()), style);
+    if errors.is_empty() {
+        lines.push(Line::from(cut(
+            &head::choices(&state.question, reading),
+            width,
+        )));
     }
-    let style = palette.coloured(Style::new().add_modifier(Modifier::BOLD), Color::Cyan);
-    vec![Line::styled(cut(&first, width.into()), style), second]
+    let text: Vec<char> = visible(&errors.join("; ")).chars().collect();
+    // The reason stands at the end.
+    for part in text.chunks(width.max(1)).take(LINES_OF_ERRORS) {
+        let part: String = part.iter().collect();
+        lines.push(Line::styled(part, palette.coloured(bold, Color::Red)));
+    }
+    lines
 }
 
 fn footing(state: &State, width: u16, palette: Palette) -> Line<'static> {

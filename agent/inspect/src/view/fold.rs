@@ -154,7 +154,7 @@ pub(crate) fn ends(answers: impl IntoIterator<Item = Vec<Row>>, dollars: Dollars
     let mut places: HashMap<_, usize> = HashMap::new();
     let mut wires: HashMap<_, usize> = HashMap::new();
     let mut sides: Vec<Sides> = Vec::new();
-    for row in answers.into_iter().flatten() {
+    for row in same_ports(answers.into_iter().flatten().collect()) {
         let turned = row.turned();
         if let Some(place) = places.get(&row.key()) {
             merge(&mut sides[*place].0, row);
@@ -175,10 +175,29 @@ pub(crate) fn ends(answers: impl IntoIterator<Item = Vec<Row>>, dollars: Dollars
     sides.into_iter().filter_map(larger).collect()
 }
 
+/// Each agent notes a port where it saw one only. Where either end saw several, neither's tells
+/// conversations apart.
+fn same_ports(mut rows: Vec<Row>) -> Vec<Row> {
+    let addresses = |row: &Row| wire(row).map(|(addresses, _, protocol)| (addresses, protocol));
+    let several = rows.iter().filter(|row| row.other_ports);
+    let several: HashSet<_> = several
+        .flat_map(|row| [addresses(row), addresses(&row.turned())])
+        .flatten()
+        .collect();
+    for row in &mut rows {
+        row.other_ports |= addresses(row).is_some_and(|of| several.contains(&of));
+    }
+    rows
+}
+
 /// What tells a conversation whatever its ends are called.
 fn wire(row: &Row) -> Option<([String; 2], [u16; 2], String)> {
     let is_known = row.addresses.iter().all(|address| !address.is_empty());
-    is_known.then(|| (row.addresses.clone(), row.ports, row.protocol.clone()))
+    let ports = match row.other_ports {
+        true => [0, 0],
+        false => row.ports,
+    };
+    is_known.then(|| (row.addresses.clone(), ports, row.protocol.clone()))
 }
 
 /// Takes out the rows of pods with a Node that was asked itself, where it shows by name whom of its

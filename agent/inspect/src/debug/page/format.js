@@ -38,11 +38,26 @@ export function endName(end, scope) {
   return (end.namespace ? end.namespace + "/" : "") + end.workload;
 }
 
-/** Both ends' zones. */
-export function zones(pair) {
-  const [from, to] = [pair.local.zone || "?", pair.peer.zone || "?"];
-  if (pair.via === "nat" && pair.peer.zone) return from + " – NAT in " + to;
-  return from === to ? from : from + " – " + to;
+/** The same as people read it: by its name alone a Node or a Network could be anything. */
+export function endLabel(end, scope) {
+  const kind = { Node: "node ", Network: "network " }[end.kind] || "";
+  return kind + endName(end, scope);
+}
+
+/** What has no zone wherever it is. */
+const WITHOUT_ZONES = ["internet", "link_local", "peered", "cross_region", "aws_service"];
+
+/** Both ends' zones, each in one piece; the first alone where the other end has none or the same. */
+export function zones({ local, peer, scope, via }) {
+  const from = local.zone || "?";
+  const to = peer.zone || (WITHOUT_ZONES.includes(scope) ? from : "?");
+  if (via === "nat" && peer.zone) return [from, "NAT in " + to];
+  return from === to ? [from] : [from, to];
+}
+
+/** A number among others, with its thousands marked. */
+export function count(value) {
+  return value.toLocaleString("en-US");
 }
 
 /** Now against a week ago, in words; empty where that is not known. */

@@ -5,7 +5,7 @@ import { span } from "./format.js";
 import { Cards, Matrix } from "./overview.js";
 import { Pairs, Workloads } from "./pairs.js";
 import { ask, link, read, write } from "./state.js";
-import { Connections, Health, Outside } from "./tabs.js";
+import { Connections, Health, Missing, Outside } from "./tabs.js";
 
 const EVERY = 5000;
 const TABS = { pairs: "Pairs", workloads: "Workloads", outside: "Internet and AWS", connections: "Connections", health: "Health" };
@@ -68,7 +68,7 @@ function Filters({ state, go, json, windows }) {
   const type = (name) => (event) => go({ [name]: event.target.value }, true);
   return html`<form id="filters" role="search" onSubmit=${(event) => event.preventDefault()}>
     <label class="wide">Search<input id="search" type="search" value=${state.search} onInput=${type("search")}
-      placeholder="name, namespace/name, Service, zone, address or CIDR" /></label>
+      placeholder="namespace/name, Service, zone, address or CIDR" /></label>
     <label>Mean over<select id="window" value=${state.window} onChange=${choose("window")}>${Object.entries(windows).map(([value, name]) =>
       html`<option value=${value} selected=${state.window === value}>${name}</option>`)}</select></label>
     <label>Scope<select id="scope" value=${state.scope} onChange=${choose("scope")}><option value="">all</option>${SCOPES.map((scope) =>
@@ -83,11 +83,12 @@ function covers(answer) {
   const short = { "1m": 60, "5m": 300, "1h": 3600, "1d": 86400 }[answer.window];
   const note = short === undefined ? "" : answer.seconds < 0.9 * short ? " – watched for no longer yet"
     : answer.seconds > 2 * short ? " – since the start: the window fills while this page is open" : "";
-  return `means over ${span(answer.seconds)}, from ${since} UTC${note}`;
+  return `Means over ${span(answer.seconds)}, from ${since} UTC${note}`;
 }
 
 function View({ state, data, go }) {
   const { answer, flows, health, interfaces } = data;
+  if (!answer.total && state.tab !== "health") return html`<${Nothing} health=${health} />`;
   switch (state.tab) {
     case "workloads": return html`<${Workloads} answer=${answer} state=${state} go=${go} />`;
     case "outside": return html`<${Outside} answer=${answer} flows=${flows} state=${state} go=${go} />`;
@@ -95,6 +96,13 @@ function View({ state, data, go }) {
     case "health": return html`<${Health} health=${health} interfaces=${interfaces} />`;
     default: return html`<${Matrix} answer=${answer} state=${state} go=${go} /><${Pairs} answer=${answer} state=${state} go=${go} />`;
   }
+}
+
+/** Before there is anything to show: what it waits for. */
+function Nothing({ health }) {
+  return html`<section aria-labelledby="nothing-title"><h2 id="nothing-title">Nothing was counted yet</h2>
+    ${health ? html`<p>Pairs appear with the first bytes of this node's pods, a drain later at most.</p><${Missing} health=${health} />`
+      : html`<p>The store has no series of pairs: do the agents' scrapes and zonemeter.rules.yaml get there?</p>`}</section>`;
 }
 
 function Page() {
@@ -135,7 +143,7 @@ function Page() {
     namespace: state.namespace, search: state.search }).filter(([, value]) => value));
   return html`${data ? html`<${Head} answer=${data.answer} health=${data.health} />` : html`<header><h1>zonemeter</h1><span class="dim">asking …</span></header>`}
     <${Tabs} state=${state} health=${!data || data.health} go=${go} />
-    <main><${Filters} state=${state} go=${go} json=${json} windows=${!data || data.health ? WINDOWS : WINDOWS_OF_A_CLUSTER} />
+    <main>${state.tab === "health" ? "" : html`<${Filters} state=${state} go=${go} json=${json} windows=${!data || data.health ? WINDOWS : WINDOWS_OF_A_CLUSTER} />`}
     ${error ? html`<p class="error" role="alert">${error}</p>` : ""}
     ${data ? html`<p id="covers" class="dim">${covers(data.answer)}${data.answer.prices ? `; prices of ${data.answer.prices.as_of.join(", ") || "no date"}` : "; no prices: --prices-file tells dollars"}</p>
       <${Cards} answer=${data.answer} />

@@ -23,7 +23,7 @@ function sum(answer, wanted) {
 function Card({ name, id, value, of, note }) {
   const money = of && of.dollars;
   return html`<li id=${id}><span class="dim">${name}</span><strong>${rate(value)}</strong>
-    ${of ? html`<span class="money">${dollars(money)}${money === null ? " without prices" : " a month"}</span>` : ""}
+    ${of ? html`<span class="money">${money === null ? "no prices" : dollars(money) + " a month"}</span>` : ""}
     ${note ? html`<small> ${note}</small>` : ""}
     ${of && of.so_far !== undefined ? html`<div class="so-far">${dollars(of.so_far)} this month so far</div>` : ""}
     ${of && of.week_ago !== undefined ? html`<div class="week-ago dim">${change(value, of.week_ago)} against a week ago</div>` : ""}</li>`;
@@ -42,7 +42,7 @@ export function Cards({ answer }) {
     <${Card} id="card-nat" name="Through NAT" value=${nat.rate} of=${nat}
       note=${!nat.rate ? "as the networks file tells" : to_gateway ? rate(to_gateway) + " to a gateway in another zone" : "to gateways in their own zone"} />
     ${answer.cluster ? "" : html`<${Card} id="card-lost" name="Not attributed" value=${lost}
-      note=${lost ? "see Health" : "every byte has its pod"} />`}
+      note=${lost ? "see Health" : answer.total ? "every byte has its pod" : "nothing was counted yet"} />`}
   </ul>`;
 }
 
@@ -65,6 +65,7 @@ export function Matrix({ answer, state, go }) {
   }
   const most = Math.max(1, ...[...cells.values()].map((cell) => cell.value));
   const peers = names((row) => row.peer_zone);
+  if (!answer.zones.length) return "";
   const cell = (zone, peer) => {
     const found = cells.get(zone + "\n" + peer);
     if (!found) return html`<td class="dim number">–</td>`;

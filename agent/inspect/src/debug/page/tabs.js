@@ -1,13 +1,15 @@
 // Internet and AWS services, connections, health.
 
 import { html } from "./vendor/htm-preact.js";
-import { bytes, rate } from "./format.js";
-import { Pairs, Scope } from "./pairs.js";
+import { bytes, count, rate } from "./format.js";
+import { Pairs, Scope, Zones, quiet } from "./pairs.js";
 
 const OUTSIDE = ["internet", "aws_service", "cross_region", "peered"];
 
+const named = (end) => end.pod || end.workload;
+
 function endpoint(end, others) {
-  const name = end.pod || end.workload || end.address;
+  const name = named(end) || end.address;
   const port = end.port ? ":" + end.port + (others ? " and others" : "") : "";
   return (end.namespace ? end.namespace + "/" : "") + name + port;
 }
@@ -29,21 +31,26 @@ export function Outside({ answer, flows, state, go }) {
     <thead><tr><th scope="col">Address</th><th scope="col">Network</th><th scope="col">Scope</th><th scope="col" class="number">Out</th><th scope="col" class="number">In</th></tr></thead>
     <tbody>${rows.map((row) => html`<tr key=${row.address}><td data-label="Address"><button type="button" class="name"
       onClick=${() => go({ tab: "connections", search: row.address, open: "" })}>${row.address}</button></td><td data-label="Network">${row.name || "–"}</td>
-      <td data-label="Scope"><span><${Scope} scope=${row.scope} /></span></td><td data-label="Out" class="number">${rate(row.out)}</td><td data-label="In" class="number">${rate(row.in)}</td></tr>`)}</tbody></table></section>`}`;
+      <td data-label="Scope" class="scope"><span><${Scope} scope=${row.scope} /></span></td><td data-label="Out" class="number">${rate(row.out)}</td><td data-label="In" class="number">${rate(row.in)}</td></tr>`)}</tbody></table></section>`}`;
 }
 
 export function Connections({ flows }) {
   if (!flows) return html`<p class="dim">waiting for the next drain …</p>`;
-  const row = (flow, index) => html`<tr key=${index}><td data-label="Pod">${endpoint(flow.local, flow.other_ports)}${flow.pending ? " (its name is awaited)" : ""}</td>
-    <td data-label="Peer"><span>${endpoint(flow.peer, flow.other_ports)} <small>${flow.peer.address}${flow.service ? " by Service " + flow.service : ""}</small></span></td>
-    <td data-label="Zones">${flow.local.zone || "?"} – ${flow.peer.zone || "?"}</td>
-    <td data-label="Scope"><span><${Scope} scope=${flow.scope} /></span></td><td data-label="Protocol">${flow.protocol}</td>
-    <td data-label="Out" class="number">${rate(flow.transmit.bytes_per_second)}</td><td data-label="In" class="number">${rate(flow.receive.bytes_per_second)}</td></tr>`;
+  const row = (flow, index) => html`<tr key=${index}><td data-label="Pod or process" class="end">${endpoint(flow.local, flow.other_ports)}${flow.pending ? " (its name is awaited)" : ""}</td>
+    <td data-label="Peer" class="end"><span>${endpoint(flow.peer, flow.other_ports)} <small>${[named(flow.peer) ? flow.peer.address : "", flow.service ? "by Service " + flow.service : ""].join(" ").trim()}</small></span></td>
+    <td data-label="Zones" class="zones"><${Zones} of=${flow} /></td>
+    <td data-label="Scope" class="scope"><span><${Scope} scope=${flow.scope} via=${flow.via} /></span></td><td data-label="Protocol">${flow.protocol}</td>
+    <td data-label="Out" class=${quiet(flow.transmit.bytes)}>${rate(flow.transmit.bytes_per_second)}</td><td data-label="In" class=${quiet(flow.receive.bytes)}>${rate(flow.receive.bytes_per_second)}</td></tr>`;
   return html`<section aria-labelledby="flows-title"><h2 id="flows-title">Connections of the last drain</h2>
-    <table class="rows" id="flows"><caption>${flows.flows.length} of ${flows.matched}, within ${flows.seconds.toFixed(1)} s</caption>
-    <thead><tr><th scope="col">Pod</th><th scope="col">Peer</th><th scope="col">Zones</th><th scope="col">Scope</th><th scope="col">Protocol</th>
+    <table class="rows" id="flows"><caption>the ${count(flows.flows.length)} busiest of ${count(flows.matched)} that match, within ${flows.seconds.toFixed(1)} s</caption>
+    <thead><tr><th scope="col">Pod or process</th><th scope="col">Peer</th><th scope="col">Zones</th><th scope="col">Scope</th><th scope="col">Protocol</th>
       <th scope="col" class="number">Out</th><th scope="col" class="number">In</th></tr></thead>
     <tbody>${flows.flows.map(row)}</tbody></table></section>`;
+}
+
+export function Missing({ health }) {
+  if (!health.missing.length) return "";
+  return html`<h3>What is missing</h3><ul id="missing">${health.missing.map((line) => html`<li key=${line}>${line}</li>`)}</ul>`;
 }
 
 export function Health({ health, interfaces }) {
@@ -54,12 +61,12 @@ export function Health({ health, interfaces }) {
     <p>${health.ready ? html`<span class="good">ready</span>` : html`<span class="bad">not ready</span>`},
       ${" "}${health.alive ? html`<span class="good">every loop turns</span>` : html`<span class="bad">a loop stands still</span>`}.
       ${" "}${health.counted_pods} of ${health.counted_pods + health.uncounted_pods} pods are counted, on ${health.interfaces} interfaces.</p>
-    ${health.missing.length ? html`<h3>What is missing</h3><ul id="missing">${health.missing.map((line) => html`<li key=${line}>${line}</li>`)}</ul>` : ""}
+    <${Missing} health=${health} />
     ${health.lacking.length ? html`<h3>Interfaces that are counted in part</h3><ul>${health.lacking.map((line) => html`<li key=${line}>${line}</li>`)}</ul>` : ""}
     <h3>Sums</h3><table class="rows" id="sums"><caption>what pods were given and what interfaces saw are counted apart and must be equal</caption>
-    <thead><tr><th scope="col">Direction</th>${parts.map((part) => html`<th scope="col" class="number">${part}</th>`)}<th scope="col">Equal</th></tr></thead>
+    <thead><tr><th scope="col">Direction</th>${parts.map((part) => html`<th scope="col" class="number">${part[0].toUpperCase() + part.slice(1)}</th>`)}<th scope="col">Equal</th></tr></thead>
     <tbody>${health.sums.map((sum) => html`<tr key=${sum.direction}><td data-label="Direction">${sum.direction}</td>
-      ${parts.map((part) => html`<td data-label=${part} class="number" title=${sum[part].packets + " packets"}>${sum[part].bytes.toLocaleString("en-US")}</td>`)}
+      ${parts.map((part) => html`<td data-label=${part} class="number" title=${sum[part].packets + " packets"}>${count(sum[part].bytes)}</td>`)}
       <td data-label="Equal">${sum.equal ? html`<span class="good">yes</span>` : html`<span class="bad">no</span>`}</td></tr>`)}</tbody></table>
     ${health.unattributed.length ? html`<h3>Without a pod for good</h3><ul id="unattributed">${health.unattributed.map((one) =>
       html`<li key=${one.reason}>${one.reason}: ${bytes(one.transmit.bytes)} out, ${bytes(one.receive.bytes)} in</li>`)}</ul>` : ""}

@@ -61,9 +61,13 @@ function End({ title, found, end, pair, pays }) {
   if (end.kind === "other") {
     return html`<div><h3>${title}</h3><p>Peers that had no series or no room of their own: --max-series and --map-memory are the bounds. They are counted, not named.</p></div>`;
   }
-  const things = found.flatMap((thing) => thing.explained.slice(0, 3).map((one) => ({ thing, one })));
+  // Of a peer in several zones only what has the scope of this row.
+  const fits = (one) => end === pair.peer && one.scope === pair.scope;
+  const all = found.flatMap((thing) => thing.explained.map((one) => ({ thing, one })));
+  const fitting = all.filter(({ one }) => fits(one));
+  const things = (fitting.length ? fitting : all).slice(0, 3);
   if (!things.length) return html`<div><h3>${title}</h3><p>Nothing of this name is known now, and no connection of the last drain shows an address.</p></div>`;
-  return html`<div><h3>${title}</h3><dl><dt>a GB costs it</dt><dd>${pays}</dd>${end === pair.peer ? gateway(pair) : ""}</dl>
+  return html`<div><h3>${title}</h3><dl><dt>price of a GB</dt><dd>${pays}</dd>${end === pair.peer ? gateway(pair) : ""}</dl>
     ${things.map(({ thing, one }) => html`<dl>
     <dt>address</dt><dd>${one.holder.address}${thing.addresses > thing.explained.length ? ` (and ${thing.addresses - 1} more)` : ""}</dd>
     ${one.holder.pod ? html`<dt>pod</dt><dd>${one.holder.namespace}/${one.holder.pod}</dd>` : ""}
@@ -120,5 +124,5 @@ function OfANode({ pair, answer, state, go }) {
     <${End} title=${endName(pair.peer, pair.scope)} found=${ends.peer} end=${pair.peer} pair=${pair}
       pays=${bothPay(pair) ? pays : "nothing that is known here"} />
     <${Money} pair=${pair} answer=${answer} />
-    <p class="whole"><button type="button" onClick=${() => go({ tab: "connections", search, scope: pair.scope, open: "" })}>its connections</button></p></div>`;
+    <p class="whole"><button type="button" onClick=${() => go({ tab: "connections", search, scope: pair.scope, open: "" })}>show its connections</button></p></div>`;
 }

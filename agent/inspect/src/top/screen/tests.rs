@@ -110,7 +110,7 @@ fn eighty_columns_hold_names_rates_and_dollars() {
     let shown = lines(&drawn(&mut state(), 80, 24, true));
     assert_eq!(
         shown[0],
-        "zonemeter top · ip-192-168-4-10 us-east-2a · mean of 60 s · across zones 180k B…"
+        "zonemeter top · across zones 180k B/s = $9.46/mo · ip-192-168-4-10 us-east-2a ·…"
     );
     assert_eq!(shown[1], "pairs by dollars · 1m · 2 of 2");
     let words: Vec<&str> = shown[3].split_whitespace().collect();

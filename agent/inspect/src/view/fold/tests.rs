@@ -213,3 +213,31 @@ fn a_conversation_with_a_node_has_the_name_that_its_agent_knows() {
         assert_eq!(one.pair.transmit.bytes + one.pair.receive.bytes, 1100);
     }
 }
+
+/// Ports 8080 and 9090 of one server: its agent saw both in a drain, the client's one of them.
+#[test]
+fn ends_that_saw_other_ports_are_one_conversation() {
+    let at_client = connection(0, "server", 100);
+    let mut at_server = connection(0, "server", 110).turned();
+    (at_server.ports, at_server.other_ports) = ([9090, 0], true);
+    // Known by its addresses alone.
+    let mut at_node = at_server.clone();
+    at_node.pair.local.kind = "Unit".to_owned();
+    for there in [at_server, at_node] {
+        for answers in [[&at_client, &there], [&there, &at_client]] {
+            let rows = ends(answers.map(|row| vec![row.clone()]), Dollars::OfPair);
+            let [one] = &rows[..] else {
+                panic!("{rows:#?}")
+            };
+            let pair = &one.pair;
+            assert_eq!(pair.transmit.bytes + pair.receive.bytes, 110 + 1100);
+            assert!(one.seen_twice && one.other_ports);
+        }
+    }
+    let mut elsewhere = connection(1, "other", 1);
+    elsewhere.other_ports = true;
+    let [one, other] = &ends([vec![elsewhere], vec![at_client]], Dollars::OfPair)[..] else {
+        panic!("two servers are two conversations");
+    };
+    assert!(one.other_ports && !other.other_ports);
+}
