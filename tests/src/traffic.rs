@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub use flood::{Flood, tcp_flood, udp_flood};
 pub use http::{HttpServer, http_get, http_server};
-pub use iperf3::{Iperf3Report, iperf3};
+pub use iperf3::{Iperf3Report, iperf3, iperf3_with};
 pub use option::receive_timeout;
 pub use ping::ping;
 pub use tcp::{TcpSink, tcp_send, tcp_sink, tcp_transfer};

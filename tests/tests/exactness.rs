@@ -6,13 +6,19 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#[path = "neighbours/attack.rs"]
+mod attack;
+#[path = "exactness/little_room.rs"]
+mod little_room;
+
 use std::{
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
 
 use zonemeter_lab::{
-    Agent, Family, Lab, Metrics, Namespace, Plan, Pod, PodPlan, Source, oracle,
+    Agent, Family, Lab, Metrics, Namespace, Plan, Pod, PodPlan, Source,
+    oracle::{self, Traffic},
     traffic::{self, Datagrams},
     with_both_sources,
 };
@@ -67,10 +73,8 @@ fn exercise(client: &Pod, server: &Namespace, address: IpAddr) {
     traffic::ping(inside, address, 2).unwrap();
 }
 
-/// One pod to all kinds of peers, every protocol, then wire against metrics.
-fn every_scope_is_exact(plan: Plan, v4: bool) {
-    let lab = Lab::raise(plan).unwrap();
-    let mut agents = agents(&lab);
+/// Two pods to all kinds of peers, every protocol. Returns whom of the internet they talked to.
+fn exercise_every_scope(lab: &Lab, v4: bool) -> Vec<(Pod, IpAddr)> {
     let mut internet = Vec::new();
     for (index, key) in ["default/a", "default/on-second-eni"]
         .into_iter()
@@ -89,7 +93,10 @@ fn every_scope_is_exact(plan: Plan, v4: bool) {
         exercise(&client, lab.internet(), host);
         internet.push((client, host));
     }
-    let shown = oracle::wait_exact(&lab, &mut agents, &internet).unwrap();
+    internet
+}
+
+fn check_every_scope_is_shown(shown: &Traffic) {
     for scope in ["intra_node", "intra_zone", "cross_zone", "internet"] {
         for direction in ["transmit", "receive"] {
             let bytes: u64 = shown
@@ -101,6 +108,15 @@ fn every_scope_is_exact(plan: Plan, v4: bool) {
             assert!(bytes > 3_000_000, "{scope} {direction}: {bytes}");
         }
     }
+}
+
+/// Traffic, then wire against metrics.
+fn every_scope_is_exact(plan: Plan, v4: bool) {
+    let lab = Lab::raise(plan).unwrap();
+    let mut agents = agents(&lab);
+    let internet = exercise_every_scope(&lab, v4);
+    let shown = oracle::wait_exact(&lab, &mut agents, &internet).unwrap();
+    check_every_scope_is_shown(&shown);
     for agent in &agents {
         oracle::check_families(&agent.scrape().unwrap()).unwrap();
     }
@@ -129,6 +145,16 @@ fn packets_joined_at_the_uplink_count_as_they_came_over_the_wire() {
             .family(Family::Dual),
         false,
     );
+}
+
+#[test]
+fn where_there_is_little_room_every_scope_is_exact() {
+    little_room::is_exact("exact-little", "tcx");
+}
+
+#[test]
+fn where_there_is_little_room_every_scope_is_exact_with_tc() {
+    little_room::is_exact("exact-little-tc", "tc");
 }
 
 /// Known amounts, without any counter in between: 2 × 84 bytes each way for default pings, 100 ×

@@ -11,16 +11,17 @@
 )]
 #![expect(clippy::print_stdout, reason = "what others got, for whoever compares")]
 
+#[path = "neighbours/attack.rs"]
+mod attack;
+
 use std::{
-    env, fs, io,
+    env, fs,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
+    thread,
     time::{Duration, Instant},
 };
+
+use attack::{Attack, DATAGRAM};
 
 use zonemeter_lab::{
     Agent, AgentPlan, Lab, Metrics, NodePlan, Owner, Plan, Pod, PodPlan, SILENCE, ServicePlan,
@@ -29,8 +30,6 @@ use zonemeter_lab::{
     traffic::{self, Datagrams},
 };
 
-/// IPv4 and UDP header and a payload of 64 bytes.
-const DATAGRAM: u64 = 20 + 8 + 64;
 const PORT: u16 = 7000;
 const CLUSTER_IP: Ipv4Addr = Ipv4Addr::new(10, 100, 0, 60);
 /// Addresses of the VPC that no node of the lab has: 192.168.96.0 and what follows.
@@ -237,70 +236,23 @@ fn quiet(pods: &[&Pod]) {
     }
 }
 
-/// Datagrams of [`DATAGRAM`] bytes that a pod sends; ends when all are sent or [`Attack::stop`] is
-/// called.
-struct Attack {
-    sender: JoinHandle<anyhow::Result<u64>>,
-    over: Arc<AtomicBool>,
+#[test]
+fn a_pod_that_sprays_addresses_takes_no_byte_from_others() {
+    spray("spray", "tcx");
 }
 
-impl Attack {
-    /// So many a second to what `send` makes of their numbers.
-    fn start(
-        from: &Pod,
-        (count, per_second): (u64, u32),
-        mut send: impl FnMut(u64) -> io::Result<()> + Send + 'static,
-    ) -> Self {
-        let over = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&over);
-        // A burst fits into every queue on the way.
-        let burst = u64::from(per_second / 500).clamp(1, 64);
-        let sender = from.namespace().spawn(move || {
-            let (began, mut sent) = (Instant::now(), 0);
-            while sent < count && !stopped.load(Ordering::Relaxed) {
-                send(sent)?;
-                sent += 1;
-                if sent % burst == 0 {
-                    let due = Duration::from_secs_f64(sent as f64 / f64::from(per_second));
-                    thread::sleep((began + due).saturating_duration_since(Instant::now()));
-                }
-            }
-            Ok(sent * DATAGRAM)
-        });
-        Self { sender, over }
-    }
-
-    /// To as many addresses after `first`, from one socket.
-    fn on_addresses(from: &Pod, first: Ipv4Addr, rate: (u64, u32)) -> Self {
-        let socket = from
-            .namespace()
-            .run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 40_000)));
-        let socket = socket.unwrap().unwrap();
-        Self::start(from, rate, move |n| {
-            let to = Ipv4Addr::from_bits(first.to_bits() + n as u32);
-            socket.send_to(&[0x5a; 64], (to, 9000)).map(drop)
-        })
-    }
-
-    fn is_over(&self) -> bool {
-        self.sender.is_finished()
-    }
-
-    /// All bytes that were sent.
-    fn join(self) -> u64 {
-        self.sender.join().unwrap().unwrap()
-    }
-
-    fn stop(self) -> u64 {
-        self.over.store(true, Ordering::Relaxed);
-        self.join()
+#[test]
+fn a_pod_that_sprays_addresses_takes_no_byte_from_others_with_tc() {
+    // How programs are attached is the same to tables of any size.
+    if !is_full_size() {
+        spray("spray-tc", "tc");
     }
 }
 
 /// More addresses than there is room for: the pod loses its own detail, and nobody a byte.
-#[test]
-fn a_pod_that_sprays_addresses_takes_no_byte_from_others() {
-    let mut scene = Scene::raise("spray", &[("--max-flows", "256")]);
+fn spray(name: &str, mode: &str) {
+    let flags = [("--max-flows", "256"), ("--attach", mode)];
+    let mut scene = Scene::raise(name, &flags);
     let rate = size((4_000_000, 52_000), (60_000, 40_000));
     let attack = Attack::on_addresses(&scene.attacker, Ipv4Addr::new(11, 0, 0, 0), rate);
     scene.talk_until_over(&attack);

@@ -27,6 +27,17 @@ pub fn iperf3(
     address: IpAddr,
     duration: Duration,
 ) -> Result<Iperf3Report> {
+    iperf3_with(client, server, address, duration, &[])
+}
+
+/// [`iperf3`] with more arguments of the client, such as `--reverse`.
+pub fn iperf3_with(
+    client: &Namespace,
+    server: &Namespace,
+    address: IpAddr,
+    duration: Duration,
+    more: &[&str],
+) -> Result<Iperf3Report> {
     let mut serving = server
         .command("iperf3")
         .args(["--server", "--one-off"])
@@ -35,7 +46,7 @@ pub fn iperf3(
         .stderr(Stdio::null())
         .spawn()
         .context("start iperf3 --server")?;
-    let report = connect(client, address, duration);
+    let report = connect(client, address, duration, more);
     // A client that never connected leaves a server that waits for ever.
     let _ = serving.kill();
     serving.wait()?;
@@ -43,7 +54,12 @@ pub fn iperf3(
 }
 
 /// The server needs a moment to listen: refused connections are tried again.
-fn connect(client: &Namespace, address: IpAddr, duration: Duration) -> Result<Iperf3Report> {
+fn connect(
+    client: &Namespace,
+    address: IpAddr,
+    duration: Duration,
+    more: &[&str],
+) -> Result<Iperf3Report> {
     let seconds = duration.as_secs().max(1).to_string();
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
@@ -55,6 +71,7 @@ fn connect(client: &Namespace, address: IpAddr, duration: Duration) -> Result<Ip
             "--client",
             &address.to_string(),
         ]);
+        command.args(more);
         // With --json iperf3 may end well and report the refusal inside.
         match tool::output(&mut command).and_then(|text| parse(&text)) {
             Ok(report) => return Ok(report),
