@@ -72,9 +72,19 @@ pub(super) fn begin(
     wall: SystemTime,
 ) -> Result<DrainInProgress> {
     let drain = source.drain()?;
+    let read = drain.until.elapsed();
     source.introduce(account);
     account.add(&drain, wall);
+    let added = drain.until.elapsed();
     let snapshot = Arc::new(account.snapshot());
+    // Since no program wrote to the set any more. `cargo xtask bench agent` reads this.
+    tracing::debug!(
+        flows = drain.flows.len(),
+        read_us = read.as_micros(),
+        added_us = added.as_micros(),
+        shown_us = drain.until.elapsed().as_micros(),
+        "drained"
+    );
     store.hand(|| account.kept(Arc::clone(&snapshot)));
     Ok(DrainInProgress {
         until: drain.until,
