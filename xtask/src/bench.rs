@@ -2,17 +2,13 @@
 //! node of the lab; `cargo xtask bench series`: what many pairs cost the agent;
 //! `cargo xtask bench neighbours`: what pods that attack at full size take from others;
 //! `cargo xtask bench answers`: how soon the page, its JSON and `top` answer;
+//! `cargo xtask bench agent`: how long its drains take, and its share of a CPU;
 //! `cargo xtask bench sizing`: what a cluster of a size takes.
-//!
-//! Of the first, each round runs every case with nothing on the veths, with a program that does
-//! nothing, with a counter of pairs, and with the agent. The kernel's own statistics
-//! (`kernel.bpf_stats_enabled`) tell how long each program ran; they cost more than the programs, so
-//! that throughput is measured without them.
 
-use std::{fs, time::Duration};
+use std::{fs, path::PathBuf, time::Duration};
 
-use anyhow::{Context, Result, ensure};
-use zonemeter_lab::{Family, Lab, Plan, PodPlan, interrupt};
+use anyhow::{Context, Result};
+use zonemeter_lab::{Agent, Family, HostGroups, Lab, Plan, PodPlan, agent_binary, interrupt};
 
 use crate::{
     exec::{self, Cmd},
@@ -21,11 +17,15 @@ use crate::{
     test::BUILD_AGENT,
 };
 
+mod agent;
 mod case;
-mod floor;
+mod hooks;
+mod host;
 mod lab_test;
 mod machine;
 mod measure;
+mod median;
+mod programs;
 mod report;
 mod sizing;
 mod stats;
@@ -33,9 +33,12 @@ mod stats;
 mod yardstick;
 
 use case::Case;
-use measure::{Mode, Sample};
+use host::OfHost;
+use measure::Measured;
+use programs::Programs;
 use report::Report;
 
+const NODE: &str = "a1";
 const LAB: &str = "bench";
 const DOCUMENT: &str = "docs/bench-datapath.md";
 
@@ -45,14 +48,11 @@ pub(crate) struct Args {
     /// What to measure
     #[arg(value_enum, default_value = "datapath")]
     what: What,
-    /// Rounds; the table shows medians over them
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=101))]
-    rounds: u32,
-    /// How long to measure each case in each round, in seconds
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=60))]
-    seconds: u64,
-    /// Write the result to docs/bench-datapath.md, docs/series.md, docs/fairness.md or
-    /// docs/read-the-numbers.md
+    /// How long to measure each case of datapath [default: 15], or each state of agent [default: 60]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: Option<u64>,
+    /// Write the result to docs/bench-datapath.md, docs/bench-agent.md, docs/series.md, docs/fairness.md
+    /// or docs/read-the-numbers.md
     #[arg(long)]
     write: bool,
 }
@@ -62,6 +62,8 @@ pub(crate) struct Args {
 enum What {
     /// Nanoseconds per packet
     Datapath,
+    /// Drains of many flows, and the agent's share of a CPU
+    Agent,
     /// Memory and scrapes with many series
     Series,
     /// What attacks of one pod cost the others
@@ -81,31 +83,55 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     setup::ensure()?;
     progress::step("building the agent (release)", build_agent)?;
     match args.what {
-        What::Datapath => {}
-        What::Sizing => return sizing::run(true),
+        What::Datapath => {
+            let seconds = args.seconds.unwrap_or(15);
+            as_root("datapath", seconds, args, || {
+                measure_all(seconds, args.write)
+            })
+        }
+        What::Agent => {
+            let seconds = args.seconds.unwrap_or(60);
+            as_root("agent", seconds, args, || agent::run(seconds, args.write))
+        }
+        What::Sizing => sizing::run(true),
         What::Series => {
             go::ensure(recipes::PROMETHEUS)?;
-            return lab_test::run("cardinality", args.write);
+            lab_test::run("cardinality", args.write)
         }
-        What::Neighbours => return lab_test::run("neighbours", args.write),
+        What::Neighbours => lab_test::run("neighbours", args.write),
         What::Answers => {
             go::ensure(recipes::PROMETHEUS)?;
             answers(args.write)?;
-            return lab_test::run("whole_cluster", args.write);
+            lab_test::run("whole_cluster", args.write)
         }
     }
-    let mut again = vec![
-        "bench".to_owned(),
-        "--rounds".to_owned(),
-        args.rounds.to_string(),
-    ];
-    again.extend(["--seconds".to_owned(), args.seconds.to_string()]);
+}
+
+fn as_root(
+    what: &str,
+    seconds: u64,
+    args: &Args,
+    measure: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    let mut again = vec!["bench".to_owned(), what.to_owned()];
+    again.extend(["--seconds".to_owned(), seconds.to_string()]);
     again.extend(args.write.then(|| "--write".to_owned()));
-    privilege::as_root(&again, || measure_all(args))
+    privilege::as_root(&again, measure)
+}
+
+/// The agent that is measured: what `ZONEMETER_BIN` names, else a release build of this tree.
+fn binary() -> Result<PathBuf> {
+    match std::env::var_os("ZONEMETER_BIN") {
+        Some(_) => agent_binary(),
+        None => Ok(repository::release_folder()?.join("zonemeter")),
+    }
 }
 
 fn build_agent() -> Result<()> {
-    exec::run(Cmd::cargo().args(BUILD_AGENT).arg("--release"))
+    match std::env::var_os("ZONEMETER_BIN") {
+        Some(_) => Ok(()),
+        None => exec::run(Cmd::cargo().args(BUILD_AGENT).arg("--release")),
+    }
 }
 
 /// Of one agent: by its own unit tests, which hold a release build to what is promised.
@@ -121,20 +147,21 @@ fn answers(write: bool) -> Result<()> {
     })
 }
 
-fn measure_all(args: &Args) -> Result<()> {
+fn measure_all(seconds: u64, write: bool) -> Result<()> {
     interrupt::watch()?;
-    let lab = progress::quiet_step("raising the lab", || Lab::raise(plan()))?;
-    let samples = rounds(&lab, args);
+    let mut lab = progress::quiet_step("raising the lab", || Lab::raise(plan()))?;
+    let measured = measure_lab(&mut lab, seconds);
     progress::quiet_step("removing the lab", || lab.end())?;
+    let (cases, hosts) = measured?;
     let report = Report {
-        samples: samples?,
-        rounds: args.rounds,
-        seconds: args.seconds,
+        cases,
+        hosts,
+        seconds,
     };
-    let table = report.table();
-    progress::say(&table);
-    if args.write {
-        let text = report.document(&table, &machine::describe()?);
+    let tables = report.tables();
+    progress::say(&tables);
+    if write {
+        let text = report.document(&tables, &machine::describe()?);
         fs::write(repository::root().join(DOCUMENT), text)
             .with_context(|| format!("writing {DOCUMENT}"))?;
         progress::say(&format!("written to {DOCUMENT}"));
@@ -142,39 +169,56 @@ fn measure_all(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Two pairs of pods on one node: one that hands super-packets to the kernel, and one that does
-/// not.
+/// Two pairs of pods on one node, one that hands super-packets to the kernel and one that does not; a
+/// pod of another node; and one whose interface the agent counts, as it must count on one.
 fn plan() -> Plan {
-    let pod = |name: &str| PodPlan::new("bench", name, "a1");
+    let pod = |name: &str| PodPlan::new("bench", name, NODE);
     Plan::new(LAB)
         .family(Family::Dual)
         .veth_offloads(true)
+        .without_flow_truth()
         .pod(pod("sender"))
         .pod(pod("receiver"))
         .pod(pod("plain-sender").without_offloads())
         .pod(pod("plain-receiver").without_offloads())
+        .pod(pod("bystander"))
+        .pod(PodPlan::new("bench", "remote", "a2"))
 }
 
-fn rounds(lab: &Lab, args: &Args) -> Result<Vec<Sample>> {
+fn measure_lab(lab: &mut Lab, seconds: u64) -> Result<(Vec<Measured>, Vec<OfHost>)> {
     case::prepare(lab)?;
-    let duration = Duration::from_secs(args.seconds);
-    let mut samples = Vec::new();
-    for round in 1..=args.rounds {
-        let what = format!("round {round} of {}", args.rounds);
-        samples.extend(progress::quiet_step(&what, || one_round(lab, duration))?);
+    let groups = HostGroups::new(&lab.name())?;
+    groups.add(host::GROUP)?;
+    let mut agent = start_agent(lab, &groups)?;
+    let programs = Programs::new(agent.pid())?;
+    let mut cases = Vec::new();
+    for case in Case::ALL {
+        let times = if case.is_iperf3() { 5 } else { 1 };
+        let duration = Duration::from_secs(seconds * times);
+        let measure = || measure::measure(lab, case, &programs, duration);
+        cases.push(progress::quiet_step(&case.title(), measure)?);
     }
-    Ok(samples)
+    let duration = Duration::from_secs(seconds) / 2;
+    let measure = || host::measure(lab, &groups, agent.pid(), duration);
+    let hosts = progress::quiet_step("the node's own bytes", measure)?;
+    agent.stop()?;
+    Ok((cases, hosts))
 }
 
-fn one_round(lab: &Lab, duration: Duration) -> Result<Vec<Sample>> {
-    let mut samples = Vec::new();
-    for mode in Mode::ALL {
-        let attached = mode.attach(lab)?;
-        for case in Case::ALL {
-            ensure!(!interrupt::interrupted(), "interrupted");
-            samples.push(attached.measure(lab, case, duration)?);
-        }
-        attached.detach()?;
-    }
-    Ok(samples)
+/// It attaches to one pod's interface, which nothing passes, and to the uplink and the cgroup: what is
+/// on the hooks of the other pods is changed many times a second.
+fn start_agent(lab: &Lab, groups: &HostGroups) -> Result<Agent> {
+    let bystander = lab.pod("bench/bystander")?;
+    let plan = lab.agent(NODE)?.binary(&binary()?);
+    let plan = plan
+        .flag("--interface", bystander.veth())
+        .flag("--uplink", host::UPLINK)
+        .flag("--cgroup-dir", groups.directory());
+    let mut agent = plan.start()?;
+    agent.wait_ready(Duration::from_secs(60))?;
+    agent.wait_until(Duration::from_secs(30), |metrics| {
+        metrics.sum("zonemeter_host_cgroups", &[("state", "linked")]) >= 1
+    })?;
+    agent.settled()?;
+    Ok(agent)
 }

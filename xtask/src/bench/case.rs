@@ -2,23 +2,28 @@
 
 use std::{
     io::Write,
-    net::{IpAddr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
     os::fd::FromRawFd,
     process::Stdio,
-    thread::JoinHandle,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
-use zonemeter_lab::{Lab, Pod, traffic};
+use zonemeter_lab::{Lab, Namespace, Pod, ServicePlan, Transport, traffic};
 
-/// Flows of the two cases that have many.
+use super::hooks::Way;
+
+/// Flows of the cases that have many, and of those that have some.
 const FLOWS: u16 = 20_000;
+const SOME_FLOWS: u16 = 2_000;
 /// First client port: all of them lie in the ephemeral range (32768 to 60999).
 const CLIENT_PORTS: u16 = 33_000;
 /// First server port: all of them lie below the ephemeral range.
 const SERVER_PORTS: u16 = 2_000;
 const PORT: u16 = 1_999;
+/// The Service that leads to the receiver.
+const CLUSTER_IP: Ipv4Addr = Ipv4Addr::new(10, 100, 0, 70);
 /// 10.200.0.0/17, which the node routes to the receiver.
 const PEERS: u32 = 0x0ac8_0000;
 const PEER_RANGE: &str = "10.200.0.0/17";
@@ -30,7 +35,9 @@ const UDP_HEADER_BYTES: usize = 8;
 pub(super) enum Case {
     /// One conversation of small datagrams.
     UdpOneFlow,
-    /// Many clients of one server port: their ports are folded into one entry of the flow map.
+    /// The same, with programs attached as filters of clsact.
+    UdpOneFlowTc,
+    /// Many clients of one server port: their ports are noted in one slot.
     UdpManyClients,
     /// As many server ports as lie in the caches of a small machine's CPU.
     UdpSomeServers,
@@ -44,11 +51,25 @@ pub(super) enum Case {
     TcpPlain,
     /// One conversation of small datagrams over IPv6.
     UdpIpv6,
+    /// One conversation with a Service, whose address conntrack translates.
+    ServiceOneFlow,
+    /// Many client ports of a Service, which are a flow each.
+    ServiceManyClients,
+    /// iperf3 with so many streams, from a pod to another node or back.
+    Iperf3 { streams: u8, is_received: bool },
+}
+
+const fn iperf3(streams: u8, is_received: bool) -> Case {
+    Case::Iperf3 {
+        streams,
+        is_received,
+    }
 }
 
 impl Case {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::UdpOneFlow,
+        Self::UdpOneFlowTc,
         Self::UdpManyClients,
         Self::UdpSomeServers,
         Self::UdpManyServers,
@@ -56,12 +77,19 @@ impl Case {
         Self::TcpSegmented,
         Self::TcpPlain,
         Self::UdpIpv6,
+        Self::ServiceOneFlow,
+        Self::ServiceManyClients,
+        iperf3(1, false),
+        iperf3(1, true),
+        iperf3(8, false),
+        iperf3(8, true),
     ];
 
     /// The table's first column.
-    pub(super) fn title(self) -> &'static str {
-        match self {
+    pub(super) fn title(self) -> String {
+        let title = match self {
             Self::UdpOneFlow => "UDP 64 B, 1 flow",
+            Self::UdpOneFlowTc => "the same, attached by tc",
             Self::UdpManyClients => "UDP 64 B, 20,000 client ports",
             Self::UdpSomeServers => "UDP 64 B, 2,000 server ports",
             Self::UdpManyServers => "UDP 64 B, 20,000 server ports",
@@ -69,14 +97,71 @@ impl Case {
             Self::TcpSegmented => "TCP, GSO (per super-packet)",
             Self::TcpPlain => "TCP, no GSO",
             Self::UdpIpv6 => "UDP 64 B over IPv6, 1 flow",
+            Self::ServiceOneFlow => "UDP 64 B to a Service, 1 flow",
+            Self::ServiceManyClients => "UDP 64 B to a Service, 2,000 client ports",
+            Self::Iperf3 {
+                streams,
+                is_received,
+            } => {
+                let way = if is_received {
+                    ", the pod receives"
+                } else {
+                    ", the pod sends"
+                };
+                return format!("iperf3 -P {streams}{way}");
+            }
+        };
+        title.to_owned()
+    }
+
+    /// Nanoseconds above the empty program, and times the pair counter's, that are aimed at.
+    pub(super) fn target(self) -> (Option<f64>, Option<f64>) {
+        match self {
+            Self::UdpOneFlow => (Some(45.0), Some(1.0)),
+            Self::UdpManyClients => (Some(65.0), Some(1.2)),
+            Self::UdpSomeServers | Self::UdpManyServers => (Some(55.0), Some(1.0)),
+            Self::UdpManyPeers => (Some(400.0), None),
+            Self::TcpSegmented => (Some(100.0), None),
+            Self::TcpPlain => (Some(70.0), Some(1.4)),
+            _ => (None, None),
+        }
+    }
+
+    pub(super) fn is_iperf3(self) -> bool {
+        matches!(self, Self::Iperf3 { .. })
+    }
+
+    /// The pair counter knows IPv4.
+    pub(super) fn has_pairs(self) -> bool {
+        self != Self::UdpIpv6 && !self.is_iperf3()
+    }
+
+    pub(super) fn way(self) -> Way {
+        match self {
+            Self::UdpOneFlowTc => Way::Tc,
+            _ => Way::Tcx,
         }
     }
 
     /// Sender and receiver.
-    pub(super) fn pods(self, lab: &Lab) -> Result<(Pod, Pod)> {
-        let prefix = if self == Self::TcpPlain { "plain-" } else { "" };
-        let pod = |name: &str| lab.pod(&format!("bench/{prefix}{name}"));
-        Ok((pod("sender")?, pod("receiver")?))
+    fn pods(self, lab: &Lab) -> Result<(Pod, Pod)> {
+        let (from, to) = match self {
+            Self::TcpPlain => ("plain-sender", "plain-receiver"),
+            Self::Iperf3 { .. } => ("sender", "remote"),
+            _ => ("sender", "receiver"),
+        };
+        let pod = |name: &str| lab.pod(&format!("bench/{name}"));
+        Ok((pod(from)?, pod(to)?))
+    }
+
+    /// The pods whose veths have programs: those of the agent's node. The last one's counters are
+    /// read.
+    pub(super) fn measured(self, lab: &Lab) -> Result<Vec<Pod>> {
+        let (from, to) = self.pods(lab)?;
+        Ok(match self {
+            Self::Iperf3 { .. } => vec![from],
+            _ => vec![from, to],
+        })
     }
 
     /// Starts sending for `duration`.
@@ -84,45 +169,51 @@ impl Case {
         let (from, to) = self.pods(lab)?;
         let address = match self {
             Self::UdpIpv6 => to.v6()?,
+            Self::ServiceOneFlow | Self::ServiceManyClients => CLUSTER_IP.into(),
             _ => to.v4()?,
         };
         let server = SocketAddr::new(address, PORT);
         let (from, to) = (from.namespace(), to.namespace());
+        let clients =
+            |number| (0..number).map(move |flow| (address, (CLIENT_PORTS + flow, SERVER_PORTS)));
+        let servers =
+            |number| (0..number).map(move |flow| (address, (CLIENT_PORTS, SERVER_PORTS + flow)));
+        let peers = (0..FLOWS).map(|flow| {
+            let peer = IpAddr::from((PEERS + u32::from(flow)).to_be_bytes());
+            (peer, (CLIENT_PORTS, SERVER_PORTS))
+        });
         Ok(match self {
-            Self::UdpOneFlow | Self::UdpIpv6 => Load::Flood(traffic::udp_flood(
-                from,
-                to,
-                server,
-                PAYLOAD_BYTES,
-                duration,
-            )?),
-            Self::UdpManyClients => {
-                let flows =
-                    (0..FLOWS).map(move |flow| (address, (CLIENT_PORTS + flow, SERVER_PORTS)));
-                Load::Thread(from.spawn(move || many_flows(flows, duration)))
+            Self::UdpOneFlow | Self::UdpOneFlowTc | Self::UdpIpv6 | Self::ServiceOneFlow => {
+                let flood = traffic::udp_flood(from, to, server, PAYLOAD_BYTES, duration);
+                Load::Flood(flood?)
             }
-            Self::UdpSomeServers | Self::UdpManyServers => {
-                let number = if self == Self::UdpSomeServers {
-                    2_000
-                } else {
-                    FLOWS
-                };
-                let flows =
-                    (0..number).map(move |flow| (address, (CLIENT_PORTS, SERVER_PORTS + flow)));
-                Load::Thread(from.spawn(move || many_flows(flows, duration)))
-            }
-            Self::UdpManyPeers => {
-                let flows = (0..FLOWS).map(|flow| {
-                    let peer = IpAddr::from((PEERS + u32::from(flow)).to_be_bytes());
-                    (peer, (CLIENT_PORTS, SERVER_PORTS))
-                });
-                Load::Thread(from.spawn(move || many_flows(flows, duration)))
-            }
+            Self::UdpManyClients => Load::many(from, clients(FLOWS), duration),
+            Self::ServiceManyClients => Load::many(from, clients(SOME_FLOWS), duration),
+            Self::UdpSomeServers => Load::many(from, servers(SOME_FLOWS), duration),
+            Self::UdpManyServers => Load::many(from, servers(FLOWS), duration),
+            Self::UdpManyPeers => Load::many(from, peers, duration),
             Self::TcpSegmented | Self::TcpPlain => {
                 Load::Flood(traffic::tcp_flood(from, to, server, duration)?)
             }
+            Self::Iperf3 {
+                streams,
+                is_received,
+            } => {
+                let (from, to) = (from.clone(), to.clone());
+                let more = iperf3_arguments(streams, is_received);
+                Load::Thread(thread::spawn(move || {
+                    let more: Vec<&str> = more.iter().map(String::as_str).collect();
+                    traffic::iperf3_with(&from, &to, address, duration, &more).map(drop)
+                }))
+            }
         })
     }
+}
+
+fn iperf3_arguments(streams: u8, is_received: bool) -> Vec<String> {
+    let mut arguments = vec!["--parallel".to_owned(), streams.to_string()];
+    arguments.extend(is_received.then(|| "--reverse".to_owned()));
+    arguments
 }
 
 /// Traffic under way; it ends by itself.
@@ -132,6 +223,14 @@ pub(super) enum Load {
 }
 
 impl Load {
+    fn many(
+        from: &Namespace,
+        flows: impl Iterator<Item = (IpAddr, (u16, u16))> + Send + 'static,
+        duration: Duration,
+    ) -> Self {
+        Self::Thread(from.spawn(move || many_flows(flows, duration)))
+    }
+
     /// Waits for the end.
     pub(super) fn finish(self) -> Result<()> {
         match self {
@@ -145,8 +244,13 @@ impl Load {
 }
 
 /// Takes the lab's own counters out of the pods, which would cost more than what is measured,
-/// and drops datagrams that nobody waits for before they are answered by ICMP.
-pub(super) fn prepare(lab: &Lab) -> Result<()> {
+/// drops datagrams that nobody waits for before they are answered by ICMP, and makes the Service.
+pub(super) fn prepare(lab: &mut Lab) -> Result<()> {
+    let service = ServicePlan::new("bench", "service", CLUSTER_IP.into())
+        .port(Transport::Udp, PORT, PORT)
+        .port(Transport::Udp, SERVER_PORTS, SERVER_PORTS);
+    let backend = lab.pod("bench/receiver")?.v4()?;
+    lab.add_service(service.backend(backend))?;
     let rules = format!(
         "flush ruleset\ntable ip bench {{\nchain in {{\n\
          type filter hook prerouting priority -300\nudp dport {SERVER_PORTS}-{} drop\n}}\n}}\n",

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     privilege::Privilege,
-    progress, repository,
+    progress,
     test::{Run, build_tests},
 };
 
@@ -16,9 +16,8 @@ pub(super) fn run(name: &str, write: bool) -> Result<()> {
     let found = tests.iter().find(|test| test.name == name);
     let test = found.with_context(|| format!("there is no test program {name}"))?;
     let run = Run::as_root(test, &[], Privilege::find())?.context("it has no tests")?;
-    let agent = repository::release_folder()?.join("zonemeter");
     let mut run = run
-        .env("ZONEMETER_BIN", agent)
+        .env("ZONEMETER_BIN", super::binary()?)
         .env("ZONEMETER_FULL_SIZE", "1".into());
     if write {
         run = run.env("ZONEMETER_UPDATE_DOCS", "1".into());

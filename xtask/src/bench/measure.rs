@@ -1,150 +1,123 @@
-//! One measurement: a case, with something on the veths or nothing.
+//! One case: what is on the hooks takes turns, many and short, while the traffic goes on. What else
+//! happens on a machine lasts longer than a turn and meets all of them alike, so that turns are
+//! compared with their neighbours.
 
 use std::{
-    fs, thread,
+    thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
-use serde_json::Value;
-use zonemeter_lab::{Agent, Lab};
+use anyhow::{Context, Result, ensure};
+use zonemeter_lab::{Lab, Pod, interrupt};
 
 use super::{
     case::Case,
-    floor::{Floor, Rule},
-    stats::{self, Cost},
-};
-use crate::{
-    exec::{self, Cmd},
-    repository,
+    hooks::Hooks,
+    programs::{Mode, Programs},
+    stats,
 };
 
-const NODE: &str = "a1";
 /// Until caches, maps and connections are as they stay.
-const WARM_UP: Duration = Duration::from_millis(500);
-/// The programs' names, as `agent-common` has them.
-const PROGRAMS: [&str; 2] = ["zonemeter_tx", "zonemeter_rx"];
+const WARM_UP: Duration = Duration::from_secs(1);
+/// After a change of what is on the hooks.
+const SETTLE: Duration = Duration::from_millis(20);
+/// How long each turn is measured.
+const TURN: Duration = Duration::from_millis(100);
+const OF_THROUGHPUT: [Mode; 3] = [Mode::Nothing, Mode::Empty, Mode::Agent];
+const OF_COST: [Mode; 3] = [Mode::Empty, Mode::Pairs, Mode::Agent];
 
-/// What is on the veths.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
-    Nothing,
-    Empty,
-    Pairs,
-    Agent,
-}
-
-/// One result.
+/// What was measured of a case: in each list one value for each round of turns.
 #[derive(Clone, Debug)]
-pub(super) struct Sample {
-    pub(super) mode: Mode,
+pub(super) struct Measured {
     pub(super) case: Case,
-    /// Nanoseconds per run of the transmit and the receive program.
-    pub(super) cost_ns: [Option<f64>; 2],
-    /// Bytes per second that went to the receiving pod, without the kernel's statistics.
-    pub(super) bytes_per_s: f64,
+    /// Bytes per second, the kernel's statistics off.
+    pub(super) rates: Vec<(Mode, Vec<f64>)>,
+    /// Nanoseconds per run, the mean of both programs, by those statistics.
+    pub(super) costs: Vec<(Mode, Vec<f64>)>,
 }
 
-/// A mode in force.
-pub(super) struct Attached {
-    mode: Mode,
-    floor: Option<Floor>,
-    agent: Option<Agent>,
-}
-
-impl Mode {
-    pub(super) const ALL: [Self; 4] = [Self::Nothing, Self::Empty, Self::Pairs, Self::Agent];
-
-    /// Puts it on.
-    pub(super) fn attach(self, lab: &Lab) -> Result<Attached> {
-        let mut attached = Attached {
-            mode: self,
-            floor: None,
-            agent: None,
-        };
-        match self {
-            Self::Nothing => {}
-            Self::Empty => attached.floor = Some(floor(lab, Rule::Empty)?),
-            Self::Pairs => attached.floor = Some(floor(lab, Rule::Pairs)?),
-            Self::Agent => {
-                let binary = repository::release_folder()?.join("zonemeter");
-                attached.agent = Some(lab.agent(NODE)?.binary(&binary).start_ready()?);
-            }
-        }
-        Ok(attached)
-    }
-}
-
-impl Attached {
-    /// Sends the case's traffic and reads every counter before and after: for half of the time
-    /// without the kernel's statistics, for the other half with them.
-    pub(super) fn measure(&self, lab: &Lab, case: Case, duration: Duration) -> Result<Sample> {
-        let (_, receiver) = case.pods(lab)?;
-        let load = case.start(lab, WARM_UP + duration + WARM_UP)?;
-        thread::sleep(WARM_UP);
-        let (started, count) = (Instant::now(), receiver.interface_count()?);
-        thread::sleep(duration / 2);
-        let (seconds, count_after) = (started.elapsed().as_secs_f64(), receiver.interface_count()?);
-        let statistics = stats::Enabled::switch_on()?;
-        let cost = self.cost()?;
-        thread::sleep(duration / 2);
-        let cost_after = self.cost()?;
-        drop(statistics);
-        load.finish()?;
-        let per_s = |before: u64, after: u64| after.saturating_sub(before) as f64 / seconds;
-        Ok(Sample {
-            mode: self.mode,
-            case,
-            cost_ns: [0, 1].map(|index| cost_after[index].per_run_since(cost[index])),
-            bytes_per_s: per_s(count.sent.bytes, count_after.sent.bytes),
-        })
-    }
-
-    /// Takes it off.
-    pub(super) fn detach(self) -> Result<()> {
-        match self.agent {
-            Some(mut agent) => agent.stop().map(|_| ()),
-            None => Ok(()),
-        }
-    }
-
-    fn cost(&self) -> Result<[Cost; 2]> {
-        match (&self.floor, &self.agent) {
-            (Some(floor), _) => floor.cost(),
-            (None, Some(agent)) => agent_cost(agent.pid()),
-            (None, None) => Ok([Cost::default(); 2]),
-        }
-    }
-}
-
-fn floor(lab: &Lab, rule: Rule) -> Result<Floor> {
-    Floor::attach(&lab.node(NODE)?, lab.pods(), rule)
-}
-
-/// From the descriptors that the agent holds: another agent on this machine does not disturb.
-fn agent_cost(pid: u32) -> Result<[Cost; 2]> {
-    let folder = format!("/proc/{pid}/fdinfo");
-    let mut costs = [None; 2];
-    for entry in fs::read_dir(&folder).with_context(|| format!("reading {folder}"))? {
-        let file = entry.with_context(|| format!("reading {folder}"))?.path();
-        // A descriptor may be closed in between.
-        let Ok(Some((id, cost))) = stats::read(&file) else {
-            continue;
-        };
-        let name = program_name(id)?;
-        if let Some(index) = PROGRAMS.iter().position(|program| *program == name) {
-            costs[index] = Some(cost);
-        }
-    }
-    let known = |index: usize| {
-        costs[index].with_context(|| format!("the agent holds no {}", PROGRAMS[index]))
+/// Two thirds of the time go to the throughput. For iperf3, whose super-packets differ much from
+/// moment to moment, all of it does.
+pub(super) fn measure(
+    lab: &Lab,
+    case: Case,
+    programs: &Programs,
+    duration: Duration,
+) -> Result<Measured> {
+    let pods = case.measured(lab)?;
+    let mut hooks = Hooks::of(&pods, programs, case.way())?;
+    // Some turns' time: the traffic is there until the last one is over.
+    let load = case.start(lab, WARM_UP + duration + Duration::from_secs(2))?;
+    thread::sleep(WARM_UP);
+    let share = if case.is_iperf3() {
+        duration
+    } else {
+        duration * 2 / 3
     };
-    Ok([known(0)?, known(1)?])
+    let watched = pods.last().context("no pod")?;
+    let rates = turns(&OF_THROUGHPUT, share, |mode| {
+        hooks.switch(mode)?;
+        thread::sleep(SETTLE);
+        rate(watched).map(Some)
+    })?;
+    let statistics = stats::Enabled::switch_on()?;
+    let costs = turns(&OF_COST, duration - share, |mode| {
+        if mode == Mode::Pairs && !case.has_pairs() {
+            return Ok(None);
+        }
+        hooks.switch(mode)?;
+        thread::sleep(SETTLE);
+        cost(programs, mode)
+    })?;
+    drop(statistics);
+    drop(hooks);
+    load.finish()?;
+    Ok(Measured { case, rates, costs })
 }
 
-fn program_name(id: u32) -> Result<String> {
-    let shown =
-        exec::output(Cmd::new("bpftool").args(["--json", "prog", "show", "id", &id.to_string()]))?;
-    let program: Value = serde_json::from_str(&shown).context("bpftool's answer")?;
-    Ok(program["name"].as_str().unwrap_or_default().to_owned())
+/// Rounds of turns until the time is over; every other one goes backwards, so that what changes
+/// steadily meets all alike.
+fn turns(
+    modes: &[Mode],
+    duration: Duration,
+    mut turn: impl FnMut(Mode) -> Result<Option<f64>>,
+) -> Result<Vec<(Mode, Vec<f64>)>> {
+    let mut all: Vec<(Mode, Vec<f64>)> = modes.iter().map(|mode| (*mode, Vec::new())).collect();
+    let began = Instant::now();
+    let mut is_backwards = false;
+    while began.elapsed() < duration {
+        ensure!(!interrupt::interrupted(), "interrupted");
+        let number = all.len();
+        for index in 0..number {
+            let index = if is_backwards {
+                number - 1 - index
+            } else {
+                index
+            };
+            let (mode, values) = &mut all[index];
+            values.extend(turn(*mode)?);
+        }
+        is_backwards = !is_backwards;
+    }
+    Ok(all)
+}
+
+/// Bytes per second through a pod's veth, both ways.
+fn rate(pod: &Pod) -> Result<f64> {
+    let bytes = || -> Result<u64> {
+        let count = pod.interface_count()?;
+        Ok(count.sent.bytes + count.received.bytes)
+    };
+    let (before, began) = (bytes()?, Instant::now());
+    thread::sleep(TURN);
+    let (after, took) = (bytes()?, began.elapsed());
+    Ok(after.saturating_sub(before) as f64 / took.as_secs_f64())
+}
+
+/// Nanoseconds of a run, the mean of both programs; of one where the other does not run.
+fn cost(programs: &Programs, mode: Mode) -> Result<Option<f64>> {
+    let before = programs.cost(mode)?;
+    thread::sleep(TURN);
+    let after = programs.cost(mode)?;
+    Ok(stats::mean_per_run(before, after))
 }

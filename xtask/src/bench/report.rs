@@ -1,195 +1,234 @@
-//! Medians, as a table that reads well in a terminal and in a document.
+//! What was measured, as tables that read well in a terminal and in a document.
 
 use super::{
     case::Case,
-    measure::{Mode, Sample},
+    host::OfHost,
+    measure::Measured,
+    median::{error, paired, quartiles},
+    programs::Mode,
 };
 
-const HEAD: [&str; 7] = [
-    "case",
-    "empty",
-    "pairs above empty",
-    "zonemeter above empty",
-    "zonemeter / pairs",
-    "throughput, empty / without",
-    "throughput, zonemeter / without",
-];
+/// Of the empty program's throughput: at least so much is aimed at.
+const THROUGHPUT: f64 = 0.97;
+const IPERF3: f64 = 0.995;
+/// Nanoseconds above the empty program, times those of IPv4: at most so much is aimed at.
+const IPV6: f64 = 1.5;
 
 /// Everything that was measured.
 pub(super) struct Report {
-    pub(super) samples: Vec<Sample>,
-    pub(super) rounds: u32,
+    pub(super) cases: Vec<Measured>,
+    pub(super) hosts: Vec<OfHost>,
     pub(super) seconds: u64,
 }
 
 impl Report {
-    /// A Markdown table, one line per case.
-    pub(super) fn table(&self) -> String {
-        let mut rows = vec![HEAD.map(str::to_owned), ["---"; 7].map(str::to_owned)];
-        rows.extend(Case::ALL.map(|case| self.row(case)));
-        let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-        let line = |row: &[String; 7]| {
-            let cell =
-                |(column, text): (usize, &String)| format!("{text:<width$}", width = width(column));
-            format!(
-                "| {} |",
-                row.iter()
-                    .enumerate()
-                    .map(cell)
-                    .collect::<Vec<_>>()
-                    .join(" | ")
-            )
-        };
-        rows.iter().map(line).collect::<Vec<_>>().join("\n")
-    }
-
-    /// The table with what a reader must know to judge it.
-    pub(super) fn document(&self, table: &str, machine: &str) -> String {
+    /// Three tables in Markdown.
+    pub(super) fn tables(&self) -> String {
+        let with_cost = self.cases.iter().filter(|one| !one.case.is_iperf3());
+        let costs = with_cost.map(|one| self.cost_row(one));
+        let head = [
+            "case",
+            "empty",
+            "pairs above empty",
+            "zonemeter above empty",
+            "zonemeter / pairs",
+        ];
+        let costs = table(head, costs);
+        let head = [
+            "case",
+            "rounds",
+            "empty / without",
+            "zonemeter / without",
+            "zonemeter / empty",
+        ];
+        let throughput = table(head, self.cases.iter().map(throughput_row));
+        let head = ["hook", "turns", "empty", "zonemeter above empty"];
+        let hosts = table(head, self.hosts.iter().map(host_row));
         format!(
-            "# What counting costs per packet\n\n\
-             Nanoseconds per run of a program, the mean of the program from the pod and the one to \
-             it, from the kernel's own statistics (`kernel.bpf_stats_enabled`). *Empty* is a program \
-             that does nothing: hook and statistics cost that. Everything else is **above** it. \
-             *Pairs* is a yardstick, a program that counts bytes and packets by interface and IPv4 \
-             peer in a per-CPU hash and nothing else. Throughput is measured with the statistics \
-             off. Real packets at full speed between two pods of one node of the lab; a packet meets \
-             both programs there. Nothing, empty, pairs and agent take turns in each round; medians \
-             of {rounds} rounds of {seconds} s, and in brackets the lower and the upper quartile. What \
-             else runs on the machine slows all of them alike, and shows most in the throughput.\n\n\
-             Measured on {machine}, by `cargo xtask bench --rounds {rounds} --seconds {seconds} \
-             --write`.\n\n{table}\n",
-            rounds = self.rounds,
-            seconds = self.seconds,
+            "## Time of a run\n\n{costs}\n\n## Throughput\n\n{throughput}\n\n## The node's own \
+             bytes\n\n{hosts}\n"
         )
     }
 
-    fn row(&self, case: Case) -> [String; 7] {
-        let empty = quartiles(self.costs(case, Mode::Empty));
-        let above = |mode| {
-            let [_, floor, _] = empty?;
-            Some(quartiles(self.costs(case, mode))?.map(|ns| ns - floor))
-        };
-        let (pairs, own) = (above(Mode::Pairs), above(Mode::Agent));
-        let beside = match (pairs, own) {
-            (Some([_, pairs, _]), Some([_, own, _])) if pairs > 0.0 && case != Case::UdpIpv6 => {
-                format!("{:.2}", own / pairs)
+    /// The tables with what a reader must know to judge them.
+    pub(super) fn document(&self, tables: &str, machine: &str) -> String {
+        let seconds = self.seconds;
+        format!(
+            "# What counting costs per packet\n\n\
+             Real packets at full speed between two pods of one node of the lab; a packet meets both \
+             programs there, the one from a pod and the one to it. While the traffic goes on, what is on \
+             the hooks takes turns of 100 ms: nothing, a program that does nothing (*empty*), one that \
+             counts bytes and packets by interface and IPv4 peer in a per-CPU hash and nothing else \
+             (*pairs*), and zonemeter's, whose agent runs and drains them all the time. Each value is \
+             compared with that of the same round of turns; shown are medians over the rounds and in \
+             brackets the lower and the upper quartile. What is aimed at stands behind *target*.\n\n\
+             Measured on {machine}, by `cargo xtask bench --seconds {seconds} --write`: {seconds} s for \
+             each case, five times as long for iperf3. Anything else that runs on the machine shows, \
+             most of all in the throughput.\n\n\
+             - *Time of a run*: nanoseconds of one run of a program, the mean of both programs, by the \
+             kernel's own statistics (`kernel.bpf_stats_enabled`). Hook and statistics alone cost what \
+             *empty* says; everything else is above it.\n\
+             - *Throughput*: with the statistics off; after ± the standard error of the median. iperf3 \
+             goes between a pod and one of another node; only the first has programs.\n\
+             - *The node's own bytes*: one TCP stream of a process of the node by its uplink, out and \
+             then in. The agent's programs and empty ones behind them run for the same packets.\n\n\
+             {tables}"
+        )
+    }
+
+    fn cost_row(&self, one: &Measured) -> [String; 5] {
+        let (max_ns, max_times) = one.case.target();
+        let (own, pairs) = (above(one, Mode::Agent), above(one, Mode::Pairs));
+        let beside = match (middle(&own), middle(&pairs), one.case) {
+            (Some(own), _, Case::UdpIpv6) => {
+                let ipv4 = self.cases.iter().find(|one| one.case == Case::UdpOneFlow);
+                let ipv4 = ipv4.and_then(|one| middle(&above(one, Mode::Agent)));
+                ipv4.map(|ipv4| format!("{:.2} × IPv4 (target {IPV6})", own / ipv4))
             }
-            _ => "-".to_owned(),
+            (Some(own), Some(pairs), _) if pairs > 0.0 => {
+                let target = max_times.map(|times| format!(" (target {times})"));
+                Some(format!("{:.2}{}", own / pairs, target.unwrap_or_default()))
+            }
+            _ => None,
         };
+        let target = max_ns.map(|ns| format!(", target {ns}"));
         [
-            case.title().to_owned(),
-            spread(empty),
-            spread(pairs.filter(|_| case != Case::UdpIpv6)),
-            spread(own),
-            beside,
-            self.throughput(case, Mode::Empty),
-            self.throughput(case, Mode::Agent),
+            one.case.title(),
+            nanoseconds(&of(&one.costs, Mode::Empty)),
+            nanoseconds(&pairs),
+            nanoseconds(&own) + &target.unwrap_or_default(),
+            beside.unwrap_or_else(|| "-".to_owned()),
         ]
-    }
-
-    /// Nanoseconds of a run, the mean of both programs, in each round.
-    fn costs(&self, case: Case, mode: Mode) -> Vec<f64> {
-        let mean = |sample: &Sample| Some(f64::midpoint(sample.cost_ns[0]?, sample.cost_ns[1]?));
-        self.of(case, mode).filter_map(mean).collect()
-    }
-
-    /// Of each round, beside what the same round had with nothing attached.
-    fn throughput(&self, case: Case, mode: Mode) -> String {
-        let rates = |mode| self.of(case, mode).map(|sample| sample.bytes_per_s);
-        let shares = rates(mode).zip(rates(Mode::Nothing));
-        let shares: Vec<f64> = shares
-            .filter(|(_, without)| *without > 0.0)
-            .map(|(with, without)| with / without)
-            .collect();
-        match quartiles(shares) {
-            Some([low, middle, high]) => format!("{middle:.3} ({low:.2} to {high:.2})"),
-            None => "-".to_owned(),
-        }
-    }
-
-    fn of(&self, case: Case, mode: Mode) -> impl Iterator<Item = &Sample> {
-        let samples = self.samples.iter();
-        samples.filter(move |sample| sample.case == case && sample.mode == mode)
     }
 }
 
-fn spread(quartiles: Option<[f64; 3]>) -> String {
-    match quartiles {
+fn throughput_row(one: &Measured) -> [String; 5] {
+    let rates = |mode| of(&one.rates, mode);
+    let share = |one: Mode, other: Mode| {
+        let shares = paired(&rates(one), &rates(other), |one, other| one / other);
+        match (quartiles(shares.clone()), error(&shares)) {
+            (Some([low, middle, high]), Some(error)) => {
+                format!("{middle:.3} ± {error:.3} ({low:.2} to {high:.2})")
+            }
+            _ => "-".to_owned(),
+        }
+    };
+    let target = if one.case.is_iperf3() {
+        IPERF3
+    } else {
+        THROUGHPUT
+    };
+    [
+        one.case.title(),
+        rates(Mode::Agent).len().to_string(),
+        share(Mode::Empty, Mode::Nothing),
+        share(Mode::Agent, Mode::Nothing),
+        share(Mode::Agent, Mode::Empty) + &format!(", target {target}"),
+    ]
+}
+
+fn host_row(one: &OfHost) -> [String; 4] {
+    let above = paired(&one.agent, &one.empty, |agent, empty| agent - empty);
+    [
+        one.hook.to_owned(),
+        above.len().to_string(),
+        nanoseconds(&one.empty),
+        nanoseconds(&above),
+    ]
+}
+
+/// What a mode costs more than the empty program of the same round.
+fn above(one: &Measured, mode: Mode) -> Vec<f64> {
+    let (costs, empty) = (of(&one.costs, mode), of(&one.costs, Mode::Empty));
+    paired(&costs, &empty, |cost, empty| cost - empty)
+}
+
+fn of(values: &[(Mode, Vec<f64>)], mode: Mode) -> Vec<f64> {
+    let found = values.iter().find(|(of, _)| *of == mode);
+    found.map(|(_, values)| values.clone()).unwrap_or_default()
+}
+
+fn middle(values: &[f64]) -> Option<f64> {
+    Some(quartiles(values.to_vec())?[1])
+}
+
+fn nanoseconds(values: &[f64]) -> String {
+    match quartiles(values.to_vec()) {
         Some([low, middle, high]) => format!("{middle:.0} ns ({low:.0} to {high:.0})"),
         None => "-".to_owned(),
     }
 }
 
-/// Lower quartile, median and upper quartile.
-fn quartiles(mut values: Vec<f64>) -> Option<[f64; 3]> {
-    values.sort_by(f64::total_cmp);
-    let middle = median(values.clone())?;
-    let quarter = (values.len() - 1) / 4;
-    Some([values[quarter], middle, values[values.len() - 1 - quarter]])
-}
-
-/// The middle one, or the mean of the two in the middle.
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        odd if odd % 2 == 1 => Some(values[middle]),
-        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
-    }
+/// In Markdown, with columns as wide as they need to be.
+pub(super) fn table<const N: usize>(
+    head: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> String {
+    let mut all = vec![head.map(str::to_owned), ["---"; N].map(str::to_owned)];
+    all.extend(rows);
+    let width = |column: usize| {
+        let cells = all.iter().map(|row| row[column].chars().count());
+        cells.max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(&widths);
+        let cells: Vec<String> = cells
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        format!("| {} |", cells.join(" | "))
+    };
+    all.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn sample(mode: Mode, cost_ns: f64, bytes_per_s: f64) -> Sample {
-        let cost_ns = [Some(cost_ns); 2];
-        Sample {
-            mode,
+    fn measured() -> Measured {
+        Measured {
             case: Case::UdpOneFlow,
-            cost_ns,
-            bytes_per_s,
+            rates: vec![
+                (Mode::Nothing, vec![200.0, 100.0]),
+                (Mode::Empty, vec![190.0, 95.0]),
+                (Mode::Agent, vec![180.5, 90.25]),
+            ],
+            costs: vec![
+                (Mode::Empty, vec![30.0, 50.0]),
+                (Mode::Pairs, vec![70.0, 90.0]),
+                (Mode::Agent, vec![62.0, 82.0]),
+            ],
         }
     }
 
     #[test]
-    fn the_median_stands_in_the_middle() {
-        assert_eq!(median(vec![]), None);
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));
-    }
-
-    #[test]
-    fn quartiles_stand_around_the_median() {
-        assert_eq!(quartiles(vec![]), None);
-        assert_eq!(quartiles(vec![5.0]), Some([5.0, 5.0, 5.0]));
-        let five = vec![5.0, 1.0, 4.0, 2.0, 3.0];
-        assert_eq!(quartiles(five), Some([2.0, 3.0, 4.0]));
-    }
-
-    #[test]
-    fn a_row_tells_costs_above_the_empty_program() {
-        let samples = vec![
-            sample(Mode::Nothing, 0.0, 200.0),
-            sample(Mode::Empty, 30.4, 190.0),
-            sample(Mode::Pairs, 70.4, 180.0),
-            sample(Mode::Agent, 62.4, 180.0),
-        ];
-        let row = Report {
-            samples,
-            rounds: 1,
+    fn rounds_are_compared_one_by_one() {
+        let report = Report {
+            cases: vec![measured()],
+            hosts: Vec::new(),
             seconds: 1,
-        }
-        .row(Case::UdpOneFlow);
-        let expected = [
-            "30 ns (30 to 30)",
+        };
+        let costs = [
+            "40 ns (30 to 50)",
             "40 ns (40 to 40)",
-            "32 ns (32 to 32)",
-            "0.80",
-            "0.950 (0.95 to 0.95)",
-            "0.900 (0.90 to 0.90)",
+            "32 ns (32 to 32), target 45",
+            "0.80 (target 1)",
         ];
-        assert_eq!(row[1..], expected.map(str::to_owned));
+        assert_eq!(report.cost_row(&measured())[1..], costs.map(str::to_owned));
+        let throughput = [
+            "2",
+            "0.950 ± 0.000 (0.95 to 0.95)",
+            "0.902 ± 0.000 (0.90 to 0.90)",
+            "0.950 ± 0.000 (0.95 to 0.95), target 0.97",
+        ];
+        let row = throughput_row(&measured());
+        assert_eq!(row[1..], throughput.map(str::to_owned));
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_they_need_to_be() {
+        let rows = [["x".to_owned(), "± 1".to_owned()]];
+        let expected = "| a   | b   |\n| --- | --- |\n| x   | ± 1 |";
+        assert_eq!(table(["a", "b"], rows.into_iter()), expected);
     }
 }

@@ -3,6 +3,9 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::exec::{self, Cmd};
 
 const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
 
@@ -44,11 +47,28 @@ impl Cost {
     }
 }
 
+/// Nanoseconds of a run of two programs between two readings: their mean, or that of the one that ran.
+pub(super) fn mean_per_run(before: [Cost; 2], after: [Cost; 2]) -> Option<f64> {
+    let [transmit, receive] = [0, 1].map(|index| after[index].per_run_since(before[index]));
+    match (transmit, receive) {
+        (Some(transmit), Some(receive)) => Some(f64::midpoint(transmit, receive)),
+        (one, other) => one.or(other),
+    }
+}
+
 /// Reads one file of `/proc/PID/fdinfo`: a program's id and cost, or none when the descriptor is
 /// something else (`bpf_prog_show_fdinfo` in the kernel's `kernel/bpf/syscall.c`).
 pub(super) fn read(file: &Path) -> Result<Option<(u32, Cost)>> {
     let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
     Ok(parse(&text))
+}
+
+/// The name of a program, as bpftool tells it.
+pub(super) fn name_of(id: u32) -> Result<String> {
+    let show = ["--json", "prog", "show", "id", &id.to_string()];
+    let shown = exec::output(Cmd::new("bpftool").args(show))?;
+    let program: Value = serde_json::from_str(&shown).context("bpftool's answer")?;
+    Ok(program["name"].as_str().unwrap_or_default().to_owned())
 }
 
 fn parse(text: &str) -> Option<(u32, Cost)> {
