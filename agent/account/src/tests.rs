@@ -1,5 +1,6 @@
 //! The account from the outside: changes, drains and times in, a snapshot out.
 
+mod backends;
 mod beside;
 mod conditions;
 mod conservation;
@@ -8,7 +9,6 @@ mod explain;
 mod hosts;
 mod naming;
 mod oracle;
-mod places;
 mod restart;
 mod scenario;
 mod scopes;

@@ -1,8 +1,10 @@
-//! Services whose backend conntrack does not name: they are where all their ready endpoints are.
+//! The backends of Services: whose address conntrack must name, by which method it was named, and
+//! where a Service is whose backend nothing names: where all its ready endpoints are.
 
 use zonemeter_model::{
     cluster::{Endpoint, EndpointSlice, Object},
     snapshot::Scope,
+    traffic::{BackendMethod, Flow, RealPeer, Translated},
 };
 
 use super::scenario::*;
@@ -97,4 +99,49 @@ fn endpoints_that_move_change_new_increments_only() {
     assert_eq!(first, [(Scope::CrossZone, 3)]);
     let both = sent_while_in((true, "a", "node-2"), 4);
     assert_eq!(both, [(Scope::IntraZone, 4), (Scope::CrossZone, 3)]);
+}
+
+/// What the kernel is told: the addresses of Services and the node's own, when one changes.
+#[test]
+fn addresses_that_are_translated_are_given_out_once() {
+    let mut scenario = scenario(true);
+    let translated = |services: &[&str]| Translated {
+        node: [ip("192.168.0.1")].into(),
+        services: services.iter().map(|address| ip(address)).collect(),
+    };
+    let first = scenario.account.changed_translated();
+    assert_eq!(first, Some(translated(&[SERVICE])));
+    assert_eq!(scenario.account.changed_translated(), None);
+    scenario.apply(Object::Pod(pod("api", "node-1", "192.168.1.2")));
+    assert_eq!(scenario.account.changed_translated(), None);
+    scenario.apply(service("shop", "api", "10.100.0.8"));
+    let both = translated(&[SERVICE, "10.100.0.8"]);
+    assert_eq!(scenario.account.changed_translated(), Some(both));
+}
+
+#[test]
+fn bytes_of_services_are_counted_by_the_method_that_named_the_backend() {
+    let mut scenario = scenario(true);
+    scenario.apply(Object::Pod(pod("cart", "node-3", "192.168.32.9")));
+    scenario.attach(7, "veth");
+    let to_service = |packets| sent(7, "192.168.1.1", SERVICE, packets);
+    let named = |method, packets| Flow {
+        real_peer: Some(RealPeer {
+            address: ip("192.168.32.9"),
+            port: 8080,
+            method,
+        }),
+        ..to_service(packets)
+    };
+    let beside = sent(7, "192.168.1.1", "192.168.32.9", 100);
+    let table = named(BackendMethod::Table, 4);
+    scenario.drain_after(5, &[named(BackendMethod::Packet, 3), beside]);
+    scenario.drain_after(5, &[table, to_service(5)]);
+    scenario.apply(slice(&[(true, "b", "node-3")]));
+    let snapshot = scenario.drain_after(5, &[to_service(6)]);
+    // Packet, table, endpoints, none.
+    let expected = [3, 4, 6, 5].map(of_packets);
+    assert_eq!(snapshot.backends, expected);
+    let next = scenario.restarted(settings(), true);
+    assert_eq!(next.account.snapshot().backends, expected);
 }
