@@ -284,7 +284,7 @@ mod tests {
         assert!(text.contains(gauge), "{text}");
     }
 
-    const PATIENCE: Duration = Duration::from_secs(20);
+    const TIMEOUT: Duration = Duration::from_secs(20);
     const OLD: &str = "longer ago than --networks-max-age 1day";
 
     /// Waits until it says so in the list of conditions.
@@ -294,7 +294,7 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, shown()).await.unwrap();
+        tokio::time::timeout(TIMEOUT, shown()).await.unwrap();
     }
 
     /// What is wrong with the file stays shown while the last good one becomes older.
@@ -356,7 +356,7 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, ready()).await.unwrap();
+        tokio::time::timeout(TIMEOUT, ready()).await.unwrap();
         following.abort();
     }
 

@@ -80,7 +80,7 @@ pub struct Account {
     recorder: Recorder,
     /// `None` where series begin with their first byte.
     at_zero: Option<ShownAtZero>,
-    pod_patience: Duration,
+    pod_timeout: Duration,
     translated_changed: bool,
     /// There are series of an earlier process, and it is not known yet which of their pods are
     /// still there.
@@ -93,8 +93,8 @@ impl Account {
     /// Knows nothing yet.
     pub fn new(settings: Settings) -> Self {
         let timeouts = Timeouts {
-            pod: settings.pod_patience,
-            peer: settings.peer_patience,
+            pod: settings.pod_timeout,
+            peer: settings.peer_timeout,
         };
         Self {
             names: Names {
@@ -114,7 +114,7 @@ impl Account {
             backends: Backends::default(),
             recorder: Recorder::default(),
             at_zero: settings.show_at_zero.then(ShownAtZero::default),
-            pod_patience: settings.pod_patience,
+            pod_timeout: settings.pod_timeout,
             translated_changed: false,
             pods_awaited: false,
             uncounted: Uncounted::default(),
@@ -344,7 +344,7 @@ impl Account {
         let oldest = self.pending.oldest().into_iter().chain(self.hosts.oldest());
         self.names.book.prune(now, oldest.min());
         let held = |interface| self.pending.holds(interface);
-        self.names.interfaces.prune(now, self.pod_patience, held);
+        self.names.interfaces.prune(now, self.pod_timeout, held);
         if self.classes.is_full() {
             self.forget_classes();
         }

@@ -23,9 +23,9 @@ pub struct Settings {
     /// Which families have series of their own.
     pub detail: Detail,
     /// How long a flow waits for the pod behind its veth, and for this node's zone.
-    pub pod_patience: Duration,
+    pub pod_timeout: Duration,
     /// How long a flow waits for the owner of a peer address that may be a pod's.
-    pub peer_patience: Duration,
+    pub peer_timeout: Duration,
     /// Take a Service's zone from its endpoints where its backend is not known.
     pub place_services: bool,
     /// Which packets leave with the node's address, whatever the CNI says; `None`: as it says.
@@ -46,8 +46,8 @@ impl Settings {
                 pods: true,
                 workloads: true,
             },
-            pod_patience: Duration::from_secs(60),
-            peer_patience: Duration::from_secs(10),
+            pod_timeout: Duration::from_secs(60),
+            peer_timeout: Duration::from_secs(10),
             place_services: true,
             source_nat: None,
             retire_after: Duration::from_secs(300),

@@ -18,7 +18,7 @@ use crate::{
 /// What is not there: nothing is counted.
 const NO_INTERFACE: &str = "zm-none*";
 const POLL: Duration = Duration::from_millis(20);
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 /// Memory that the listing has left free goes back to the system by then.
 const SETTLE: Duration = Duration::from_secs(30);
 /// Watches say little after the lists: what comes in such pieces is no list any more.
@@ -72,7 +72,7 @@ pub(crate) fn measure(kubeconfig: &Path, relay: &Relay, size: Size) -> Measured 
         {
             break started.elapsed();
         }
-        assert!(started.elapsed() < PATIENCE, "{:?}", agent.get("/readyz"));
+        assert!(started.elapsed() < TIMEOUT, "{:?}", agent.get("/readyz"));
         thread::sleep(POLL);
     };
     let total = relay.received();

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use tokio::{net::TcpStream, runtime::Builder, time::timeout};
 
 /// Longer than the listener itself takes to give up.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Flags that say which agent to ask.
 #[derive(Clone, Debug, Args)]
@@ -63,7 +63,7 @@ impl Client {
     /// When the agent cannot be reached, refuses the request (its own line is passed on), or
     /// answers with something else than `T`.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        let answer = timeout(PATIENCE, self.exchange(path)).await;
+        let answer = timeout(TIMEOUT, self.exchange(path)).await;
         let (status, body) = answer
             .unwrap_or_else(|_| Err(anyhow::anyhow!("no answer in 10 s")))
             .with_context(|| format!("http://{}{path}", self.authority))

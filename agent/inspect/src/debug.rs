@@ -84,7 +84,7 @@ pub struct Standing {
 }
 
 /// How long an answer waits for a drain whose flows are written down.
-const PATIENCE: Duration = Duration::from_secs(8);
+const TIMEOUT: Duration = Duration::from_secs(8);
 
 impl State {
     /// Serves these; nobody has looked yet, and there are no prices.
@@ -110,7 +110,7 @@ impl State {
         self.watched.asks(Instant::now());
         let mut recent = self.recent.clone();
         // The sender is gone, or drains are too far apart: what there is.
-        let _ = timeout(PATIENCE, recent.wait_for(|recent| recent.recorded)).await;
+        let _ = timeout(TIMEOUT, recent.wait_for(|recent| recent.recorded)).await;
         Arc::clone(&recent.borrow())
     }
 }

@@ -238,7 +238,7 @@ fn series_of_those_that_are_gone_retire_and_sums_hold() {
 fn past_the_ceiling_peers_are_one_and_sums_hold() {
     let small = Settings {
         max_series: 400,
-        peer_patience: Duration::ZERO,
+        peer_timeout: Duration::ZERO,
         ..settings()
     };
     let mut scenario = Scenario::new(small);

@@ -69,6 +69,7 @@ fn after_its_time_what_was_held_is_for_good_without_a_pod() {
         ),
         ([0, 0], [2, 0])
     );
+    assert_eq!(packets(snapshot.own_unattributed), [2, 0]);
     // Given up, it is not waited for again.
     let snapshot = scenario.drain_after(5, &flows);
     assert_eq!(unattributed(&snapshot, Reason::UnknownPod), [3, 0]);

@@ -286,7 +286,7 @@ networks:
   - { cidr: 52.95.0.0/24, scope: cross_region, region: us-east-2, name: s3.us-east-2 }
 ";
     let mut settings = settings();
-    settings.peer_patience = std::time::Duration::ZERO;
+    settings.peer_timeout = std::time::Duration::ZERO;
     let mut scenario = Scenario::blank(settings);
     scenario.apply(node("node-1", "10.0.0.5", Some("us-east-2a")));
     scenario.networks(networks);

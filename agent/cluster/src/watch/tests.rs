@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Longer than a watch may be silent.
-const PATIENCE: Duration = Duration::from_secs(400);
+const TIMEOUT: Duration = Duration::from_secs(400);
 
 /// A watch of nodes, and what it asks, says and reports.
 struct Rig {
@@ -77,14 +77,14 @@ impl Rig {
                 }
             }
         };
-        timeout(PATIENCE, next).await.expect("such a request")
+        timeout(TIMEOUT, next).await.expect("such a request")
     }
 
     /// The next events, in short.
     async fn says(&mut self, expected: &[&str]) {
         let mut said = Vec::new();
         while said.len() < expected.len() {
-            let event = timeout(PATIENCE, self.events.recv()).await;
+            let event = timeout(TIMEOUT, self.events.recv()).await;
             said.push(match event.expect("an event").unwrap() {
                 Event::Init => "list".to_owned(),
                 Event::InitDone => "done".to_owned(),
@@ -102,7 +102,7 @@ impl Rig {
             let failing = health.parts[0].failing.as_ref();
             failing.is_some_and(|failing| failing.line.contains(text))
         };
-        let failed = timeout(PATIENCE, self.health.wait_for(fits)).await;
+        let failed = timeout(TIMEOUT, self.health.wait_for(fits)).await;
         assert!(failed.is_ok(), "not failing by {text:?}");
     }
 }

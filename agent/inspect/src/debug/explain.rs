@@ -25,7 +25,7 @@ use super::{
 use crate::prices::{Price, Prices};
 
 /// The owner answers between two drains; a drain of a full map takes well under a second.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than any name of Kubernetes or of DNS with its namespace.
 const LONGEST: usize = 600;
 
@@ -71,7 +71,7 @@ async fn ask(
         state.questions.send(question).await.ok()?;
         receiver.await.ok()
     };
-    let answered = timeout(PATIENCE, exchange).await.ok().flatten();
+    let answered = timeout(TIMEOUT, exchange).await.ok().flatten();
     answered.ok_or_else(|| no_answer(parameter, value))
 }
 

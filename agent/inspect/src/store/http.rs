@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::access::{Access, Address};
 
 /// Longer than a store takes for what is asked here.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest answer that is read: 100,000 series are 40 MB.
 const MOST_BYTES: usize = 256 << 20;
 
@@ -94,9 +94,9 @@ impl Http {
         let request = Request::post("/api/v1/query")
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Body::from(form.into_bytes()))?;
-        let answered = timeout(PATIENCE, self.exchange(request)).await;
+        let answered = timeout(TIMEOUT, self.exchange(request)).await;
         let (status, body) = answered
-            .map_err(|_| anyhow!("no answer in {} s", PATIENCE.as_secs()))
+            .map_err(|_| anyhow!("no answer in {} s", TIMEOUT.as_secs()))
             .and_then(|answer| answer)
             .with_context(|| format!("{}/api/v1/query", self.base))?;
         self.samples(status, &body)
