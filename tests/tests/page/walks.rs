@@ -271,6 +271,7 @@ fn port_443(saw: &Value, host: IpAddr) {
             "in no special-purpose range",
             "by nat",
             "cgroup: sockets of",
+            "another zone than the node's",
         ],
     );
 }

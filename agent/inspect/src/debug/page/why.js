@@ -25,7 +25,10 @@ function Evidence({ evidence }) {
   return html`<ul>${evidence.map((one) => html`<li class=${one.decides ? "decides" : "dim"}>${one.source}: ${one.says}${age(one)}${one.decides ? " – decides" : ""}</li>`)}</ul>`;
 }
 
-function price(prices) {
+/** What the row's first end is: a pod, or the node itself. */
+const own = (pair) => (pair.host ? "node" : "pod");
+
+function price(prices, pair) {
   if (!prices) return "not known: the agent has no --prices-file";
   if (!prices.length) return "nothing, by the prices in force";
   const reasons = new Map();
@@ -35,7 +38,7 @@ function price(prices) {
   }
   const each = [...reasons].map(([reason, { transmit, receive }]) => {
     if (transmit === receive) return `$${transmit} each way${reason}`;
-    const ways = [[transmit, "from the pod"], [receive, "to the pod"]].filter(([dollars]) => dollars !== undefined);
+    const ways = [[transmit, "from the " + own(pair)], [receive, "to the " + own(pair)]].filter(([dollars]) => dollars !== undefined);
     return ways.map(([dollars, way]) => `$${dollars} ${way}${reason}`).join(", ");
   });
   const dates = [...new Set(prices.map((one) => one.as_of || "no date"))].sort();
@@ -50,8 +53,8 @@ function bothPay(pair) {
 function gateway(pair) {
   if (pair.via !== "nat") return "";
   const zone = pair.peer.zone;
-  const where = !zone ? "its zone is not known" : zone === pair.local.zone ? `in ${zone}, the zone of the pod`
-    : `in ${zone}, another zone than the pod's: crossing to it is charged beside what it processes`;
+  const where = !zone ? "its zone is not known" : zone === pair.local.zone ? `in ${zone}, the zone of the ${own(pair)}`
+    : `in ${zone}, another zone than the ${own(pair)}'s: crossing to it is charged beside what it processes`;
   return html`<dt>NAT gateway</dt><dd>${where}</dd>`;
 }
 
@@ -83,7 +86,7 @@ function priceOf(pair, found) {
   if (!found) return "asking …";
   const explained = Array.isArray(found) ? found.flatMap((thing) => thing.explained) : [];
   const one = explained.find((one) => one.scope === pair.scope && one.via === pair.via);
-  return one ? price(one.prices) : "not known: no address of the peer has this scope now";
+  return one ? price(one.prices, pair) : "not known: no address of the peer has this scope now";
 }
 
 function Money({ pair, answer }) {

@@ -104,9 +104,11 @@ fn full(now: Instant) -> Snapshot {
 
 /// Into the row of the table that begins with `what`.
 fn record(what: &str, took: Duration) {
-    let took = took.as_secs_f64() * 1e3;
-    let digits = if took < 1.0 { 3 } else { 0 };
-    let row = format!("| {what} | {took:.digits$} ms |");
+    let took = match took.as_secs_f64() {
+        took @ ..1e-3 => format!("{:.1} µs", 1e6 * took),
+        took => format!("{:.0} ms", 1e3 * took),
+    };
+    let row = format!("| {what} | {took} |");
     println!("{row}");
     if env::var_os("ZONEMETER_UPDATE_DOCS").is_some() {
         let file = concat!(
