@@ -146,8 +146,9 @@ impl Attacher {
                     self.tell(InterfaceChange::Routed(route.interface, route.address));
                 }
                 self.uncounted.retain(|index, _| present.contains(index));
-                if let Err(error) = self.attachments.forget_all_but(&present) {
-                    tracing::warn!("links of interfaces that are gone: {error:#}");
+                match self.attachments.forget_all_but(&present) {
+                    Ok(failed) => self.metrics.attach_failed(failed),
+                    Err(error) => tracing::warn!("what earlier agents left: {error:#}"),
                 }
                 self.send(AttachEvent::Listed);
             }
@@ -252,10 +253,13 @@ impl Attacher {
 
     fn not_attached(&mut self, link: &Link, error: &NotCounted) {
         // Gone again before it was attached to: its end will be told.
-        let Some(now) = self.links.one(link.index) else {
-            return;
-        };
-        self.uncounted.insert(link.index, now.carried);
+        match self.links.one(link.index) {
+            Ok(None) => return,
+            Ok(Some(now)) => {
+                self.uncounted.insert(link.index, now.carried);
+            }
+            Err(error) => tracing::warn!(interface = &*link.name, "its counters: {error}"),
+        }
         self.metrics.attach_failed(1);
         if error.is_new {
             tracing::error!(

@@ -312,16 +312,20 @@ impl Attachments {
     /// Removes what an earlier process left: pinned links of interfaces that went while no agent ran, and
     /// the programs on those that are not counted any more (`--uplink`, `--interface`). Those that are
     /// counted must be attached to by now.
-    pub fn forget_all_but(&mut self, present: &[u32]) -> Result<()> {
+    ///
+    /// Returns on how many interfaces that failed, each of which is said.
+    ///
+    /// # Errors
+    /// When the pins, the table of uplinks or the qdiscs cannot be read or written.
+    pub fn forget_all_but(&mut self, present: &[u32]) -> Result<u64> {
         self.failed.retain(present);
         self.uplinks.retain(present)?;
-        self.clear_others()?;
-        let Some(pins) = self.pins.as_ref().filter(|pins| pins.are_usable()) else {
-            return Ok(());
-        };
-        let pinned = pins.linked_interfaces()?;
-        let gone = pinned.into_iter().filter(|index| !present.contains(index));
-        gone.into_iter().try_for_each(|index| pins.unlink(index))
+        if let Some(pins) = self.pins.as_ref().filter(|pins| pins.are_usable()) {
+            let pinned = pins.linked_interfaces()?;
+            let mut gone = pinned.into_iter().filter(|index| !present.contains(index));
+            gone.try_for_each(|index| pins.unlink(index))?;
+        }
+        self.clear_others()
     }
 }
 

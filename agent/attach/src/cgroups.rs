@@ -195,18 +195,23 @@ impl Cgroups {
     fn appear(&mut self, path: &Arc<str>, changes: &mut Vec<CgroupChange>) {
         let watch = self.watch(path);
         let Ok(found) = fs::metadata(self.root.join(&**path)) else {
+            // Where it was known, its end will be told.
+            if let Some(watch) = watch.filter(|watch| !self.watched.contains_key(watch)) {
+                self.inotify.unwatch(watch);
+            }
             return;
         };
         let id = found.ino();
         if self.known.get(path).is_some_and(|known| known.id != id) {
             self.vanish(path, changes);
         }
-        if self
+        match self
             .known
             .insert(Arc::clone(path), WatchedCgroup { id, watch })
-            .is_none()
         {
-            changes.push(CgroupChange::Present(id, Arc::clone(path)));
+            None => changes.push(CgroupChange::Present(id, Arc::clone(path))),
+            Some(before) if before.watch != watch => self.unwatch(before.watch),
+            Some(_) => {}
         }
         if let Some(watch) = watch {
             self.watched.insert(watch, Arc::clone(path));
@@ -239,11 +244,7 @@ impl Cgroups {
             let Some(WatchedCgroup { id, watch }) = self.known.remove(&path) else {
                 continue;
             };
-            if let Some(watch) = watch
-                && self.watched.get(&watch) == Some(&path)
-            {
-                self.watched.remove(&watch);
-            }
+            self.unwatch(watch);
             changes.push(CgroupChange::Gone(id));
         }
     }
@@ -259,6 +260,14 @@ impl Cgroups {
                 self.unwatched.get_or_insert(line);
                 None
             }
+        }
+    }
+
+    /// One that was taken for a folder that is gone.
+    fn unwatch(&mut self, watch: Option<i32>) {
+        if let Some(watch) = watch {
+            self.watched.remove(&watch);
+            self.inotify.unwatch(watch);
         }
     }
 

@@ -50,7 +50,7 @@ pub struct Link {
     pub is_physical: bool,
     /// Its Ethernet address; all 0 where it has none.
     pub address: [u8; 6],
-    /// The interface below this VLAN.
+    /// The interface below this VLAN or macvlan: it carries every frame, too.
     pub below: Option<u32>,
     /// What the interface's own counters say, by [`Direction`] code, less Ethernet headers.
     pub carried: [Count; 2],
@@ -207,8 +207,11 @@ impl Links {
     }
 
     /// One link as it is now; `None` when it is gone.
-    pub fn one(&mut self, index: u32) -> Option<Link> {
-        ask(&mut self.lists, index).ok()
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub fn one(&mut self, index: u32) -> io::Result<Option<Link>> {
+        ask(&mut self.lists, index)
     }
 }
 
@@ -230,19 +233,28 @@ fn carried(stats: &Stats64) -> [Count; 2] {
     carried
 }
 
-/// One link as it is now.
+/// One link as it is now; `None` when it is gone.
 ///
 /// # Errors
-/// `ENODEV` when it is gone.
-pub(super) fn ask(route: &mut Route, index: u32) -> io::Result<Link> {
+/// When the kernel does not tell: that says nothing of the link.
+pub(super) fn ask(route: &mut Route, index: u32) -> io::Result<Option<Link>> {
     let mut question = LinkMessage::default();
     question.header.index = index;
-    let answers = route.request(RouteNetlinkMessage::GetLink(question), 0)?;
-    let found = answers.iter().find_map(|answer| match answer {
-        RouteNetlinkMessage::NewLink(message) => link(message),
-        _ => None,
-    });
-    found.ok_or_else(|| io::ErrorKind::NotFound.into())
+    let answers = route.request(RouteNetlinkMessage::GetLink(question), 0);
+    found(answers.map(|answers| {
+        answers.iter().find_map(|answer| match answer {
+            RouteNetlinkMessage::NewLink(message) => link(message),
+            _ => None,
+        })
+    }))
+}
+
+/// The kernel answers `ENODEV` for an index that nothing has.
+fn found(answer: io::Result<Option<Link>>) -> io::Result<Option<Link>> {
+    match answer {
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
+        answer => answer,
+    }
 }
 
 /// `None` for a message without a name, which is about something else than a link, and for one
@@ -274,9 +286,14 @@ pub(super) fn link(message: &LinkMessage) -> Option<Link> {
         peer_namespace,
         is_physical: is_ethernet && kind.is_none(),
         address,
-        below: lower.filter(|_| kind == Some(&InfoKind::Vlan)),
+        below: lower.filter(|_| peer_namespace.is_none() && kind.is_some_and(shares_frames)),
         carried: counts,
     })
+}
+
+/// True for a kind of interface that hands its frames to the one below it, as long as they are.
+fn shares_frames(kind: &InfoKind) -> bool {
+    matches!(kind, InfoKind::Vlan | InfoKind::MacVlan)
 }
 
 fn info_kind(info: &LinkInfo) -> Option<&InfoKind> {
@@ -300,5 +317,40 @@ impl Link {
             below: None,
             carried: [Count::ZERO; 2],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_error_says_that_a_link_is_gone() {
+        let answer = |code| found(Err(io::Error::from_raw_os_error(code)));
+        assert_eq!(answer(libc::ENODEV).unwrap(), None);
+        for code in [libc::ENOBUFS, libc::EINTR, libc::EPERM] {
+            assert_eq!(answer(code).unwrap_err().raw_os_error(), Some(code));
+        }
+    }
+
+    #[test]
+    fn what_lies_above_another_interface_is_known_by_its_kind() {
+        let above = |kind, elsewhere: Option<i32>| {
+            let mut message = LinkMessage::default();
+            message.header.index = 7;
+            message.attributes = vec![
+                LinkAttribute::IfName("vlan.eth.1".to_owned()),
+                LinkAttribute::Link(2),
+                LinkAttribute::LinkInfo(vec![LinkInfo::Kind(kind)]),
+            ];
+            let elsewhere = elsewhere.map(LinkAttribute::LinkNetNsId);
+            message.attributes.extend(elsewhere);
+            link(&message).unwrap().below
+        };
+        assert_eq!(above(InfoKind::Vlan, None), Some(2));
+        assert_eq!(above(InfoKind::MacVlan, None), Some(2));
+        assert_eq!(above(InfoKind::Vlan, Some(3)), None, "of another namespace");
+        assert_eq!(above(InfoKind::Veth, None), None, "its other end");
+        assert_eq!(above(InfoKind::Vxlan, None), None, "its frames are wrapped");
     }
 }

@@ -180,7 +180,7 @@ catalogue! {
     REATTACHMENTS = Stable Counter "zonemeter_reattachments_total" []
         "Times the agent re-attached its program at the head of a hook, after another program came first or its own was detached";
     ATTACH_FAILURES = Stable Counter "zonemeter_attach_failures_total" []
-        "Failed attempts to attach to an interface of a pod";
+        "Failed attempts to attach to an interface, or to take an earlier agent's program off one that is not counted any more";
     MISSED_BYTES = Stable Counter "zonemeter_missed_bytes_total" ["reason"]
         "Bytes that interfaces of pods carried by their own counters while the agent had no program there through its own doing or delay: in no traffic metric, and at most so many missed, by reason";
     SKIPPED_PACKETS = Stable Counter "zonemeter_skipped_packets_total" ["reason"]

@@ -24,9 +24,14 @@ impl Attacher {
     pub(super) fn look(&mut self, disturbed: HookEvent) {
         if let HookEvent::Qdisc(index) = disturbed
             && self.attachments.has_failed(index)
-            && let Some(link) = self.links.one(index)
         {
-            self.follow(LinkEvent::Appeared(link));
+            match self.links.one(index) {
+                Ok(Some(link)) => self.follow(LinkEvent::Appeared(link)),
+                // Its end will be told.
+                Ok(None) => {}
+                // It is tried again when its pause is over.
+                Err(error) => tracing::warn!(index, "asking for an interface: {error}"),
+            }
         }
         let looked = self.attachments.look(disturbed, Instant::now());
         self.metrics.moved_to_front(looked.moved);

@@ -144,8 +144,10 @@ impl Attachments {
             let Some(since) = since[direction as usize] else {
                 continue;
             };
-            // The interface is gone where this fails, and nothing is to be attached to.
-            let carried = self.carried(link, direction).unwrap_or_default();
+            let carried = self.carried(link, direction).unwrap_or_else(|error| {
+                tracing::warn!("what was counted in a failed attempt is not known: {error:#}");
+                Count::ZERO
+            });
             counted[direction as usize] += less(carried, since);
         }
         counted
@@ -155,6 +157,7 @@ impl Attachments {
     pub(super) fn carried(&mut self, link: &Link, direction: Direction) -> Result<Count> {
         let now = links::ask(&mut self.route, link.index);
         let now = now.with_context(|| format!("reading the counters of {}", link.name))?;
+        let now = now.with_context(|| format!("{} is gone", link.name))?;
         Ok(now.carried[direction as usize])
     }
 }

@@ -224,7 +224,7 @@ fn hidden_by(who: &str) -> String {
 }
 
 /// True while the interface with this index is there.
-fn is_there(link: &Link) -> bool {
+pub(super) fn is_there(link: &Link) -> bool {
     let mut name = [0; libc::IF_NAMESIZE];
     // SAFETY: there is room for a name.
     let found = unsafe { libc::if_indextoname(link.index, name.as_mut_ptr()) };

@@ -29,7 +29,8 @@ pub(super) enum Event {
     Overflow,
 }
 
-/// One inotify instance. A watch ends with its folder.
+/// One inotify instance. A watch of a cgroup's folder does not end with the folder, as others do: such a
+/// folder keeps its number of links (`fs/kernfs`), by which the kernel knows that it is gone.
 pub(super) struct Inotify(AsyncFd<OwnedFd>);
 
 impl Inotify {
@@ -61,6 +62,12 @@ impl Inotify {
             0.. => Ok(watch),
             _ => Err(io::Error::last_os_error()),
         }
+    }
+
+    /// Ends a watch; what was told of its folder and is not read yet is still read.
+    pub(super) fn unwatch(&self, watch: i32) {
+        // SAFETY: an open descriptor. Fails where the kernel has ended it, which is what is wanted.
+        let _ = unsafe { libc::inotify_rm_watch(self.0.as_raw_fd(), watch) };
     }
 
     /// What happened, once something has. Safe to drop half-way.
