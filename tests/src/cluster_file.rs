@@ -117,6 +117,13 @@ fn pod_object(plan: &PodPlan, node: &Node, addresses: &[IpAddr]) -> Value {
         "resourceVersion": "2001",
         "uid": uid("Pod", &key),
     });
+    if let Some(hash) = &plan.config_hash {
+        metadata["annotations"] = json!({
+            "kubernetes.io/config.hash": hash,
+            "kubernetes.io/config.mirror": hash,
+            "kubernetes.io/config.source": "file",
+        });
+    }
     if let Some((kind, version, owner)) = owner(plan) {
         metadata["ownerReferences"] = json!([{
             "apiVersion": version, "blockOwnerDeletion": true, "controller": true,

@@ -1,13 +1,16 @@
-//! Others on the hooks of pods' veths: programs that decide over packets beside the agent.
+//! Others on the hooks of pods' veths and of cgroups: programs that decide over packets beside the
+//! agent.
 //!
 //! Programs are written out as instructions and loaded by the system call itself, so that nothing
 //! here shares code with the agent's way to the kernel.
 
+mod cgroup;
 mod frame;
 mod policy_agent;
 mod program;
 mod tcx;
 
+pub use cgroup::{Sharing, attach_to_cgroup, cgroup_programs};
 pub use frame::{send_frame, udp_frame};
 pub use policy_agent::PolicyAgent;
 pub use program::{Program, Verdict};

@@ -217,6 +217,12 @@ impl Lab {
         tool::feed(Command::new("ip").args(["-batch", "-"]), &delete)
     }
 
+    /// Gives the cluster file or the API these pods of their nodes' own network, and no others.
+    pub fn set_host_pods(&mut self, pods: Vec<PodPlan>) -> Result<()> {
+        self.host_pods = pods;
+        self.publish()
+    }
+
     /// Gives the cluster file or the API a pod for each of these addresses in place of those of the
     /// last call. They exist nowhere else: Deployment `remote-N` (five digits) has made number `N`,
     /// which stands on one of the nodes but the first.

@@ -38,6 +38,7 @@ mod process;
 pub mod prometheus;
 mod source;
 mod sweep;
+mod systemd;
 mod tool;
 pub mod traffic;
 mod truth;
@@ -59,6 +60,7 @@ pub use plan::{KubeProxy, NodePlan, Owner, Plan, PodPlan, ServicePlan, ServicePo
 pub use pod::Pod;
 pub use source::Source;
 pub use sweep::remove;
+pub use systemd::Systemd;
 pub use tool::{output, pipe};
 pub use truth::{Count, Record, Truth, Way, count};
 pub use wiring::SILENCE;

@@ -10,7 +10,7 @@ use crate::tool;
 #[derive(Debug)]
 pub struct Mount {
     folder: tempfile::TempDir,
-    words: &'static [&'static str],
+    words: Vec<String>,
 }
 
 impl Mount {
@@ -18,8 +18,9 @@ impl Mount {
     ///
     /// # Errors
     /// When there is no temporary folder, or what mount(8) says.
-    pub fn new(words: &'static [&'static str]) -> Result<Self> {
+    pub fn new(words: &[&str]) -> Result<Self> {
         let folder = tempfile::tempdir().context("a folder to mount on")?;
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
         let mount = Self { folder, words };
         mount.mount()?;
         Ok(mount)
@@ -30,7 +31,7 @@ impl Mount {
     /// # Errors
     /// What mount(8) says.
     pub fn mount(&self) -> Result<()> {
-        tool::output(Command::new("mount").args(self.words).arg(self.path())).map(drop)
+        tool::output(Command::new("mount").args(&self.words).arg(self.path())).map(drop)
     }
 
     /// Unmounts, also while it is in use.

@@ -91,6 +91,11 @@ impl Node {
         self.0.addresses.eni_v4(0).into()
     }
 
+    /// The IPv4 address of ENI number `eni`, from 0.
+    pub fn eni_address(&self, eni: usize) -> IpAddr {
+        self.0.addresses.eni_v4(eni).into()
+    }
+
     /// The node's IPv6 address.
     pub fn address_v6(&self) -> IpAddr {
         self.0.addresses.primary_v6().into()

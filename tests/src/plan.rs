@@ -206,6 +206,7 @@ pub struct PodPlan {
     pub(crate) second_nic: bool,
     pub(crate) egress: Option<u8>,
     pub(crate) vlan: Option<u16>,
+    pub(crate) config_hash: Option<String>,
 }
 
 /// What made a pod.
@@ -237,6 +238,7 @@ impl PodPlan {
             second_nic: false,
             egress: None,
             vlan: None,
+            config_hash: None,
         }
     }
 
@@ -263,6 +265,13 @@ impl PodPlan {
     /// Gives the pod security groups of its own (strict mode): a branch ENI with this VLAN id.
     pub fn security_groups(mut self, vlan: u16) -> Self {
         self.vlan = Some(vlan);
+        self
+    }
+
+    /// Makes it a static pod of the kubelet's, whose configuration has this hash: its cgroup is
+    /// called by it, and the object of the API is the mirror.
+    pub fn config_hash(mut self, hash: &str) -> Self {
+        self.config_hash = Some(hash.to_owned());
         self
     }
 

@@ -35,8 +35,12 @@ impl Verdict {
 
 /// Type of programs that tc and TCX run.
 const SCHED_CLS: u32 = 3;
+/// Type of programs that cgroups run.
+const CGROUP_SKB: u32 = 8;
 const PROG_LOAD: libc::c_long = 5;
 const OBJ_PIN: libc::c_long = 6;
+pub(super) const PROG_ATTACH: libc::c_long = 8;
+pub(super) const PROG_QUERY: libc::c_long = 16;
 
 /// A loaded program.
 #[derive(Debug)]
@@ -45,7 +49,12 @@ pub struct Program(OwnedFd);
 impl Program {
     /// Says `verdict` of every packet.
     pub fn always(verdict: Verdict) -> Result<Self> {
-        Self::load(&[set_result(verdict.code()), EXIT])
+        Self::load(SCHED_CLS, &[set_result(verdict.code()), EXIT])
+    }
+
+    /// For a cgroup: lets every packet through, or none.
+    pub fn in_cgroup(allows: bool) -> Result<Self> {
+        Self::load(CGROUP_SKB, &[set_result(allows.into()), EXIT])
     }
 
     /// Drops UDP over IPv4 to port `port`, and says `else_` of everything else.
@@ -54,7 +63,7 @@ impl Program {
         const ETHERTYPE: i32 = 12;
         const PROTOCOL: i32 = 14 + 9;
         const UDP_DESTINATION: i32 = 14 + 20 + 2;
-        Self::load(&[
+        let instructions = [
             KEEP_CONTEXT,
             load_16(ETHERTYPE),
             unless_equal(0x0800, 6),
@@ -66,7 +75,8 @@ impl Program {
             EXIT,
             set_result(else_.code()),
             EXIT,
-        ])
+        ];
+        Self::load(SCHED_CLS, &instructions)
     }
 
     /// Gives it a name on the bpf file system.
@@ -92,7 +102,7 @@ impl Program {
         self.0.as_raw_fd() as u32
     }
 
-    fn load(instructions: &[u64]) -> Result<Self> {
+    fn load(kind: u32, instructions: &[u64]) -> Result<Self> {
         #[repr(C)]
         struct Load {
             kind: u32,
@@ -105,7 +115,7 @@ impl Program {
             name: [u8; 16],
         }
         let load = Load {
-            kind: SCHED_CLS,
+            kind,
             count: instructions.len() as u32,
             instructions: instructions.as_ptr() as u64,
             license: c"GPL".as_ptr() as u64,

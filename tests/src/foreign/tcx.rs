@@ -4,12 +4,13 @@ use std::{ffi::CString, io};
 
 use anyhow::{Context as _, Result};
 
-use super::{Hook, Program, program::bpf};
+use super::{
+    Hook, Program,
+    program::{PROG_ATTACH, PROG_QUERY, bpf},
+};
 use crate::{namespace::Namespace, pod::Pod};
 
-const PROG_ATTACH: libc::c_long = 8;
 const PROG_DETACH: libc::c_long = 9;
-const PROG_QUERY: libc::c_long = 16;
 /// Before all others, when no other is named.
 const BEFORE: u32 = 1 << 3;
 

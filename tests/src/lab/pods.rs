@@ -1,8 +1,6 @@
 //! Making pods: addresses and names by the plan, then namespaces, truth and veths.
 
-use std::process::Command;
-
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{Lab, raise};
 use crate::{
@@ -13,7 +11,10 @@ use crate::{
     pod::{Pod, PodInfo, SecondVeth},
     tool,
     truth::{self, POD_TRUTH, Watched},
-    wiring::{branch_eni, second_veth},
+    wiring::{
+        branch_eni::{self, End},
+        second_veth,
+    },
 };
 
 impl Lab {
@@ -97,10 +98,17 @@ impl Lab {
             bail!("security groups for pods need a lab of one family");
         };
         let node = pod.node.info();
-        let cable = branch_eni::cable(node, vlan, self.router.name(), self.mtu);
-        tool::feed(Command::new("ip").args(["-batch", "-"]), &cable)?;
-        raise::offloads_off(pod.node.namespace(), &branch_eni::device(vlan))?;
-        raise::offloads_off(&self.router, &branch_eni::uplink(node, vlan))?;
+        let (inside, router) = (pod.node.namespace(), &self.router);
+        let ends = [
+            (inside, End::of_node(node, vlan)),
+            (router, End::of_router(node, vlan)),
+        ];
+        for (namespace, end) in ends {
+            if namespace.ip(&[end.as_vlan(vlan)]).is_err() {
+                let made = namespace.ip(&[end.as_macvlan()]);
+                made.context("neither a VLAN nor a macvlan can be made")?;
+            }
+        }
         let lines = branch_eni::router_side(node, vlan, address);
         self.router.ip(&lines)
     }

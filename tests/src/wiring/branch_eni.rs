@@ -1,8 +1,8 @@
 //! A pod with security groups of its own (strict mode): its traffic leaves the node over a branch
 //! ENI, and never by the node's own rules (`cmd/routed-eni-cni-plugin/driver`).
 //!
-//! There the branch ENI is a VLAN of the trunk. Here it is a cable of its own, so that the lab
-//! needs no kernel with VLANs: only the device's name and the routes matter.
+//! The branch ENI is a VLAN of the trunk, which here is the node's last ENI. Where the kernel has no
+//! VLANs it is a macvlan: its frames pass the trunk, too, and are told apart by their address.
 
 use std::net::IpAddr;
 
@@ -27,17 +27,41 @@ fn number(node: &NodeInfo, vlan: u16) -> usize {
     node.number * 256 + usize::from(vlan)
 }
 
-/// Creates the cable between node and router; run in the root namespace.
-pub(crate) fn cable(node: &NodeInfo, vlan: u16, router: &str, mtu: u32) -> String {
-    let (inside, number) = (node.namespace.name(), number(node, vlan));
-    format!(
-        "link add name {} mtu {mtu} netns {inside} address {} type veth \
-         peer name {} mtu {mtu} netns {router} address {}",
-        device(vlan),
-        mac(0x2c, number),
-        uplink(node, vlan),
-        mac(0x2d, number),
-    )
+/// One end of a branch ENI: what makes it, but for the kind of device.
+pub(crate) struct End(String);
+
+impl End {
+    /// On the node.
+    pub(crate) fn of_node(node: &NodeInfo, vlan: u16) -> Self {
+        let address = mac(0x2c, number(node, vlan));
+        Self(format!(
+            "link add link eth{} name {} address {address}",
+            trunk(node),
+            device(vlan)
+        ))
+    }
+
+    /// At the router.
+    pub(crate) fn of_router(node: &NodeInfo, vlan: u16) -> Self {
+        let address = mac(0x2d, number(node, vlan));
+        Self(format!(
+            "link add link {} name {} address {address}",
+            node.uplink(trunk(node)),
+            uplink(node, vlan)
+        ))
+    }
+
+    pub(crate) fn as_vlan(&self, vlan: u16) -> String {
+        format!("{} type vlan id {vlan}", self.0)
+    }
+
+    pub(crate) fn as_macvlan(&self) -> String {
+        format!("{} type macvlan mode private", self.0)
+    }
+}
+
+fn trunk(node: &NodeInfo) -> usize {
+    node.enis() - 1
 }
 
 /// Lines for the node's namespace that lead to the pod and away from it.

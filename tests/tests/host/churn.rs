@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, thread};
 
 use zonemeter_lab::{
-    Lab, pinned,
+    Lab,
     traffic::{self, Datagrams},
 };
 
@@ -39,8 +39,7 @@ fn killed_agents_lose_nothing_and_leave_nothing_twice() {
         20,
         "received",
     );
-    let linked = metrics.sum("zonemeter_host_cgroups", &[("state", "linked")]);
-    assert_eq!(pinned(node.pin_directory(), "cgroups") as u64, linked);
+    scene.leaks_nothing();
 }
 
 /// Cgroups come and go quicker than anybody could look at them.
@@ -75,8 +74,12 @@ fn short_lived_cgroups_are_counted_and_leave_nothing() {
         metrics.sum("zonemeter_host_cgroups", &[("state", "failed")]),
         0
     );
-    let linked = metrics.sum("zonemeter_host_cgroups", &[("state", "linked")]);
-    assert_eq!(linked, 2, "system.slice and the pod of the host's network");
+    assert_eq!(
+        linked(&metrics),
+        2,
+        "system.slice and the pod of the host's network"
+    );
+    scene.leaks_nothing();
 }
 
 /// Without cgroup v2 the bytes are counted, and it is said that they have no name.

@@ -6,8 +6,13 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod branches;
 mod churn;
+mod echo;
 mod exact;
 mod names;
+mod policy;
+mod restarts;
 mod scene;
+mod unchanged;
 mod uplinks;

@@ -123,6 +123,15 @@ impl Scene {
         self.lab.pod(&format!("default/{name}")).unwrap()
     }
 
+    /// Waits until so many cgroups are linked; the sums hold at each scrape.
+    pub(super) fn links_to(&mut self, cgroups: u64) {
+        let are_there = |metrics: &Metrics| {
+            check_host_family(metrics);
+            linked(metrics) == cgroups
+        };
+        self.agent.wait_until(WITHIN, are_there).unwrap();
+    }
+
     /// Scrapes until the classes make up what the wire carried.
     pub(super) fn exact(&mut self) -> Metrics {
         let deadline = Instant::now() + WITHIN;
@@ -144,6 +153,11 @@ impl Scene {
     }
 }
 
+/// Cgroups that are linked.
+pub(super) fn linked(metrics: &Metrics) -> u64 {
+    metrics.sum("zonemeter_host_cgroups", &[("state", "linked")])
+}
+
 /// All that the router saw of the uplinks of `a1`.
 pub(super) fn wire(lab: &Lab) -> Passed {
     let truth = lab.uplink_truth().unwrap();
@@ -151,7 +165,8 @@ pub(super) fn wire(lab: &Lab) -> Passed {
         let records = truth.pairs.iter().filter(|record| record.way == way);
         let records = records.filter(|record| {
             let link = record.link.as_deref().unwrap_or_default();
-            link.starts_with("up-a1-")
+            // Of its cards, and of branch ENIs.
+            link.starts_with("up-a1-") || link.starts_with("up-a1.")
         });
         zonemeter_lab::count(records)
     };

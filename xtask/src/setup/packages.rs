@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A program, and the Debian package that brings it.
-const TOOLS: [(&str, &str); 19] = [
+const TOOLS: [(&str, &str); 20] = [
     ("bpftool", "bpftool"),
     ("capsh", "libcap2-bin"),
     ("cc", "gcc"),
@@ -31,6 +31,7 @@ const TOOLS: [(&str, &str); 19] = [
     ("npm", "npm"),
     ("ping", "iputils-ping"),
     ("sysctl", "procps"),
+    ("systemctl", "systemd"),
     ("tc", "iproute2"),
     ("tcpdump", "tcpdump"),
 ];
