@@ -16,6 +16,8 @@ mod container;
 mod kubelet;
 #[path = "chart/missing.rs"]
 mod missing;
+#[path = "chart/own_bytes.rs"]
+mod own_bytes;
 #[path = "chart/running.rs"]
 mod running;
 #[path = "chart/spec.rs"]

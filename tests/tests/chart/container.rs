@@ -21,7 +21,7 @@ pub(crate) const ENTRY_POINT: &str = "/usr/bin/zonemeter";
 /// What runs crun: on machines with both versions of cgroups it takes the first only when it does
 /// not see the second. Whatever has the name already is what a killed test left.
 const RUN: &str = r#"
-for mount in $(awk '$3 == "cgroup2" && $2 != "/sys/fs/cgroup" { print $2 }' /proc/mounts); do
+for mount in $(awk '$3 == "cgroup2" && $2 ~ "^/sys/fs/cgroup/" { print $2 }' /proc/mounts); do
     umount "$mount"
 done
 crun --cgroup-manager=cgroupfs delete --force "$1" > /dev/null 2>&1

@@ -153,7 +153,7 @@ fn installed_it_counts_upgraded_it_loses_nothing_uninstalled_it_leaves_nothing()
 }
 
 /// Three capabilities, containerd's seccomp profile, no new privileges.
-fn is_confined(agent: &Agent) {
+pub(super) fn is_confined(agent: &Agent) {
     let of_runtime = agent.pid();
     let children = format!("/proc/{of_runtime}/task/{of_runtime}/children");
     let pid = fs::read_to_string(children).unwrap();
