@@ -206,7 +206,21 @@ impl Programs {
     /// The program's descriptor.
     #[cfg(test)]
     pub(super) fn descriptor(&mut self, direction: Direction) -> Result<OwnedFd> {
-        let program = self.get(Role::Pod, direction)?;
+        self.descriptor_of(Role::Pod, direction)
+    }
+
+    /// That of any interface.
+    #[cfg(test)]
+    pub(super) fn descriptor_of(&mut self, role: Role, direction: Direction) -> Result<OwnedFd> {
+        let program = self.get(role, direction)?;
+        Ok(program.fd()?.as_fd().try_clone_to_owned()?)
+    }
+
+    /// That of the program of cgroups.
+    #[cfg(test)]
+    pub(super) fn descriptor_in_cgroup(&mut self) -> Result<OwnedFd> {
+        let program = self.0.program_mut(names::PROGRAM_HOST_RECEIVE);
+        let program: &mut CgroupSkb = program.context("no such program")?.try_into()?;
         Ok(program.fd()?.as_fd().try_clone_to_owned()?)
     }
 

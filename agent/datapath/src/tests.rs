@@ -5,6 +5,7 @@ mod drain;
 mod frame;
 mod guard;
 mod host;
+mod host_cost;
 mod map_memory;
 mod plans;
 mod preemption;

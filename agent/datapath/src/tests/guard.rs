@@ -21,13 +21,21 @@ const MOST_WALKED: u32 = 60_000;
 
 /// Has the kernel run a program so many times; nanoseconds of one run, by the kernel's clock.
 pub(super) fn run(program: &OwnedFd, frame: &Frame, repeat: u32) -> f64 {
-    let bytes = frame.bytes();
+    run_with(program, &frame.bytes(), &[], repeat)
+}
+
+/// As [`run`], with what the kernel is to tell the program of the packet (`struct __sk_buff`).
+pub(super) fn run_with(program: &OwnedFd, frame: &[u8], context: &[u8], repeat: u32) -> f64 {
     let mut attr = syscall::attr();
     attr.test.prog_fd = program.as_fd().as_raw_fd() as u32;
-    attr.test.data_size_in = bytes.len() as u32;
-    attr.test.data_in = bytes.as_ptr() as u64;
+    attr.test.data_size_in = frame.len() as u32;
+    attr.test.data_in = frame.as_ptr() as u64;
+    if !context.is_empty() {
+        attr.test.ctx_size_in = context.len() as u32;
+        attr.test.ctx_in = context.as_ptr() as u64;
+    }
     attr.test.repeat = repeat;
-    // SAFETY: the frame outlives the call, and is as long as is said.
+    // SAFETY: frame and context outlive the call, and are as long as is said.
     let result = unsafe { syscall::bpf(bpf_cmd::BPF_PROG_TEST_RUN, &mut attr) };
     result.expect("a test run");
     // SAFETY: the member that the command answered in.

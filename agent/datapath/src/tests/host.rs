@@ -38,7 +38,7 @@ impl Bench {
     }
 
     /// Has the programs take an interface for an uplink.
-    fn take_for_uplink(&mut self, index: u32) {
+    pub(super) fn take_for_uplink(&mut self, index: u32) {
         let map = &mut self.attachable.uplinks;
         let mut table = map.get(&0, 0).expect("the table of uplinks");
         assert!(table.insert(index, hardware_address([2, 0, 0, 0, 0, 1])));
