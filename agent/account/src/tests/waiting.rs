@@ -307,6 +307,19 @@ fn a_scanner_does_not_take_the_names_of_others() {
     }
 }
 
+/// Flows past the limit are counted at once, without the name that might come.
+#[test]
+fn flows_that_wait_for_their_peers_are_bounded_and_no_byte_is_lost() {
+    let mut scenario = scenario();
+    let flows: Vec<_> = (0..40_000)
+        .map(|n| sent(7, "192.168.1.1", &dead(n), 1))
+        .collect();
+    let snapshot = scenario.drain_after(1, &flows);
+    assert!(scenario.account.kept(Arc::default()).held.len() <= 32_768);
+    let shown: u64 = snapshot.pods.iter().map(|one| one.count.packets).sum();
+    assert_eq!(shown + packets(snapshot.pending)[0], 40_000);
+}
+
 /// More flows than are kept in detail for one interface: all bytes are the pod's.
 #[test]
 fn a_pod_that_scans_before_its_object_comes_loses_detail_and_no_bytes() {
