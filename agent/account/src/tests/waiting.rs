@@ -320,6 +320,21 @@ fn flows_that_wait_for_their_peers_are_bounded_and_no_byte_is_lost() {
     assert_eq!(shown + packets(snapshot.pending)[0], 40_000);
 }
 
+/// The same for the pods behind many interfaces: what is past the limit waits without detail.
+#[test]
+fn flows_that_wait_for_many_pods_are_bounded_and_no_byte_is_lost() {
+    let mut scenario = scenario();
+    let of_interface = |interface| {
+        let local = format!("192.168.3.{interface}");
+        let peer = |n: u32| format!("9.0.{}.{}", n >> 8, n & 255);
+        (0..2_000).map(move |n| sent(interface, &local, &peer(n), 1))
+    };
+    let flows: Vec<_> = (100..140).flat_map(of_interface).collect();
+    let snapshot = scenario.drain_after(1, &flows);
+    assert_eq!(packets(snapshot.pending), [80_000, 0]);
+    assert!(scenario.account.kept(Arc::default()).held.len() <= 65_536 + 40);
+}
+
 /// More flows than are kept in detail for one interface: all bytes are the pod's.
 #[test]
 fn a_pod_that_scans_before_its_object_comes_loses_detail_and_no_bytes() {
