@@ -14,6 +14,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use foldhash::fast::RandomState;
 use zonemeter_model::{
     cluster::Workload,
     snapshot::{HostLabels, HostParty, PodLabels, PodSeries, Reason, Snapshot, WorkloadLabels},
@@ -35,7 +36,8 @@ pub(crate) struct Ledger {
     pods: Table<PodLabels, Series<Count>>,
     workloads: Workloads,
     hosts: HostTotals,
-    routes: HashMap<RouteKey, Route>,
+    /// Asked for each flow of a drain.
+    routes: HashMap<RouteKey, Route, RandomState>,
     ceiling: Ceiling,
     detail: Detail,
     retire_after: Duration,
@@ -116,7 +118,7 @@ impl Ledger {
             pods: Table::default(),
             workloads: Workloads::default(),
             hosts: HostTotals::default(),
-            routes: HashMap::new(),
+            routes: HashMap::default(),
             ceiling: Ceiling::new(max_series),
             detail,
             retire_after,

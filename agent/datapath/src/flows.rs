@@ -6,6 +6,7 @@ use std::{
     net::IpAddr,
 };
 
+use foldhash::fast::RandomState;
 use zonemeter_common::{
     FlowKey4, FlowKey6,
     table::{Entry, FAMILIES, Slot4, Slot6, kind, ports, split_ports},
@@ -29,10 +30,13 @@ struct Sum {
     others: bool,
 }
 
+/// Many at once, and hashing is most of the work. The seed is random: pods choose addresses.
+type Sums<A> = HashMap<Key<A>, Sum, RandomState>;
+
 /// The flows of one drain.
 pub(super) struct Flows {
-    ipv4: HashMap<Key<[u8; 4]>, Sum>,
-    ipv6: HashMap<Key<[u8; 16]>, Sum>,
+    ipv4: Sums<[u8; 4]>,
+    ipv6: Sums<[u8; 16]>,
 }
 
 impl Sum {
@@ -48,7 +52,7 @@ impl Sum {
     }
 }
 
-fn add<A: Eq + Hash>(flows: &mut HashMap<Key<A>, Sum>, key: Key<A>, sum: Sum) {
+fn add<A: Eq + Hash>(flows: &mut Sums<A>, key: Key<A>, sum: Sum) {
     match flows.entry(key) {
         hash_map::Entry::Occupied(mut known) => known.get_mut().add(&sum),
         hash_map::Entry::Vacant(new) => drop(new.insert(sum)),
@@ -97,8 +101,8 @@ impl Flows {
     /// None yet; about so many will come, by family.
     pub(super) fn with_room([ipv4, ipv6]: [usize; FAMILIES]) -> Self {
         Self {
-            ipv4: HashMap::with_capacity(ipv4),
-            ipv6: HashMap::with_capacity(ipv6),
+            ipv4: Sums::with_capacity_and_hasher(ipv4, RandomState::default()),
+            ipv6: Sums::with_capacity_and_hasher(ipv6, RandomState::default()),
         }
     }
 

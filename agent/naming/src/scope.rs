@@ -31,6 +31,7 @@
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
+use foldhash::fast::RandomState;
 use zonemeter_model::{
     cluster::{Node, Workload},
     recent::Party,
@@ -65,7 +66,7 @@ pub struct Class {
 /// table see a peer in the same class.
 #[derive(Debug, Default)]
 pub struct Classes {
-    by_peer: HashMap<(PeerKey, Exit), Classified>,
+    by_peer: HashMap<(PeerKey, Exit), Classified, RandomState>,
     ids: HashMap<Class, ClassId>,
     classes: Vec<Class>,
 }

@@ -16,13 +16,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use foldhash::fast::RandomState;
+
 /// How long a former owner is remembered, where no flow of its time is held back for longer.
 pub(crate) const HISTORY: Duration = Duration::from_secs(300);
 
 /// Present and former owners of addresses.
 #[derive(Debug)]
 pub(crate) struct Tenures<T> {
-    present: HashMap<IpAddr, Tenure<T>>,
+    present: HashMap<IpAddr, Tenure<T>, RandomState>,
     former: HashMap<IpAddr, Vec<FormerTenure<T>>>,
 }
 
@@ -47,7 +49,7 @@ pub struct FormerTenure<T> {
 impl<T> Default for Tenures<T> {
     fn default() -> Self {
         Self {
-            present: HashMap::new(),
+            present: HashMap::default(),
             former: HashMap::new(),
         }
     }
