@@ -57,7 +57,8 @@ impl Prometheus {
             {
                 missing.push(format!("{name}: {expression}"));
             }
-            let absent = metrics(expression).filter(|metric| !present.contains(metric));
+            let absent = metrics(expression).into_iter();
+            let absent = absent.filter(|metric| !present.contains(metric.as_str()));
             missing.extend(absent.map(|metric| format!("{name}: asks for {metric}")));
         }
         if rules.is_empty() {
@@ -71,12 +72,40 @@ fn needs_time(expression: &str) -> bool {
     expression.trim_end().ends_with(FULL_WINDOW)
 }
 
-/// The project's metrics that an expression names.
-fn metrics(expression: &str) -> impl Iterator<Item = &str> {
+/// How a selector says by a regular expression which metrics it means.
+const BY_PATTERN: &str = "__name__=~\"";
+
+/// The project's metrics that an expression names, each of a selector's alternatives too.
+fn metrics(expression: &str) -> Vec<String> {
+    let mut parts = expression.split(BY_PATTERN);
+    let mut found: Vec<String> = names(parts.next().unwrap_or_default()).collect();
+    for part in parts {
+        let (pattern, rest) = part.split_once('"').unwrap_or((part, ""));
+        found.extend(alternatives(pattern));
+        found.extend(names(rest));
+    }
+    found
+}
+
+fn names(text: &str) -> impl Iterator<Item = String> {
     let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
-    expression
-        .split(move |c: char| !in_name(c))
+    text.split(move |c: char| !in_name(c))
         .filter(|word| word.starts_with(PREFIX) || word.contains(&format!(":{PREFIX}")))
+        .map(str::to_owned)
+}
+
+/// `a_(b|c)_d` is `a_b_d` and `a_c_d`.
+fn alternatives(pattern: &str) -> Vec<String> {
+    let group = pattern
+        .split_once('(')
+        .and_then(|(before, rest)| Some((before, rest.split_once(')')?)));
+    match group {
+        Some((before, (group, after))) => group
+            .split('|')
+            .map(|one| format!("{before}{one}{after}"))
+            .collect(),
+        None => vec![pattern.to_owned()],
+    }
 }
 
 #[cfg(test)]
@@ -95,12 +124,25 @@ mod tests {
     fn metrics_are_told_from_functions_and_labels() {
         let expression = "sum by (zone) (rate(zonemeter_pod_bytes_total{scope=\"x\"}[5m])) \
                           / namespace:zonemeter_bytes:rate5m";
-        let found: Vec<&str> = metrics(expression).collect();
         assert_eq!(
-            found,
+            metrics(expression),
             [
                 "zonemeter_pod_bytes_total",
                 "namespace:zonemeter_bytes:rate5m"
+            ]
+        );
+    }
+
+    #[test]
+    fn each_alternative_of_a_selector_is_a_metric() {
+        let expression = "rate({__name__=~\"zonemeter_(pod|host)_bytes_total\", kind!=\"kernel\"}[5m]) \
+                          + zonemeter_ready";
+        assert_eq!(
+            metrics(expression),
+            [
+                "zonemeter_pod_bytes_total",
+                "zonemeter_host_bytes_total",
+                "zonemeter_ready"
             ]
         );
     }
