@@ -310,7 +310,8 @@ fn document(rows: &[Row]) -> String {
          whose flows would not fit into the map for longer. Scrapes over \
          HTTP, {SCRAPES} of each format one after the other: p50, p99, size. *In Prometheus*: series in \
          the head and resident memory of one that scrapes this agent alone, after 30 scrapes, with the \
-         project's rules.\n\n\
+         project's rules. *Agent, resident* has the flow tables in it, which the agent maps and which \
+         are a part of *its maps in the kernel*; a memory limit counts them once.\n\n\
          Written by `cargo xtask bench series --write`, with a release build, on a machine with \
          {} CPUs; `cargo xtask test cardinality` checks the sums and the ceiling.\n\n\
          | pairs | series | increments folded | agent, resident | its maps in the kernel | text | OpenMetrics | OpenMetrics, gzip | in Prometheus |\n\

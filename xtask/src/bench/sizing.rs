@@ -116,7 +116,7 @@ fn series(text: &str) -> Result<String> {
     let head = [
         "pods on a node × peers of each",
         "series of the agent",
-        "its process",
+        "its process, mapped flow tables in it",
         "a scrape, compressed",
         "series and memory of a Prometheus that scrapes nothing else, rules included",
     ];
@@ -144,7 +144,7 @@ fn cluster(text: &str) -> Result<String> {
         "one agent that starts",
         "all agents that start at once",
         "a changed pod, to all agents",
-        "an agent's process: peak, then",
+        "an agent's process, mapped flow tables in it: peak, then",
     ];
     let mut found = Vec::new();
     for row in rows(CLUSTER, text, &columns)?.1 {
