@@ -60,7 +60,9 @@ pub(crate) fn check(image: &Image) -> Result<()> {
         assemble(image, folder)?;
     }
     let [sums, again] = [&first, &second].map(|folder| fs::read_to_string(folder.join(SUMS)));
-    ensure!(sums? == again?, "two releases of the same image differ");
+    let sums = sums?;
+    ensure!(sums == again?, "two releases of the same image differ");
+    progress::say(&sums);
     check_files(image, &first)
 }
 
