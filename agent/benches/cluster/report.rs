@@ -14,7 +14,7 @@ const HEAD: [&str; 11] = [
     "peak RSS",
     "steady RSS",
     "of it heap and stacks",
-    "of it executable",
+    "of it executable and flow tables",
     "reads from etcd",
 ];
 
