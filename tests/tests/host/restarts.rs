@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use zonemeter_lab::{Lab, PodPlan, pinned, until};
+use zonemeter_lab::{Count, Lab, Metrics, PodPlan, pinned, until};
 
 use super::{
     echo::{Echo, ask, asked, asking},
@@ -119,13 +119,17 @@ fn a_unit_that_restarts_while_it_sends_is_one_unit() {
     });
     let metrics = scene.exact();
     let all = asked(20 * RESTARTS);
-    let api = [("workload", "api.service")];
-    assert_eq!(of_host(&metrics, api[0], "same-zone"), [all, all]);
-    let series = metrics.select("zonemeter_host_bytes_total", &api);
-    assert_eq!(series.count(), 2, "one in each direction");
-    let unknown = [("workload", "unknown")];
-    assert_eq!(metrics.sum("zonemeter_host_bytes_total", &unknown), 0);
+    is_exact(&metrics, ("workload", "api.service"), [all, all]);
+    assert_eq!(unknown(&metrics), 0);
     scene.leaks_nothing();
+}
+
+/// What `who` sent and received, in one series each.
+fn is_exact(metrics: &Metrics, who: (&str, &str), bytes: [Count; 2]) {
+    assert_eq!(of_host(metrics, who, "same-zone"), bytes, "{who:?}");
+    let labels = [who];
+    let series = metrics.select("zonemeter_host_bytes_total", &labels);
+    assert_eq!(series.count(), 2, "{who:?}: one in each direction");
 }
 
 /// A pod of the host's network, and the cgroups of it that the kubelet and a runtime make: `UID`
@@ -196,14 +200,9 @@ fn pods_of_the_host_network_that_come_and_go_are_named() {
     }
     let metrics = scene.exact();
     for (name, sent, received) in expected {
-        let pod = [("pod", name.as_str())];
-        let shown = of_host(&metrics, pod[0], "same-zone");
-        assert_eq!(shown, [asked(sent), asked(received)], "{name}");
-        let series = metrics.select("zonemeter_host_bytes_total", &pod);
-        assert_eq!(series.count(), 2, "{name}: one in each direction");
+        is_exact(&metrics, ("pod", &name), [asked(sent), asked(received)]);
     }
-    let unknown = [("workload", "unknown")];
-    assert_eq!(metrics.sum("zonemeter_host_bytes_total", &unknown), 0);
+    assert_eq!(unknown(&metrics), 0);
     scene.leaks_nothing();
 }
 

@@ -222,6 +222,11 @@ pub(super) fn check_host_family(metrics: &Metrics) {
     }
 }
 
+/// Bytes of cgroups that nobody saw alive.
+pub(super) fn unknown(metrics: &Metrics) -> u64 {
+    metrics.sum("zonemeter_host_bytes_total", &[("workload", "unknown")])
+}
+
 /// What somebody on the node sent and received, with a peer.
 pub(super) fn of_host(metrics: &Metrics, who: (&str, &str), peer: &str) -> [Count; 2] {
     ["transmit", "receive"].map(|direction| {
