@@ -78,20 +78,34 @@ pub const FILTER_WORDS: usize = FILTER_BITS / 64;
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Filter {
-    /// Bit `filter_bit(address)`.
+    /// Bit [`Address::filter_bit`].
     pub words: [u64; FILTER_WORDS],
 }
 
-/// The bit of an address.
-#[inline(always)]
-pub fn filter_bit(address: &[u8]) -> usize {
-    let mut bit = 0u16;
-    let mut at = 0;
-    while at + 1 < address.len() {
-        bit = bit.rotate_left(1) ^ u16::from_be_bytes([address[at], address[at + 1]]);
-        at += 2;
+/// An address, its bytes as words as they lie in memory.
+pub trait Address: Copy {
+    /// Its bit in a [`Filter`].
+    fn filter_bit(self) -> usize;
+}
+
+/// 2^64 divided by the golden ratio, odd: multiplied by it, numbers that differ little differ in the highest
+/// bits (Knuth, The Art of Computer Programming, volume 3, section 6.4).
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl Address for u32 {
+    #[inline(always)]
+    fn filter_bit(self) -> usize {
+        (u64::from(self) << 32).wrapping_mul(SPREAD) as usize >> 48
     }
-    bit as usize
+}
+
+impl Address for [u64; 2] {
+    #[inline(always)]
+    fn filter_bit(self) -> usize {
+        let [first, last] = self;
+        let first = first.wrapping_mul(SPREAD);
+        (first ^ last).wrapping_mul(SPREAD) as usize >> 48
+    }
 }
 
 #[cfg(test)]
@@ -107,8 +121,21 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_one_service_range_have_bits_of_their_own() {
-        assert_ne!(filter_bit(&[10, 100, 0, 1]), filter_bit(&[10, 100, 0, 10]));
-        assert_ne!(filter_bit(&[10, 100, 1, 0]), filter_bit(&[10, 100, 0, 1]));
+    fn addresses_of_a_range_of_services_have_bits_of_their_own() {
+        let ipv4 = |host: u16| {
+            let [high, low] = host.to_be_bytes();
+            u32::from_ne_bytes([10, 100, high, low]).filter_bit()
+        };
+        let ipv6 = |host: u16| {
+            let [high, low] = host.to_be_bytes();
+            let last = u64::from_ne_bytes([0, 0, 0, 0, 0, 0, high, low]);
+            [0xfd, last].filter_bit()
+        };
+        let mut found = [[false; FILTER_BITS]; 2];
+        for host in 0..=u16::MAX {
+            found[0][ipv4(host)] = true;
+            found[1][ipv6(host)] = true;
+        }
+        assert!(found.as_flattened().iter().all(|found| *found));
     }
 }

@@ -10,7 +10,7 @@ use aya_ebpf::{
     bindings::BPF_ANY, helpers::generated::bpf_probe_read_kernel, maps::HashMap,
     programs::TcContext,
 };
-use zonemeter_common::conntrack::{ConntrackOffsets, Tracked, Tuple, filter_bit};
+use zonemeter_common::conntrack::{Address, ConntrackOffsets, Tracked, Tuple};
 
 use crate::maps::{FILTER, TrackedFlows, conntrack_offsets};
 
@@ -28,13 +28,11 @@ const UDP: u8 = 17;
 const DCCP: u8 = 33;
 const SCTP: u8 = 132;
 
-/// True for an address that the node translates. One bit answers for all others, nearly always.
+/// True for an address that the node translates. Its bit of the filter answers for all others, nearly
+/// always.
 #[inline(always)]
-pub(crate) fn is_translated<const N: usize>(
-    addresses: &HashMap<[u8; N], u8>,
-    address: &[u8; N],
-) -> bool {
-    let bit = filter_bit(address);
+pub(crate) fn is_translated<A: Address>(addresses: &HashMap<A, u8>, address: A) -> bool {
+    let bit = address.filter_bit();
     let Some(filter) = FILTER.get(0) else {
         return false;
     };

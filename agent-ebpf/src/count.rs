@@ -58,7 +58,7 @@ fn count4(context: &TcContext, direction: Direction, headers: &Headers<u32>) {
         return;
     };
     let (local, peer) = sides(direction, headers.source, headers.destination);
-    let is_translated = is_translated(&TRANSLATED4, &peer.to_ne_bytes());
+    let is_translated = is_translated(&TRANSLATED4, peer);
     let (ports, first_ports) = ports_of(context, direction, headers, is_translated);
     let flow = Flow4 {
         interface: interface(context),
@@ -102,7 +102,7 @@ fn count6(context: &TcContext, direction: Direction, headers: &Headers<[u64; 2]>
         return;
     };
     let (local, peer) = sides(direction, headers.source, headers.destination);
-    let is_translated = is_translated(&TRANSLATED6, &bytes(peer));
+    let is_translated = is_translated(&TRANSLATED6, peer);
     let (ports, first_ports) = ports_of(context, direction, headers, is_translated);
     let flow = Flow6 {
         interface: interface(context),

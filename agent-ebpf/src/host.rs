@@ -236,11 +236,11 @@ macro_rules! add_of {
                 Direction::Transmit => (source, destination),
                 Direction::Receive => (destination, source),
             };
-            // SAFETY: same size; the pairs of bytes were read as they lie in the header.
-            let [local, peer] = unsafe { transmute::<[$address; 2], [_; 2]>([local, peer]) };
             // What leaves is translated by then.
             let translated =
-                matches!(direction, Direction::Receive) && is_translated(&$translated, &peer);
+                matches!(direction, Direction::Receive) && is_translated(&$translated, peer);
+            // SAFETY: same size; the words were read as they lie in the header.
+            let [local, peer] = unsafe { transmute::<[$address; 2], [_; 2]>([local, peer]) };
             let (local_port, peer_port) = match fold_ports() && !translated {
                 true => fold_ephemeral(local_port, peer_port, ephemeral_ports()),
                 false => (local_port, peer_port),

@@ -100,9 +100,9 @@ pub(crate) static TRACKED6_0: TrackedFlows<FlowKey6> = TrackedFlows::with_max_en
 pub(crate) static TRACKED6_1: TrackedFlows<FlowKey6> = TrackedFlows::with_max_entries(FLOWS, 0);
 
 #[map]
-pub(crate) static TRANSLATED4: HashMap<[u8; 4], u8> = HashMap::with_max_entries(TRANSLATED, 0);
+pub(crate) static TRANSLATED4: HashMap<u32, u8> = HashMap::with_max_entries(TRANSLATED, 0);
 #[map]
-pub(crate) static TRANSLATED6: HashMap<[u8; 16], u8> = HashMap::with_max_entries(TRANSLATED, 0);
+pub(crate) static TRANSLATED6: HashMap<[u64; 2], u8> = HashMap::with_max_entries(TRANSLATED, 0);
 #[map]
 pub(crate) static FILTER: Array<Filter> = Array::with_max_entries(1, 0);
 

@@ -1,10 +1,10 @@
 //! The set of addresses whose other end conntrack must name, as the programs look it up.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{array, collections::BTreeSet, net::IpAddr};
 
 use anyhow::{Context as _, Result};
 use aya::maps::{Array, HashMap, MapData};
-use zonemeter_common::conntrack::{FILTER_WORDS, Filter, filter_bit};
+use zonemeter_common::conntrack::{Address as _, FILTER_WORDS, Filter};
 
 /// Where the programs look: a set, and in front of it a filter of one bit for each address.
 pub(crate) trait Store {
@@ -101,12 +101,17 @@ impl<S: Store> Addresses<S> {
     }
 }
 
+fn in_memory(octets: [u8; 16]) -> [u64; 2] {
+    let word = |first| u64::from_ne_bytes(array::from_fn(|byte| octets[first + byte]));
+    [word(0), word(8)]
+}
+
 fn filter<'a>(addresses: impl Iterator<Item = &'a IpAddr>) -> Filter {
     let mut words = [0; FILTER_WORDS];
     for address in addresses {
         let bit = match address {
-            IpAddr::V4(address) => filter_bit(&address.octets()),
-            IpAddr::V6(address) => filter_bit(&address.octets()),
+            IpAddr::V4(address) => u32::from_ne_bytes(address.octets()).filter_bit(),
+            IpAddr::V6(address) => in_memory(address.octets()).filter_bit(),
         };
         words[bit / 64] |= 1 << (bit % 64);
     }
