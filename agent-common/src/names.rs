@@ -1,7 +1,7 @@
 //! Names by which the loader finds maps, programs and globals in the object file.
 
 /// Version of every layout in this crate; part of the pin path.
-pub const LAYOUT: u32 = 4;
+pub const LAYOUT: u32 = 5;
 
 /// Program on tc ingress of the host-side veth: packets from the pod.
 pub const PROGRAM_TRANSMIT: &str = "zonemeter_tx";
@@ -16,14 +16,14 @@ pub const PROGRAM_HOST_RECEIVE: &str = "zonemeter_host_rx";
 
 /// One [`crate::Control`].
 pub const MAP_CONTROL: &str = "CONTROL";
-/// IPv4 flows by CPU and set: buckets of [`crate::table::Slot4`].
+/// IPv4 flows by CPU and set: [`crate::table::Slot4`].
 pub const MAP_TABLES4: &str = "TABLES4";
-/// IPv6 flows by CPU and set: buckets of [`crate::table::Slot6`].
+/// IPv6 flows by CPU and set: [`crate::table::Slot6`].
 pub const MAP_TABLES6: &str = "TABLES6";
-/// A bit for each bucket of the IPv4 table that has a taken slot.
-pub const MAP_TOUCHED4: &str = "TOUCHED4";
-/// A bit for each bucket of the IPv6 table that has a taken slot.
-pub const MAP_TOUCHED6: &str = "TOUCHED6";
+/// Where in the IPv4 tables a flow is: [`crate::table::Bucket`] by CPU and set.
+pub const MAP_INDEX4: &str = "INDEX4";
+/// Where in the IPv6 tables a flow is: [`crate::table::Bucket`] by CPU and set.
+pub const MAP_INDEX6: &str = "INDEX6";
 /// [`crate::table::Claims`] by CPU, set and family.
 pub const MAP_CLAIMS: &str = "CLAIMS";
 /// IPv4 flows that found no slot: [`crate::table::Entry`], one map for each set.
@@ -69,8 +69,9 @@ pub const GLOBAL_EPHEMERAL_PORTS: &str = "EPHEMERAL_PORTS";
 /// root of cgroup v2, where no unit and no pod is; 0 where there is no cgroup v2, and every socket
 /// is in that root.
 pub const GLOBAL_KERNEL_CGROUPS: &str = "KERNEL_CGROUPS";
-/// Global: buckets that each CPU and set has of a table, as a power of two;
-/// [`crate::table::NO_TABLES`] where there are none.
+/// Global: slots that each CPU and set has of a table; 0 where there are no tables.
+pub const GLOBAL_SLOTS: &str = "SLOTS";
+/// Global: buckets that each CPU and set has of an index, as a power of two.
 pub const GLOBAL_BUCKET_BITS: &str = "BUCKET_BITS";
 /// Global: random numbers that the hash of the tables starts from, as [`SEEDS`] `u64`.
 pub const GLOBAL_SEED: &str = "SEED";

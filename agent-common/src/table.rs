@@ -1,22 +1,25 @@
-//! The flow tables: for each CPU and set a part, made of buckets of four slots, each slot a cache
-//! line. The agent maps them into its memory.
+//! The flow tables: for each CPU and set a part, made of slots of a cache line each, which flows take
+//! in the order in which they come, and of an index that leads to them. The agent maps the slots into
+//! its memory.
 //!
 //! | map | index | element |
 //! |---|---|---|
-//! | tables | `part << bits`, then the bucket | a bucket |
-//! | touched | [`touched_word`] | a bit for each bucket that has a taken slot |
+//! | tables | `part * slots`, then the number of the slot | [`Slot4`], [`Slot6`] |
+//! | indexes | `part << bits`, then the bucket | [`Bucket`] |
 //! | claims | `part * 2`, then the family | [`Claims`] |
 //! | totals | `part` | [`crate::Totals`] |
 
 use crate::{Count, Direction};
 
-/// Slots of a bucket.
-pub const SLOTS: usize = 4;
+/// Flows that a bucket has room for: half a cache line.
+pub const BUCKET_FLOWS: usize = 8;
 /// Address families: the number of tables.
 pub const FAMILIES: usize = 2;
-/// The global that says how many buckets a part has, as a power of two, says this where there are
-/// no tables.
-pub const NO_TABLES: u32 = 32;
+/// Slots for each bucket of an index, at most. With fewer for each the index is larger, and lies in no
+/// cache where there are many flows; with more, more flows find their bucket full.
+pub const BUCKET_SLOTS: usize = 8;
+/// As many as a [`Bucket`] can number.
+pub const MOST_SLOTS: u32 = 1 << 16;
 /// Interfaces whose indices differ by a multiple of this share a row of [`Claims`].
 pub const CLAIM_ROWS: usize = 512;
 
@@ -108,19 +111,34 @@ pub struct Slot6 {
     pub count: Count,
 }
 
-/// Four slots that one hash leads to.
+/// The flows to which one hash leads, each at the first free place from one that its hash names, round
+/// in a circle: the upper half of the hash as [`tag`] has it, and the number of the slot; 0 where
+/// there is none.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bucket<S> {
-    /// Taken from the first on.
-    pub slots: [S; SLOTS],
+pub struct Bucket {
+    /// See [`tag`] and [`slot_of`].
+    pub flows: [u32; BUCKET_FLOWS],
+}
+
+/// What a hash is known by in its bucket: never 0.
+#[inline(always)]
+pub fn tag(hash: u32) -> u32 {
+    hash & 0xffff_0000 | 0x1_0000
+}
+
+/// The number of a slot, where the flow of a bucket has this tag.
+#[inline(always)]
+pub fn slot_of(flow: u32, tag: u32) -> Option<u32> {
+    let slot = flow ^ tag;
+    (slot < MOST_SLOTS).then_some(slot)
 }
 
 /// Who holds how many slots of a part of one family.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claims {
-    /// All slots that are taken.
+    /// All slots that are taken, from the first on.
     pub used: u32,
     /// Always 0.
     pub pad: u32,
@@ -130,17 +148,19 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Takes one of `slots` for an interface: as long as it has fewer than are free. So one alone
-    /// gets half of them, and one that has none always gets one while there is any.
+    /// Takes the next of `slots` for an interface, and tells its number: as long as the interface has
+    /// fewer than are free. So one alone gets half of them, and one that has none always gets one
+    /// while there is any.
     #[inline(always)]
-    pub fn take(&mut self, interface: u32, slots: u32) -> bool {
+    pub fn take(&mut self, interface: u32, slots: u32) -> Option<u32> {
+        let slot = self.used;
         let row = &mut self.rows[interface as usize % CLAIM_ROWS];
-        if *row >= slots.saturating_sub(self.used) {
-            return false;
+        if *row >= slots.saturating_sub(slot) {
+            return None;
         }
         *row += 1;
         self.used += 1;
-        true
+        Some(slot)
     }
 }
 
@@ -172,16 +192,6 @@ pub fn part(cpu: u32, set: u32) -> u32 {
     cpu << 1 | set
 }
 
-/// The word of the touched map with the bit of a bucket; the bit is `bucket % 64`. Each part has
-/// words of its own.
-#[inline(always)]
-pub fn touched_word(part: u32, bucket: u32, bits: u32) -> u32 {
-    match bits > 6 {
-        true => part << (bits - 6) | bucket >> 6,
-        false => part,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use core::mem::size_of;
@@ -192,7 +202,7 @@ mod tests {
     fn a_slot_is_a_cache_line() {
         assert_eq!(size_of::<Slot4>(), 64);
         assert_eq!(size_of::<Slot6>(), 64);
-        assert_eq!(size_of::<Bucket<Slot4>>(), 256);
+        assert_eq!(size_of::<Bucket>(), 32);
         assert_eq!(size_of::<Claims>(), 8 + 4 * 512);
         assert_eq!(size_of::<Entry>(), 16 + 8);
         assert_eq!(size_of::<Share>(), 32 + 16);
@@ -209,11 +219,16 @@ mod tests {
     }
 
     #[test]
-    fn parts_have_words_of_their_own() {
-        assert_eq!(touched_word(part(1, 1), 3, 2), 3);
-        assert_eq!(touched_word(part(1, 1), 63, 6), 3);
-        assert_eq!(touched_word(part(1, 1), 0, 7), 6);
-        assert_eq!(touched_word(part(1, 1), 127, 7), 7);
+    fn a_bucket_leads_to_the_slots_of_a_hash() {
+        for (hash, other) in [(0, 0x2_0000), (0xffff_1234, 0xfffc_1234)] {
+            for slot in [0, 1, MOST_SLOTS - 1] {
+                let flow = tag(hash) | slot;
+                assert_ne!(flow, 0);
+                assert_eq!(slot_of(flow, tag(hash)), Some(slot));
+                assert_eq!(slot_of(flow, tag(other)), None);
+            }
+            assert_eq!(slot_of(0, tag(hash)), None);
+        }
     }
 
     #[test]
@@ -223,10 +238,11 @@ mod tests {
             pad: 0,
             rows: [0; CLAIM_ROWS],
         };
-        let greedy = (0..100).filter(|_| claims.take(7, 64)).count();
+        let greedy = (0..100).filter(|_| claims.take(7, 64).is_some()).count();
         assert_eq!(greedy, 32);
-        let second = (0..100).filter(|_| claims.take(8, 64)).count();
+        let second = (0..100).filter(|_| claims.take(8, 64).is_some()).count();
         assert_eq!(second, 16);
-        assert!(claims.take(9, 64) && !claims.take(7, 64));
+        assert_eq!(claims.take(9, 64), Some(48));
+        assert_eq!(claims.take(7, 64), None);
     }
 }

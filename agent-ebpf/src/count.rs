@@ -67,7 +67,7 @@ fn count4(context: &TcContext, direction: Direction, headers: &Headers<u32>) {
         ports,
         first_ports,
     };
-    let added = tables::add4(target.part, &flow, direction, count);
+    let added = tables::add(target.part, &flow, direction, count);
     if matches!(added, Added::Known) {
         return;
     }
@@ -112,7 +112,7 @@ fn count6(context: &TcContext, direction: Direction, headers: &Headers<[u64; 2]>
         ports,
         first_ports,
     };
-    let added = tables::add6(target.part, &flow, direction, count);
+    let added = tables::add(target.part, &flow, direction, count);
     if matches!(added, Added::Known) {
         return;
     }

@@ -45,13 +45,13 @@ pub(crate) static SKIPPED: PerCpuArray<Count> =
     PerCpuArray::with_max_entries(SkipReason::ALL.len() as u32, 0);
 
 #[map]
-pub(crate) static TABLES4: Array<Bucket<Slot4>> = Array::with_max_entries(1, MMAPABLE);
+pub(crate) static TABLES4: Array<Slot4> = Array::with_max_entries(1, MMAPABLE);
 #[map]
-pub(crate) static TABLES6: Array<Bucket<Slot6>> = Array::with_max_entries(1, MMAPABLE);
+pub(crate) static TABLES6: Array<Slot6> = Array::with_max_entries(1, MMAPABLE);
 #[map]
-pub(crate) static TOUCHED4: Array<u64> = Array::with_max_entries(1, MMAPABLE);
+pub(crate) static INDEX4: Array<Bucket> = Array::with_max_entries(1, MMAPABLE);
 #[map]
-pub(crate) static TOUCHED6: Array<u64> = Array::with_max_entries(1, MMAPABLE);
+pub(crate) static INDEX6: Array<Bucket> = Array::with_max_entries(1, MMAPABLE);
 #[map]
 pub(crate) static CLAIMS: Array<Claims> = Array::with_max_entries(1, MMAPABLE);
 #[map]
@@ -106,9 +106,12 @@ pub(crate) static TRANSLATED6: HashMap<[u64; 2], u8> = HashMap::with_max_entries
 #[map]
 pub(crate) static FILTER: Array<Filter> = Array::with_max_entries(1, 0);
 
+/// Slots of each CPU and set; set at load, 0 where there are no tables.
+#[unsafe(no_mangle)]
+static SLOTS: u32 = 0;
 /// Buckets of each CPU and set, as a power of two; set at load.
 #[unsafe(no_mangle)]
-static BUCKET_BITS: u32 = zonemeter_common::table::NO_TABLES;
+static BUCKET_BITS: u32 = 0;
 /// Random numbers; set at load.
 #[unsafe(no_mangle)]
 static SEED: [u64; SEEDS] = [0; SEEDS];
@@ -137,24 +140,31 @@ static EPHEMERAL_PORTS: [u16; 2] = [32_768, 60_999];
 #[unsafe(no_mangle)]
 static KERNEL_CGROUPS: u64 = 1;
 
+/// Slots of each CPU and set; 0 where there are no tables.
+#[inline(always)]
+pub(crate) fn slots() -> u32 {
+    // SAFETY: a global of the object itself; volatile, because the loader rewrites it.
+    unsafe { (&raw const SLOTS).read_volatile() }
+}
+
 /// Buckets of each CPU and set, as a power of two.
 #[inline(always)]
 pub(crate) fn bucket_bits() -> u32 {
-    // SAFETY: a global of the object itself; volatile, because the loader rewrites it.
+    // SAFETY: as in `slots`.
     unsafe { (&raw const BUCKET_BITS).read_volatile() }
 }
 
 /// A random number of this load.
 #[inline(always)]
 pub(crate) fn seed(number: usize) -> u64 {
-    // SAFETY: as in `bucket_bits`; callers name one of the numbers.
+    // SAFETY: as in `slots`; callers name one of the numbers.
     unsafe { (&raw const SEED).cast::<u64>().add(number).read_volatile() }
 }
 
 /// Entries of each flow map.
 #[inline(always)]
 pub(crate) fn flow_entries() -> u32 {
-    // SAFETY: as in `bucket_bits`.
+    // SAFETY: as in `slots`.
     unsafe { (&raw const FLOW_ENTRIES).read_volatile() }
 }
 
@@ -164,7 +174,7 @@ pub(crate) fn flow_entries() -> u32 {
 /// A value of a map, and of this CPU.
 #[inline(always)]
 pub(crate) unsafe fn add(counter: *mut Count, count: Count) {
-    // SAFETY: as in `bucket_bits`, and the caller's promise.
+    // SAFETY: as in `slots`, and the caller's promise.
     unsafe {
         match (&raw const PREEMPTIBLE).read_volatile() {
             0 => *counter += count,

@@ -1,13 +1,13 @@
-//! The tables: a flow is found by one look at a bucket of the CPU's own part. Only what is new
-//! there costs more.
+//! The tables: a bucket of the index of this CPU leads to the slot of a flow. Only what is new there
+//! costs more.
 
 use aya_ebpf::{helpers::bpf_get_smp_processor_id, maps::Array};
 use zonemeter_common::{
     Count, Direction,
-    table::{self, Claims, NO_TABLES, SLOTS, kind, touched_word},
+    table::{self, Bucket, Claims, Slot4, Slot6, kind, slot_of, tag},
 };
 
-use crate::maps::{CLAIMS, TABLES4, TABLES6, TOUCHED4, TOUCHED6, bucket_bits, seed};
+use crate::maps::{CLAIMS, INDEX4, INDEX6, TABLES4, TABLES6, bucket_bits, seed, slots};
 
 /// How a packet got into a table or a map.
 pub(crate) enum Added {
@@ -46,117 +46,177 @@ pub(crate) fn part(set: u32) -> u32 {
     table::part(unsafe { bpf_get_smp_processor_id() }, set)
 }
 
-/// Adds to the flow of a packet.
-#[inline(always)]
-pub(crate) fn add4(part: u32, flow: &Flow4, direction: Direction, count: Count) -> Added {
-    let bits = bucket_bits();
-    if bits >= NO_TABLES {
-        return Added::NoRoom;
+/// A flow of one of the address families.
+pub(crate) trait Flow {
+    type Slot: 'static;
+    /// As [`Claims`] are told apart.
+    const FAMILY: u32;
+
+    /// The table, and its index.
+    fn maps() -> (&'static Array<Self::Slot>, &'static Array<Bucket>);
+    /// Index of the interface.
+    fn interface(&self) -> u32;
+    /// By which the index finds it.
+    fn hash(&self, direction: Direction) -> u32;
+    /// True where the slot is this flow's.
+    fn has(&self, slot: &Self::Slot, direction: Direction) -> bool;
+    /// Adds to its slot.
+    fn add(&self, slot: &mut Self::Slot, direction: Direction, count: Count) -> Added;
+    /// Takes an empty slot.
+    fn begin(&self, slot: &mut Self::Slot, direction: Direction, count: Count);
+}
+
+impl Flow for Flow4 {
+    type Slot = Slot4;
+    const FAMILY: u32 = 0;
+
+    #[inline(always)]
+    fn maps() -> (&'static Array<Slot4>, &'static Array<Bucket>) {
+        (&TABLES4, &INDEX4)
     }
-    let kind = kind::of(flow.interface, flow.protocol);
-    let hash = finish([half(flow.ends, 0), half(with_ports(kind, flow.ports), 1)]);
-    let number = hash & ((1 << bits) - 1);
-    let Some(bucket) = TABLES4.get_ptr_mut(part << bits | number) else {
-        return Added::NoRoom;
-    };
-    // SAFETY: a bucket of this CPU's part; the program runs with bottom halves off.
-    let bucket = unsafe { &mut *bucket };
-    for slot in &mut bucket.slots {
-        if slot.kind & !kind::OTHERS == kind && slot.ends == flow.ends && slot.ports == flow.ports {
-            keep_first_ports(&mut slot.kind, &mut slot.first_ports, flow.first_ports);
-            let counted = &mut slot.counts[direction as usize];
-            let is_new = counted.packets == 0;
-            *counted += count;
-            return if is_new { Added::New } else { Added::Known };
-        }
-        if slot.kind == 0 {
-            if !claim(part, 0, flow.interface, &TOUCHED4, number, bits) {
-                return Added::NoRoom;
-            }
-            slot.kind = kind;
-            slot.ends = flow.ends;
-            slot.ports = flow.ports;
-            slot.first_ports = flow.first_ports;
-            slot.counts[direction as usize] = count;
-            return Added::New;
-        }
+
+    #[inline(always)]
+    fn interface(&self) -> u32 {
+        self.interface
     }
-    Added::NoRoom
+
+    #[inline(always)]
+    fn hash(&self, _: Direction) -> u32 {
+        let kind = kind::of(self.interface, self.protocol);
+        finish([half(self.ends, 0), half(with_ports(kind, self.ports), 1)])
+    }
+
+    #[inline(always)]
+    fn has(&self, slot: &Slot4, _: Direction) -> bool {
+        slot.kind & !kind::OTHERS == kind::of(self.interface, self.protocol)
+            && slot.ends == self.ends
+            && slot.ports == self.ports
+    }
+
+    #[inline(always)]
+    fn add(&self, slot: &mut Slot4, direction: Direction, count: Count) -> Added {
+        keep_first_ports(&mut slot.kind, &mut slot.first_ports, self.first_ports);
+        let counted = &mut slot.counts[direction as usize];
+        let is_new = counted.packets == 0;
+        *counted += count;
+        if is_new { Added::New } else { Added::Known }
+    }
+
+    #[inline(always)]
+    fn begin(&self, slot: &mut Slot4, direction: Direction, count: Count) {
+        slot.kind = kind::of(self.interface, self.protocol);
+        slot.ends = self.ends;
+        slot.ports = self.ports;
+        slot.first_ports = self.first_ports;
+        slot.counts[direction as usize] = count;
+    }
+}
+
+impl Flow for Flow6 {
+    type Slot = Slot6;
+    const FAMILY: u32 = 1;
+
+    #[inline(always)]
+    fn maps() -> (&'static Array<Slot6>, &'static Array<Bucket>) {
+        (&TABLES6, &INDEX6)
+    }
+
+    #[inline(always)]
+    fn interface(&self) -> u32 {
+        self.interface
+    }
+
+    #[inline(always)]
+    fn hash(&self, direction: Direction) -> u32 {
+        let kind = kind::directed(self.interface, self.protocol, direction);
+        finish([
+            half(self.local[0], 0),
+            half(self.local[1], 1),
+            half(self.peer[0], 2),
+            half(self.peer[1], 3),
+            half(with_ports(kind, self.ports), 4),
+        ])
+    }
+
+    #[inline(always)]
+    fn has(&self, slot: &Slot6, direction: Direction) -> bool {
+        slot.kind & !kind::OTHERS == kind::directed(self.interface, self.protocol, direction)
+            && slot.local[0] == self.local[0]
+            && slot.local[1] == self.local[1]
+            && slot.peer[0] == self.peer[0]
+            && slot.peer[1] == self.peer[1]
+            && slot.ports == self.ports
+    }
+
+    #[inline(always)]
+    fn add(&self, slot: &mut Slot6, _: Direction, count: Count) -> Added {
+        keep_first_ports(&mut slot.kind, &mut slot.first_ports, self.first_ports);
+        slot.count += count;
+        Added::Known
+    }
+
+    #[inline(always)]
+    fn begin(&self, slot: &mut Slot6, direction: Direction, count: Count) {
+        slot.kind = kind::directed(self.interface, self.protocol, direction);
+        slot.local = self.local;
+        slot.peer = self.peer;
+        slot.ports = self.ports;
+        slot.first_ports = self.first_ports;
+        slot.count = count;
+    }
 }
 
 /// Adds to the flow of a packet.
 #[inline(always)]
-pub(crate) fn add6(part: u32, flow: &Flow6, direction: Direction, count: Count) -> Added {
-    let bits = bucket_bits();
-    if bits >= NO_TABLES {
+pub(crate) fn add<F: Flow>(part: u32, flow: &F, direction: Direction, count: Count) -> Added {
+    let slots = slots();
+    if slots == 0 {
         return Added::NoRoom;
     }
-    let kind = kind::directed(flow.interface, flow.protocol, direction);
-    let hash = finish([
-        half(flow.local[0], 0),
-        half(flow.local[1], 1),
-        half(flow.peer[0], 2),
-        half(flow.peer[1], 3),
-        half(with_ports(kind, flow.ports), 4),
-    ]);
-    let number = hash & ((1 << bits) - 1);
-    let Some(bucket) = TABLES6.get_ptr_mut(part << bits | number) else {
+    let bits = bucket_bits();
+    let hash = flow.hash(direction);
+    let (table, index) = F::maps();
+    let Some(bucket) = index.get_ptr_mut(part << bits | hash & ((1 << bits) - 1)) else {
         return Added::NoRoom;
     };
     // SAFETY: a bucket of this CPU's part; the program runs with bottom halves off.
     let bucket = unsafe { &mut *bucket };
-    for slot in &mut bucket.slots {
-        if slot.kind & !kind::OTHERS == kind
-            && slot.local[0] == flow.local[0]
-            && slot.local[1] == flow.local[1]
-            && slot.peer[0] == flow.peer[0]
-            && slot.peer[1] == flow.peer[1]
-            && slot.ports == flow.ports
+    let (first_slot, tag) = (part * slots, tag(hash));
+    // Each flow begins at a place of its own, so that nearly all are at the first one they look at.
+    let start = hash as usize >> 16;
+    for step in 0..table::BUCKET_FLOWS {
+        let known = &mut bucket.flows[(start + step) % table::BUCKET_FLOWS];
+        if let Some(number) = slot_of(*known, tag)
+            && let Some(slot) = table.get_ptr_mut(first_slot + number)
         {
-            keep_first_ports(&mut slot.kind, &mut slot.first_ports, flow.first_ports);
-            slot.count += count;
-            return Added::Known;
-        }
-        if slot.kind == 0 {
-            if !claim(part, 1, flow.interface, &TOUCHED6, number, bits) {
-                return Added::NoRoom;
+            // SAFETY: as above.
+            let slot = unsafe { &mut *slot };
+            if flow.has(slot, direction) {
+                return flow.add(slot, direction, count);
             }
-            slot.kind = kind;
-            slot.local = flow.local;
-            slot.peer = flow.peer;
-            slot.ports = flow.ports;
-            slot.first_ports = flow.first_ports;
-            slot.count = count;
+        }
+        if *known == 0 {
+            let Some(number) = claim(part, F::FAMILY, flow.interface(), slots) else {
+                return Added::NoRoom;
+            };
+            let Some(slot) = table.get_ptr_mut(first_slot + number) else {
+                return Added::NoRoom;
+            };
+            // SAFETY: as above.
+            flow.begin(unsafe { &mut *slot }, direction, count);
+            *known = tag | number;
             return Added::New;
         }
     }
     Added::NoRoom
 }
 
-/// Takes a slot of a bucket for an interface; false where it has its share.
+/// Takes a slot for an interface; `None` where it has its share.
 #[inline(always)]
-fn claim(
-    part: u32,
-    family: u32,
-    interface: u32,
-    touched: &Array<u64>,
-    bucket: u32,
-    bits: u32,
-) -> bool {
-    let Some(claims) = CLAIMS.get_ptr_mut(part << 1 | family) else {
-        return false;
-    };
+fn claim(part: u32, family: u32, interface: u32, slots: u32) -> Option<u32> {
+    let claims: *mut Claims = CLAIMS.get_ptr_mut(part << 1 | family)?;
     // SAFETY: this CPU's; the program runs with bottom halves off.
-    let claims: &mut Claims = unsafe { &mut *claims };
-    if !claims.take(interface, (SLOTS as u32) << bits) {
-        return false;
-    }
-    let Some(word) = touched.get_ptr_mut(touched_word(part, bucket, bits)) else {
-        return false;
-    };
-    // SAFETY: as above.
-    unsafe { *word |= 1 << (bucket % 64) };
-    true
+    unsafe { (*claims).take(interface, slots) }
 }
 
 /// Keeps the first ports of a flow, and that it had others.

@@ -1,12 +1,9 @@
 //! Puts together what several slots and entries say of one flow: each CPU that saw it has its own.
 
-use std::{
-    collections::{HashMap, hash_map},
-    hash::Hash,
-    net::IpAddr,
-};
+use std::{hash::Hash, net::IpAddr};
 
 use foldhash::fast::RandomState;
+use indexmap::{IndexMap, map};
 use zonemeter_common::{
     FlowKey4, FlowKey6,
     table::{Entry, FAMILIES, Slot4, Slot6, kind, ports, split_ports},
@@ -30,8 +27,9 @@ struct Sum {
     others: bool,
 }
 
-/// Many at once, and hashing is most of the work. The seed is random: pods choose addresses.
-type Sums<A> = HashMap<Key<A>, Sum, RandomState>;
+/// Many at once: only where each is lies about in memory, they themselves in the order in which they
+/// come. The seed is random: pods choose addresses.
+type Sums<A> = IndexMap<Key<A>, Sum, RandomState>;
 
 /// The flows of one drain.
 pub(super) struct Flows {
@@ -54,8 +52,8 @@ impl Sum {
 
 fn add<A: Eq + Hash>(flows: &mut Sums<A>, key: Key<A>, sum: Sum) {
     match flows.entry(key) {
-        hash_map::Entry::Occupied(mut known) => known.get_mut().add(&sum),
-        hash_map::Entry::Vacant(new) => drop(new.insert(sum)),
+        map::Entry::Occupied(mut known) => known.get_mut().add(&sum),
+        map::Entry::Vacant(new) => drop(new.insert(sum)),
     }
 }
 

@@ -106,9 +106,9 @@ fn tables(take: &mut impl FnMut(&str) -> Result<Map>) -> Result<Tables> {
     Tables::new(tables::Maps {
         slots4: Mapped::new(array(take(names::MAP_TABLES4)?)?)?,
         slots6: Mapped::new(array(take(names::MAP_TABLES6)?)?)?,
-        touched: [
-            Mapped::new(array(take(names::MAP_TOUCHED4)?)?)?,
-            Mapped::new(array(take(names::MAP_TOUCHED6)?)?)?,
+        indexes: [
+            Mapped::new(array(take(names::MAP_INDEX4)?)?)?,
+            Mapped::new(array(take(names::MAP_INDEX6)?)?)?,
         ],
         claims: Mapped::new(array(take(names::MAP_CLAIMS)?)?)?,
         totals: Mapped::new(array(take(names::MAP_TOTALS)?)?)?,

@@ -11,7 +11,7 @@ use std::fmt;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya_obj::generated::bpf_map_type::{self, *};
-use zonemeter_common::table::{FAMILIES, Slot4};
+use zonemeter_common::table::{BUCKET_SLOTS, Bucket, FAMILIES, MOST_SLOTS, Slot4};
 
 use super::object;
 
@@ -21,9 +21,8 @@ pub const DEFAULT_BUDGET: Size = Size(64 << 20);
 pub const LEAST_FLOWS: u32 = 1024;
 /// The upper end of `--max-flows`.
 pub const MOST_FLOWS: u32 = 1 << 24;
-/// Slots of a CPU, in one set and of one family: as many as half of the budget holds, within these.
+/// Slots of a CPU, in one set and of one family: as many as half of the budget holds, and no fewer.
 const FEWEST_SLOTS: u32 = 64;
-const MOST_SLOTS: u32 = 65_536;
 /// Sets of maps.
 const SETS: u32 = 2;
 /// `sizeof(struct htab_elem)` up to its key.
@@ -315,15 +314,15 @@ impl fmt::Display for Plan {
     }
 }
 
-/// Slots of each CPU that half of the budget holds.
+/// Slots of each CPU that half of the budget holds, with their part of an index.
 fn slots_within(budget: Size, machine: Machine) -> u32 {
     if machine.is_preemptible {
         return 0;
     }
-    let each = u64::from(SETS * machine.cpu_numbers) * FAMILIES as u64 * size_of::<Slot4>() as u64;
-    let fit = budget.0 / 2 / each.max(1);
-    let fit = fit.clamp(FEWEST_SLOTS.into(), MOST_SLOTS.into());
-    1 << fit.ilog2()
+    let tables = u64::from(SETS * machine.cpu_numbers) * FAMILIES as u64;
+    let slot = size_of::<Slot4>() + size_of::<Bucket>() / BUCKET_SLOTS;
+    let fit = budget.0 / 2 / (tables.max(1) * slot as u64);
+    fit.clamp(FEWEST_SLOTS.into(), MOST_SLOTS.into()) as u32
 }
 
 /// The most flows that fit. What maps take grows with the flows, so halving finds it.

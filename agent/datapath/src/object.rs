@@ -16,7 +16,7 @@ use aya::{
     Ebpf, EbpfLoader,
     programs::{CgroupSkb, ProgramError, SchedClassifier},
 };
-use zonemeter_common::{Direction, conntrack::ConntrackOffsets, names, table::NO_TABLES};
+use zonemeter_common::{Direction, conntrack::ConntrackOffsets, names};
 
 use super::{
     Settings,
@@ -336,7 +336,7 @@ fn create(
     let fold = u32::from(settings.fold_ports);
     let kernel_cgroups = u64::from(settings.has_cgroup2);
     let capacity = &settings.plan.capacity;
-    let bucket_bits = capacity.bucket_bits().unwrap_or(NO_TABLES);
+    let bucket_bits = capacity.bucket_bits();
     let preemptible = u32::from(capacity.is_preemptible);
     // A new one each time: a flow that is already there has two slots once.
     let seed = [(); names::SEEDS].map(|()| RandomState::new().hash_one(Instant::now()));
@@ -344,6 +344,7 @@ fn create(
     loader
         .override_global(names::GLOBAL_CONNTRACK, conntrack, true)
         .override_global(names::GLOBAL_FOLD_PORTS, &fold, true)
+        .override_global(names::GLOBAL_SLOTS, &capacity.slots, true)
         .override_global(names::GLOBAL_BUCKET_BITS, &bucket_bits, true)
         .override_global(names::GLOBAL_SEED, &seed, true)
         .override_global(names::GLOBAL_FLOW_ENTRIES, &capacity.entries, true)

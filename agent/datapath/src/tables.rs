@@ -1,9 +1,9 @@
-//! The flow tables as the agent reads and clears them: in place, and only what was touched.
+//! The flow tables as the agent reads and clears them: in place, and only what is taken.
 
 use anyhow::{Result, ensure};
 use zonemeter_common::{
     Totals,
-    table::{CLAIM_ROWS, FAMILIES, SLOTS, Slot4, Slot6, touched_word},
+    table::{Bucket, CLAIM_ROWS, FAMILIES, Slot4, Slot6},
 };
 
 use super::mapped::Mapped;
@@ -15,7 +15,7 @@ const CLAIM_WORDS: usize = 2 + CLAIM_ROWS;
 pub(super) struct Maps {
     pub(super) slots4: Mapped<Slot4>,
     pub(super) slots6: Mapped<Slot6>,
-    pub(super) touched: [Mapped<u64>; FAMILIES],
+    pub(super) indexes: [Mapped<Bucket>; FAMILIES],
     pub(super) claims: Mapped<u32>,
     pub(super) totals: Mapped<Totals>,
     pub(super) used: Mapped<u64>,
@@ -26,8 +26,10 @@ pub(super) struct Tables {
     maps: Maps,
     /// Possible numbers of CPUs.
     cpus: usize,
-    /// Buckets of a part, as a power of two; `None` where there are no tables.
-    bits: Option<u32>,
+    /// Slots of a part; 0 where there are no tables.
+    slots: usize,
+    /// Buckets of a part.
+    buckets: usize,
 }
 
 impl Tables {
@@ -37,20 +39,19 @@ impl Tables {
     /// When the maps do not fit together.
     pub(super) fn new(maps: Maps) -> Result<Self> {
         let parts = maps.totals.len();
-        let buckets = maps.slots4.len() / SLOTS;
-        let bits = match buckets {
-            1 => None,
-            _ => {
-                let each = buckets / parts.max(1);
-                let fits = each.is_power_of_two() && each * parts == buckets;
-                ensure!(fits, "{buckets} buckets of {parts} parts");
-                Some(each.ilog2())
-            }
+        let each = |all: usize| -> Result<usize> {
+            // Without tables the maps have one element, which nobody counts in.
+            ensure!(
+                all == 1 || all.is_multiple_of(parts),
+                "{all} of {parts} parts"
+            );
+            Ok(all / parts)
         };
         Ok(Self {
-            maps,
             cpus: parts / 2,
-            bits,
+            slots: each(maps.slots4.len())?,
+            buckets: each(maps.indexes[0].len())?,
+            maps,
         })
     }
 
@@ -64,52 +65,36 @@ impl Tables {
     pub(super) fn taken(&self, set: usize) -> [usize; FAMILIES] {
         let of = |family| {
             let parts = (0..self.cpus).map(|cpu| part(cpu, set));
-            parts.map(|part| self.taken_of(part, family) as usize).sum()
+            parts.map(|part| self.taken_of(part, family)).sum()
         };
         [of(0), of(1)]
     }
 
     /// Calls `each` with every taken slot of IPv4 in this set, at rest.
     pub(super) fn read4(&self, set: usize, mut each: impl FnMut(&Slot4)) {
-        self.touched(set, 0, |bucket| {
-            let slots = (0..SLOTS).map_while(|slot| {
-                let slot = self.maps.slots4.get(bucket * SLOTS + slot)?;
-                (slot.kind != 0).then_some(slot)
-            });
-            slots.for_each(|slot| each(&slot));
-        });
+        let slots = self.taken_slots(set, 0);
+        let slots = slots.filter_map(|slot| self.maps.slots4.get(slot));
+        // Empty where a process died while it cleared them.
+        let slots = slots.filter(|slot| slot.kind != 0);
+        slots.for_each(|slot| each(&slot));
     }
 
     /// Calls `each` with every taken slot of IPv6 in this set, at rest.
     pub(super) fn read6(&self, set: usize, mut each: impl FnMut(&Slot6)) {
-        self.touched(set, 1, |bucket| {
-            let slots = (0..SLOTS).map_while(|slot| {
-                let slot = self.maps.slots6.get(bucket * SLOTS + slot)?;
-                (slot.kind != 0).then_some(slot)
-            });
-            slots.for_each(|slot| each(&slot));
-        });
+        let slots = self.taken_slots(set, 1);
+        let slots = slots.filter_map(|slot| self.maps.slots6.get(slot));
+        let slots = slots.filter(|slot| slot.kind != 0);
+        slots.for_each(|slot| each(&slot));
     }
 
     /// Empties this set, at rest. A process may die between any two writes: what says that
     /// something is there goes after it.
     pub(super) fn clear(&mut self, set: usize) {
-        let mut touched = Vec::new();
-        self.touched(set, 0, |bucket| touched.push(bucket));
-        for bucket in touched.drain(..) {
-            for slot in 0..SLOTS {
-                self.maps
-                    .slots4
-                    .set(bucket * SLOTS + slot, Slot4::default());
-            }
+        for slot in self.taken_slots(set, 0) {
+            self.maps.slots4.set(slot, Slot4::default());
         }
-        self.touched(set, 1, |bucket| touched.push(bucket));
-        for bucket in touched {
-            for slot in 0..SLOTS {
-                self.maps
-                    .slots6
-                    .set(bucket * SLOTS + slot, Slot6::default());
-            }
+        for slot in self.taken_slots(set, 1) {
+            self.maps.slots6.set(slot, Slot6::default());
         }
         for cpu in 0..self.cpus {
             for family in 0..FAMILIES {
@@ -123,11 +108,11 @@ impl Tables {
     }
 
     fn clear_claims(&mut self, part: usize, family: usize) {
-        let Some(bits) = self.bits.filter(|_| self.taken_of(part, family) != 0) else {
+        if self.taken_of(part, family) == 0 {
             return;
-        };
-        for word in words(part, bits) {
-            self.maps.touched[family].set(word, 0);
+        }
+        for bucket in part * self.buckets..(part + 1) * self.buckets {
+            self.maps.indexes[family].set(bucket, Bucket::default());
         }
         let first = claims(part, family);
         for word in (first..first + CLAIM_WORDS).rev() {
@@ -135,29 +120,22 @@ impl Tables {
         }
     }
 
-    /// Slots of a part that are taken.
-    fn taken_of(&self, part: usize, family: usize) -> u32 {
-        // Without tables the map has one element, which nobody counts in.
-        self.maps.claims.get(claims(part, family)).unwrap_or(0)
+    /// Slots of a part that are taken, which are its first ones.
+    fn taken_of(&self, part: usize, family: usize) -> usize {
+        let taken = self.maps.claims.get(claims(part, family)).unwrap_or(0);
+        self.slots.min(taken as usize)
     }
 
-    /// Calls `each` with the index of every bucket of this set that has a taken slot; a CPU that saw
-    /// nothing costs one look.
-    fn touched(&self, set: usize, family: usize, mut each: impl FnMut(usize)) {
-        let Some(bits) = self.bits else { return };
-        for part in (0..self.cpus).map(|cpu| part(cpu, set)) {
-            if self.taken_of(part, family) == 0 {
-                continue;
-            }
-            let first = part << bits;
-            for (number, word) in words(part, bits).enumerate() {
-                let mut touched = self.maps.touched[family].get(word).unwrap_or(0);
-                while touched != 0 {
-                    each(first + number * 64 + touched.trailing_zeros() as usize);
-                    touched &= touched - 1;
-                }
-            }
-        }
+    /// Every slot of this set that is taken; a CPU that saw nothing costs one look.
+    fn taken_slots(&self, set: usize, family: usize) -> impl Iterator<Item = usize> + use<> {
+        let ranges: Vec<_> = (0..self.cpus)
+            .map(|cpu| part(cpu, set))
+            .map(|part| {
+                let first = part * self.slots;
+                first..first + self.taken_of(part, family)
+            })
+            .collect();
+        ranges.into_iter().flatten()
     }
 }
 
@@ -167,11 +145,4 @@ fn part(cpu: usize, set: usize) -> usize {
 
 fn claims(part: usize, family: usize) -> usize {
     (part * FAMILIES + family) * CLAIM_WORDS
-}
-
-/// The words of the touched map that belong to a part.
-fn words(part: usize, bits: u32) -> std::ops::Range<usize> {
-    let part = part as u32;
-    let last = touched_word(part, (1 << bits) - 1, bits);
-    touched_word(part, 0, bits) as usize..last as usize + 1
 }

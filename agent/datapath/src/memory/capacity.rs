@@ -2,10 +2,10 @@
 
 use zonemeter_common::{
     names,
-    table::{FAMILIES, SLOTS, touched_word},
+    table::{BUCKET_SLOTS, FAMILIES, MOST_SLOTS},
 };
 
-use super::{MOST_SLOTS, Machine, SETS, Size};
+use super::{Machine, SETS, Size};
 
 /// Addresses of Services and of the node, of each family: one for each of so many bytes of the
 /// budget, within [`ADDRESSES`].
@@ -18,8 +18,7 @@ const LEAST_HOST_FLOWS: u32 = 64;
 /// Entries of the maps whose size the object file leaves open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
-    /// Slots of each CPU in the table of a set and family: a multiple of 4 by a power of two; 0
-    /// where there are no tables.
+    /// Slots of each CPU in the table of a set and family; 0 where there are no tables.
     pub slots: u32,
     /// Flows of one drain and family that find no slot and have an entry in a hash map.
     pub entries: u32,
@@ -54,10 +53,7 @@ impl Capacity {
     /// of them, for they are set aside for each CPU; on a single one they are half.
     pub(super) fn of_flows(flows: u32, budget: Size, machine: Machine) -> Self {
         let part = (flows / machine.cpu_numbers.max(2)).min(MOST_SLOTS);
-        let slots = match machine.is_preemptible || part < SLOTS as u32 {
-            true => 0,
-            false => 1 << part.ilog2(),
-        };
+        let slots = if machine.is_preemptible { 0 } else { part };
         Self::of(slots, flows - slots, budget, machine)
     }
 
@@ -67,30 +63,32 @@ impl Capacity {
         self.slots + self.entries
     }
 
-    /// Buckets of a CPU in a set and family, as a power of two; `None` where there are no tables.
-    pub(crate) fn bucket_bits(&self) -> Option<u32> {
-        (self.slots / SLOTS as u32).checked_ilog2()
+    /// Buckets of a CPU in the index of a set and family, as a power of two.
+    pub(crate) fn bucket_bits(&self) -> u32 {
+        let buckets = self.slots.div_ceil(BUCKET_SLOTS as u32);
+        buckets.next_power_of_two().ilog2()
     }
 
     /// Entries of the map of this name; `None` where the object file fixes them.
     pub(crate) fn entries(&self, name: &str) -> Option<u32> {
         let parts = self.cpu_numbers * SETS;
-        let by_part = |each: &dyn Fn(u32) -> u32| Some(self.bucket_bits().map_or(1, each));
+        // Without tables the maps are there all the same.
+        let by_part = |each: u32| Some(if self.slots == 0 { 1 } else { parts * each });
         match Use::of(name) {
             Use::Flows => Some(self.entries),
             Use::Connections => Some(self.connections),
             Use::Hosts => Some(self.hosts),
             Use::Addresses => Some(self.addresses),
-            Use::Tables if name == names::MAP_CLAIMS => by_part(&|_| parts * FAMILIES as u32),
-            Use::Tables if TOUCHED.contains(&name) => by_part(&|bits| touched_word(parts, 0, bits)),
-            Use::Tables => by_part(&|bits| parts << bits),
+            Use::Tables if name == names::MAP_CLAIMS => by_part(FAMILIES as u32),
+            Use::Tables if INDEXES.contains(&name) => by_part(1 << self.bucket_bits()),
+            Use::Tables => by_part(self.slots),
             Use::Other if name == names::MAP_TOTALS => Some(parts),
             Use::Other => None,
         }
     }
 }
 
-const TOUCHED: [&str; FAMILIES] = [names::MAP_TOUCHED4, names::MAP_TOUCHED6];
+const INDEXES: [&str; FAMILIES] = [names::MAP_INDEX4, names::MAP_INDEX6];
 
 /// What a map is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +108,7 @@ impl Use {
         let connections = [names::MAP_TRACKED4, names::MAP_TRACKED6];
         let hosts = [names::MAP_HOST4, names::MAP_HOST6];
         let addresses = [names::MAP_TRANSLATED4, names::MAP_TRANSLATED6];
-        if tables.contains(&name) || TOUCHED.contains(&name) {
+        if tables.contains(&name) || INDEXES.contains(&name) {
             Self::Tables
         } else if flows.as_flattened().contains(&name) {
             Self::Flows

@@ -105,8 +105,7 @@ async fn ports_that_tell_no_flows_apart_are_noted_and_that_there_were_others() {
     }
 }
 
-/// A table of 8 buckets and a map of 32 entries: one interface takes half of each, and where one of
-/// its buckets is full earlier the flow has an entry.
+/// A table of 32 slots and a map of 32 entries: one interface takes half of each.
 #[tokio::test]
 #[ignore = "needs root"]
 async fn small_tables_fill_up_and_no_byte_is_lost() {
