@@ -182,15 +182,15 @@ fn a_service_is_named_by_its_backend_in_both_directions() {
     assert_nearly(received, truth.delivered(far, own), 3, "received");
     let unresolved = [("scope", "unresolved_service")];
     assert_eq!(metrics.sum("zonemeter_host_bytes_total", &unresolved), 0);
-    // The backend's node says the same of the other end.
-    let seen = other.settled().unwrap();
+    // The backend's node says the same of the other end, the last acknowledgement included.
     let labels = [
         ("pod", "other-zone"),
         ("direction", "receive"),
         ("scope", "cross_zone"),
     ];
-    assert_eq!(
-        seen.sum("zonemeter_pod_bytes_total", &labels),
-        truth.arrived(own, far).bytes
-    );
+    let is_true = |seen: &Metrics| {
+        let truth = scene.lab.uplink_truth().unwrap();
+        seen.sum("zonemeter_pod_bytes_total", &labels) == truth.arrived(own, far).bytes
+    };
+    other.wait_until(WITHIN, is_true).unwrap();
 }
