@@ -8,11 +8,12 @@ use crate::{Class, Count, Direction};
 pub struct Totals {
     /// All IP traffic of pods, by [`Direction`] code.
     pub seen: [Count; 2],
+    /// The part of `seen` that pods received and that had come in by an uplink; in the same cache
+    /// line.
+    pub from_uplinks: Count,
     /// The part of `seen` that found no room in the tables, in the flow map nor by interface, by
     /// [`Direction`] code.
     pub unplaced: [Count; 2],
-    /// The part of `seen` that pods received and that had come in by an uplink.
-    pub from_uplinks: Count,
     /// All IP traffic that left by an uplink, by [`Class`] code.
     pub sent: [Count; 4],
     /// What sockets of the node received by an uplink.
@@ -47,6 +48,6 @@ mod tests {
 
     #[test]
     fn totals_have_no_hidden_padding() {
-        assert_eq!(size_of::<Totals>(), (2 + 2 + 1 + 4 + 1 + 2) * 16);
+        assert_eq!(size_of::<Totals>(), (2 + 1 + 2 + 4 + 1 + 2) * 16);
     }
 }
