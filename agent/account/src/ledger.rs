@@ -350,3 +350,6 @@ fn pod_series((labels, series): &(PodLabels, Series<Count>)) -> PodSeries {
         created: series.created,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! What of the ledger no whole account shows.
+
+use super::*;
+use zonemeter_model::snapshot::{Scope, Via};
+
+const AT: Direction = Direction::Transmit;
+
+fn packets(packets: u64) -> Count {
+    Count { bytes: 0, packets }
+}
+
+fn labels(pod: &str) -> (PodLabels, WorkloadLabels) {
+    let of_pod = PodLabels {
+        namespace: "shop".into(),
+        pod: pod.into(),
+        zone: "a".into(),
+        direction: AT,
+        scope: Scope::CrossZone,
+        peer_zone: "b".into(),
+        via: Via::Unset,
+    };
+    let of_workload = WorkloadLabels {
+        namespace: "shop".into(),
+        workload: workload("cart"),
+        zone: "a".into(),
+        direction: AT,
+        scope: Scope::CrossZone,
+        peer_namespace: "shop".into(),
+        peer_workload: workload("db"),
+        peer_zone: "b".into(),
+        via: Via::Unset,
+    };
+    (of_pod, of_workload)
+}
+
+fn workload(name: &str) -> Workload {
+    Workload {
+        kind: "Deployment".into(),
+        name: name.into(),
+    }
+}
+
+/// A flow may wait for longer than its pod's series are kept. By then another pod's may stand in their
+/// place.
+#[test]
+fn a_flow_that_comes_when_its_pods_series_are_retired_has_new_ones() {
+    let begin = Instant::now();
+    let detail = Detail {
+        pods: true,
+        workloads: true,
+    };
+    let mut ledger = Ledger::new(100, detail, Duration::from_secs(1));
+    let at = DrainTime {
+        now: begin,
+        began: SystemTime::UNIX_EPOCH,
+    };
+    ledger.add((1, 0, AT), packets(5), at, || labels("cart-1"));
+    // Other pods of its workload are there.
+    let cart = workload("cart");
+    let mut live = Live::default();
+    live.workloads.insert(("shop", &cart));
+    ledger.retire(begin + Duration::from_secs(1), &live);
+    ledger.add((2, 0, AT), packets(7), at, || labels("cart-2"));
+    ledger.add((1, 0, AT), packets(11), at, || labels("cart-1"));
+    let snapshot = ledger.snapshot();
+    let pods = snapshot.pods.iter();
+    let pods: Vec<_> = pods
+        .map(|series| (&*series.labels.pod, series.count.packets))
+        .collect();
+    assert_eq!(pods, [("cart-1", 11), ("cart-2", 7)]);
+    assert_eq!(snapshot.retired, [packets(5), Count::ZERO]);
+}
