@@ -88,8 +88,8 @@ pub trait Address: Copy {
     fn filter_bit(self) -> usize;
 }
 
-/// 2^64 divided by the golden ratio, odd: multiplied by it, numbers that differ little differ in the highest
-/// bits (Knuth, The Art of Computer Programming, volume 3, section 6.4).
+/// Any odd number: multiplied by it, addresses that differ in the 16 highest bits of their word (their
+/// last bytes, where the machine is little-endian) have 16 highest bits of their own.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Address for u32 {

@@ -1,5 +1,5 @@
 //! The flow tables: for each CPU and set a part, made of slots of a cache line each, which flows take
-//! in the order in which they come, and of an index that leads to them. The agent maps the slots into
+//! in the order in which they come, and of an index that leads to them. The agent maps all of it into
 //! its memory.
 //!
 //! | map | index | element |
@@ -111,9 +111,8 @@ pub struct Slot6 {
     pub count: Count,
 }
 
-/// The flows to which one hash leads, each at the first free place from one that its hash names, round
-/// in a circle: the upper half of the hash as [`tag`] has it, and the number of the slot; 0 where
-/// there is none.
+/// Up to eight flows whose hashes choose this bucket. Each entry is 15 bits of the hash ([`tag`]) and the
+/// number of the slot; 0 is free. The search starts at an entry that the hash chooses, and wraps.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bucket {

@@ -108,7 +108,7 @@ fn measure(lab: &mut Lab, peers: usize, scrapes: usize) -> Row {
     row
 }
 
-/// The documented default, as long as the flows of one interval fit into `--max-flows`.
+/// The documented default, as long as the flows of one interval fit into `--map-memory`.
 fn interval(peers: usize) -> &'static str {
     if PODS * peers < 65_536 { "5s" } else { "1s" }
 }

@@ -21,7 +21,7 @@ pub const DEFAULT_BUDGET: Size = Size(64 << 20);
 pub const LEAST_FLOWS: u32 = 1024;
 /// The upper end of `--max-flows`.
 pub const MOST_FLOWS: u32 = 1 << 24;
-/// Slots of a CPU, in one set and of one family: as many as half of the budget holds, and no fewer.
+/// Slots of a CPU, in one set and of one family, also where half of the budget holds fewer.
 const FEWEST_SLOTS: u32 = 64;
 /// Sets of maps.
 const SETS: u32 = 2;
@@ -273,7 +273,8 @@ impl Plan {
     }
 }
 
-/// `2 CPUs, 16384 slots each, and 21000 entries take 63.9 MiB of kernel memory (tables …)`
+/// `80566 flows on 2 possible CPUs (61440 slots of each CPU, 19126 shared) take 64.0 MiB of kernel
+/// memory (tables …), by --map-memory 64MiB`
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Demand {
@@ -314,15 +315,21 @@ impl fmt::Display for Plan {
     }
 }
 
-/// Slots of each CPU that half of the budget holds, with their part of an index.
+/// Slots of each CPU that half of the budget holds, beside an index that is large enough for them.
 fn slots_within(budget: Size, machine: Machine) -> u32 {
     if machine.is_preemptible {
         return 0;
     }
     let tables = u64::from(SETS * machine.cpu_numbers) * FAMILIES as u64;
-    let slot = size_of::<Slot4>() + size_of::<Bucket>() / BUCKET_SLOTS;
-    let fit = budget.0 / 2 / (tables.max(1) * slot as u64);
-    fit.clamp(FEWEST_SLOTS.into(), MOST_SLOTS.into()) as u32
+    let each = budget.0 / 2 / tables.max(1);
+    let indexed = |bits| {
+        let index = (size_of::<Bucket>() as u64) << bits;
+        let fit = each.saturating_sub(index) / size_of::<Slot4>() as u64;
+        fit.min((BUCKET_SLOTS as u64) << bits)
+    };
+    let largest = (MOST_SLOTS / BUCKET_SLOTS as u32).ilog2();
+    let fit = (0..=largest).map(indexed).max().unwrap_or(0);
+    fit.max(FEWEST_SLOTS.into()) as u32
 }
 
 /// The most flows that fit. What maps take grows with the flows, so halving finds it.

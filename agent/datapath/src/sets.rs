@@ -285,6 +285,19 @@ impl Sets {
         Ok(self.forget_left())
     }
 
+    /// As [`Tables::clear_in_part`], of the set at rest.
+    #[cfg(test)]
+    pub(super) fn clear_tables_in_part(&mut self, slots: usize) {
+        self.tables.clear_in_part(self.idle_number(), slots);
+    }
+
+    /// Flows of the last drain that had an entry of a hash map.
+    #[cfg(test)]
+    pub(super) fn entries(&self) -> usize {
+        let keys = self.uncleared.as_ref();
+        keys.map_or(0, |keys| keys.flows4.len() + keys.flows6.len())
+    }
+
     /// Takes a flow out of the set at rest behind the back of [`Self::clear`], which then fails.
     #[cfg(test)]
     pub(super) fn spoil_clearing(&mut self) -> Result<()> {

@@ -1,4 +1,5 @@
-//! The flow tables as the agent reads and clears them: in place, and only what is taken.
+//! The flow tables as the agent reads and clears them: in place, only slots that are taken, and the
+//! index only of CPUs that took any.
 
 use anyhow::{Result, ensure};
 use zonemeter_common::{
@@ -39,18 +40,26 @@ impl Tables {
     /// When the maps do not fit together.
     pub(super) fn new(maps: Maps) -> Result<Self> {
         let parts = maps.totals.len();
-        let each = |all: usize| -> Result<usize> {
-            // Without tables the maps have one element, which nobody counts in.
+        // Without tables the maps have one element, which nobody counts in.
+        let (slots, buckets) = (maps.slots4.len() / parts, maps.indexes[0].len() / parts);
+        let elements = |each: usize| if slots == 0 { 1 } else { each * parts };
+        let sizes = [
+            (maps.slots4.len(), elements(slots)),
+            (maps.slots6.len(), elements(slots)),
+            (maps.indexes[0].len(), elements(buckets)),
+            (maps.indexes[1].len(), elements(buckets)),
+            (maps.claims.len(), elements(FAMILIES) * CLAIM_WORDS),
+        ];
+        for (found, fits) in sizes {
             ensure!(
-                all == 1 || all.is_multiple_of(parts),
-                "{all} of {parts} parts"
+                found == fits,
+                "a map of the tables has {found} elements, and {fits} fit {parts} parts"
             );
-            Ok(all / parts)
-        };
+        }
         Ok(Self {
             cpus: parts / 2,
-            slots: each(maps.slots4.len())?,
-            buckets: each(maps.indexes[0].len())?,
+            slots,
+            buckets,
             maps,
         })
     }
@@ -107,12 +116,33 @@ impl Tables {
         }
     }
 
+    /// Empties the first `slots` slots of each CPU and half of the index, as a process that dies
+    /// meanwhile.
+    #[cfg(test)]
+    pub(super) fn clear_in_part(&mut self, set: usize, slots: usize) {
+        for part in (0..self.cpus).map(|cpu| part(cpu, set)) {
+            for slot in part * self.slots..part * self.slots + slots {
+                self.maps.slots4.set(slot, Slot4::default());
+                self.maps.slots6.set(slot, Slot6::default());
+            }
+            for bucket in part * self.buckets..part * self.buckets + self.buckets / 2 {
+                for index in &mut self.maps.indexes {
+                    index.set(bucket, Bucket::default());
+                }
+            }
+        }
+    }
+
     fn clear_claims(&mut self, part: usize, family: usize) {
         if self.taken_of(part, family) == 0 {
             return;
         }
+        let index = &mut self.maps.indexes[family];
         for bucket in part * self.buckets..(part + 1) * self.buckets {
-            self.maps.indexes[family].set(bucket, Bucket::default());
+            // What is empty stays in the cache of the CPU that looks into it.
+            if index.get(bucket) != Some(Bucket::default()) {
+                index.set(bucket, Bucket::default());
+            }
         }
         let first = claims(part, family);
         for word in (first..first + CLAIM_WORDS).rev() {

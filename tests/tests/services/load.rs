@@ -29,7 +29,7 @@ const PER_SECOND: u32 = 5000;
 const SECONDS: &str = "ZONEMETER_LOAD_SECONDS";
 const ASKED: ([u8; 4], u16) = ([10, 100, 0, 40], 80);
 const TARGET: u16 = 8080;
-/// Each connection is two flows of a drain, and `--max-flows` has room for 65,536.
+/// Each connection is two flows of a drain, and by default there is room for 80,000.
 const INTERVAL: &str = "1s";
 /// More than the layer-3 bytes of one connection.
 const MOST_OF_ONE: u64 = 2_500;

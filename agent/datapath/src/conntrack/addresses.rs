@@ -182,6 +182,24 @@ mod tests {
     }
 
     #[test]
+    fn the_bit_of_an_address_is_that_of_its_words_in_memory() {
+        for text in ["10.100.0.1", "fd00:10:100::1"] {
+            let address: IpAddr = text.parse().unwrap();
+            let bit = match address {
+                IpAddr::V4(address) => u32::to_be(address.into()).filter_bit(),
+                IpAddr::V6(address) => {
+                    let number = u128::from(address);
+                    [(number >> 64) as u64, number as u64]
+                        .map(u64::to_be)
+                        .filter_bit()
+                }
+            };
+            let words = filter([&address].into_iter()).words;
+            assert_eq!(words[bit / 64], 1 << (bit % 64), "{text}");
+        }
+    }
+
+    #[test]
     fn an_update_costs_as_much_as_it_changes() {
         let mut addresses = Addresses::new(Fake::default());
         addresses.set(&hosts(0..200)).unwrap();

@@ -144,6 +144,24 @@ fn a_cpu_has_its_part_of_all_flows_in_slots() {
 }
 
 #[test]
+fn a_bucket_of_the_index_is_for_eight_slots_at_most() {
+    for (slots, bits, buckets) in [
+        (1, 0, 1),
+        (8, 0, 1),
+        (9, 1, 2),
+        (61_440, 13, 8192),
+        (65_536, 13, 8192),
+    ] {
+        let capacity = Capacity::of(slots, 1, Size(0), machine(3));
+        assert_eq!(capacity.bucket_bits(), bits);
+        assert_eq!(capacity.entries(names::MAP_INDEX6), Some(6 * buckets));
+        assert_eq!(capacity.entries(names::MAP_TABLES6), Some(6 * slots));
+    }
+    let none = Capacity::of(0, 1, Size(0), machine(3));
+    assert_eq!(none.entries(names::MAP_INDEX4), Some(1));
+}
+
+#[test]
 fn a_preemptible_kernel_has_no_tables() {
     let machine = Machine {
         is_preemptible: true,
@@ -210,7 +228,7 @@ fn the_table_of_the_docs_is_what_the_arithmetic_says() {
     );
 }
 
-/// `65536 + 20000`: slots of each CPU, and entries.
+/// `61440 + 19126`: slots of each CPU, and entries.
 fn room(plan: &Plan) -> String {
     format!("{} + {}", plan.capacity.slots, plan.capacity.entries)
 }
