@@ -4,6 +4,7 @@ mod backends;
 mod beside;
 mod conditions;
 mod conservation;
+mod descriptions;
 mod detail;
 mod explain;
 mod hosts;

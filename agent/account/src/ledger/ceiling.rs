@@ -221,3 +221,80 @@ pub(crate) fn is_other_pod(labels: &PodLabels) -> bool {
 pub(crate) fn is_other_workload(workload: &Workload) -> bool {
     &*workload.kind == OTHER && &*workload.name == OTHER
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often it takes before it refuses.
+    fn taken(mut take: impl FnMut(usize) -> bool) -> usize {
+        (0..10_000).take_while(|has| take(*has)).count()
+    }
+
+    /// 400 less 192 for `other` are 208.
+    #[test]
+    fn pods_use_all_that_is_free_and_series_at_zero_half_of_it() {
+        let mut ceiling = Ceiling::new(400);
+        assert_eq!(taken(|_| ceiling.take_pod_for_zero()), 208 / 2 / 2);
+        assert_eq!(taken(|_| ceiling.take_pod()), 52);
+        ceiling.give_back_pods(104);
+        // 30 pairs leave 74 of the half.
+        assert!((0..30).all(|_| ceiling.take_pair(0)));
+        assert_eq!(taken(|_| ceiling.take_pod_for_zero()), 74 / 2);
+        assert_eq!(taken(|_| ceiling.take_pod()), (208 - 30 - 74) / 2);
+        // Nine tenths of a high ceiling.
+        let mut high = Ceiling::new(4_000);
+        assert_eq!(taken(|_| high.take_pod()), 3_600 / 2);
+        // Half of a low one.
+        let mut low = Ceiling::new(100);
+        assert_eq!(taken(|_| low.take_pod()), 50 / 2);
+    }
+
+    /// A third of 208 is the pods'. Of the 139 that are left, one alone can have half.
+    #[test]
+    fn one_workload_takes_half_of_what_pods_leave() {
+        let mut ceiling = Ceiling::new(400);
+        assert_eq!(taken(|has| ceiling.take_pair(has)), 70);
+        (0..70).for_each(|_| ceiling.give_back_pair());
+        // Two series each: of 139 the 34th finds 73 free and the 35th, who has 68 then, 71.
+        assert_eq!(taken(|has| ceiling.take_host(has)), 35);
+        (0..35).for_each(|_| ceiling.give_back_host());
+        // 40 pods have more than their third: 128 are left.
+        assert!((0..40).all(|_| ceiling.take_pod()));
+        assert_eq!(taken(|has| ceiling.take_pair(has)), 64);
+        (0..64).for_each(|_| ceiling.give_back_pair());
+        assert_eq!(taken(|has| ceiling.take_host(has)), 32);
+    }
+
+    #[test]
+    fn series_of_an_earlier_process_have_their_room() {
+        let mut ceiling = Ceiling::new(400);
+        (0..50).for_each(|_| ceiling.restore_pod(false));
+        (0..20).for_each(|_| ceiling.restore_pair(false));
+        (0..10).for_each(|_| ceiling.restore_host());
+        assert_eq!(taken(|_| ceiling.take_pod()), (208 - 100 - 20 - 20) / 2);
+    }
+
+    /// Of 192 for `other`, 96 are for what cannot fold any further.
+    #[test]
+    fn the_last_resort_begins_where_half_the_room_of_other_is_taken() {
+        let mut ceiling = Ceiling::new(400);
+        (0..40).for_each(|_| ceiling.restore_pod(true));
+        (0..7).for_each(|_| ceiling.restore_pair(true));
+        (0..4).for_each(|_| ceiling.take_other_host());
+        assert!(!ceiling.is_at_last_resort());
+        ceiling.restore_pair(true);
+        assert!(ceiling.is_at_last_resort());
+        ceiling.give_back_other();
+        assert!(!ceiling.is_at_last_resort());
+        ceiling.restore_pair(true);
+        ceiling.give_back_other_host();
+        assert!(!ceiling.is_at_last_resort());
+        // A low ceiling: a quarter of it.
+        let mut low = Ceiling::new(100);
+        (0..24).for_each(|_| low.restore_pair(true));
+        assert!(!low.is_at_last_resort());
+        low.restore_pair(true);
+        assert!(low.is_at_last_resort());
+    }
+}

@@ -70,3 +70,27 @@ fn a_flow_that_comes_when_its_pods_series_are_retired_has_new_ones() {
     assert_eq!(pods, [("cart-1", 11), ("cart-2", 7)]);
     assert_eq!(snapshot.retired, [packets(5), Count::ZERO]);
 }
+
+/// 400 less 192 for `other`, two series each.
+#[test]
+fn pods_have_the_room_that_retired_ones_gave_back() {
+    let begin = Instant::now();
+    let detail = Detail {
+        pods: true,
+        workloads: false,
+    };
+    let mut ledger = Ledger::new(400, detail, Duration::from_secs(1));
+    let at = DrainTime {
+        now: begin,
+        began: SystemTime::UNIX_EPOCH,
+    };
+    for first in [0, 1_000] {
+        for pod in first..first + 104 {
+            let name = format!("cart-{pod}");
+            ledger.add((pod, 0, AT), packets(1), at, || labels(&name));
+        }
+        assert_eq!(ledger.snapshot().series_folded, 0);
+        ledger.retire(begin + Duration::from_secs(1), &Live::default());
+    }
+    assert_eq!(ledger.snapshot().retired, [packets(208), Count::ZERO]);
+}
