@@ -256,8 +256,11 @@ mod tests {
         let mut ceiling = Ceiling::new(400);
         assert_eq!(taken(|has| ceiling.take_pair(has)), 70);
         (0..70).for_each(|_| ceiling.give_back_pair());
-        // Two series each: of 139 the 34th finds 73 free and the 35th, who has 68 then, 71.
-        assert_eq!(taken(|has| ceiling.take_host(has)), 35);
+        // Two series each: another has two, and of 137 the 34th finds 71 free, the next 69.
+        assert!(ceiling.take_host(0));
+        assert_eq!(taken(|has| ceiling.take_host(has)), 34);
+        ceiling.give_back_host();
+        assert!(ceiling.take_host(33) && !ceiling.take_host(34));
         (0..35).for_each(|_| ceiling.give_back_host());
         // 40 pods have more than their third: 128 are left.
         assert!((0..40).all(|_| ceiling.take_pod()));
@@ -289,7 +292,10 @@ mod tests {
         assert!(!ceiling.is_at_last_resort());
         ceiling.restore_pair(true);
         ceiling.give_back_other_host();
+        ceiling.restore_pair(true);
         assert!(!ceiling.is_at_last_resort());
+        ceiling.restore_pair(true);
+        assert!(ceiling.is_at_last_resort());
         // A low ceiling: a quarter of it.
         let mut low = Ceiling::new(100);
         (0..24).for_each(|_| low.restore_pair(true));

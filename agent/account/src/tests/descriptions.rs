@@ -1,6 +1,6 @@
 //! An object that is described anew keeps its addresses; one that takes its place gets them then.
 
-use zonemeter_model::cluster::{Object, Pod, Workload};
+use zonemeter_model::cluster::{Kind, Object, Pod, Workload};
 
 use super::scenario::*;
 
@@ -70,4 +70,22 @@ fn a_node_that_gets_its_zone_keeps_the_age_of_its_address() {
     };
     assert_eq!(node.says, "node node-9, zone c");
     assert_eq!(node.age.map(|age| age.as_secs()), Some(4));
+}
+
+#[test]
+fn who_had_an_address_is_told_for_five_minutes() {
+    let mut scenario = Scenario::new(settings());
+    scenario.apply(Object::Pod(db()));
+    scenario.drain_after(5, &[]);
+    scenario.delete(Kind::Pod, "shop", "db-1");
+    let told = |scenario: &Scenario| {
+        let now = scenario.instant();
+        let explained = scenario.account.explain(ip("192.168.33.1"), now);
+        let mut evidence = explained.evidence.iter();
+        evidence.any(|one| one.says.contains("shop/db-1"))
+    };
+    scenario.drain_after(299, &[]);
+    assert!(told(&scenario));
+    scenario.drain_after(1, &[]);
+    assert!(!told(&scenario));
 }
