@@ -296,6 +296,20 @@ fn a_long_file_is_begun_anew() {
     }
 }
 
+/// 1,000 series before and 1,000 behind it are as they were.
+#[test]
+fn a_new_series_is_written_alone() {
+    let series = |numbers: &[usize]| {
+        let pods = numbers.iter().map(|number| pod(*number, count(1, 1)));
+        kept(1, pods.collect(), Vec::new())
+    };
+    let mut numbers: Vec<_> = (0..2_001).collect();
+    let all = series(&numbers);
+    numbers.remove(1_000);
+    let written = file::step(&series(&numbers), &all).unwrap().len();
+    assert!(written < 1_000, "{written}");
+}
+
 /// 5,000 flows, each a series of its own in both families, all busy in each drain: more than a node
 /// with so many flows has. At the default interval of 5 s.
 #[test]
