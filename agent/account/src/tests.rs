@@ -7,6 +7,7 @@ mod conservation;
 mod descriptions;
 mod detail;
 mod explain;
+mod host_waiting;
 mod hosts;
 mod naming;
 mod oracle;
