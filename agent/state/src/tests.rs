@@ -195,8 +195,12 @@ fn any_changed_byte_is_refused() {
 
 #[test]
 fn foreign_files_are_named() {
-    let (_, bytes) = files(&three());
+    let (lengths, mut bytes) = files(&three());
     let line = |bytes: &[u8], node| format!("{:#}", file::read(bytes, node).unwrap_err());
+    bytes[lengths[2] - 1] ^= 1;
+    let damaged = format!("byte {}: a frame is damaged", lengths[1]);
+    assert_eq!(line(&bytes, "node-1"), damaged);
+    bytes[lengths[2] - 1] ^= 1;
     assert_eq!(
         line(&bytes, "node-2"),
         "it is of node \"node-1\", this is node \"node-2\""
@@ -282,6 +286,7 @@ fn a_long_file_is_begun_anew() {
     }
     assert!(begun >= 2, "{begun}");
     // The whole record, twice as much in steps, 1 MiB, and the step that was one too many.
+    assert!(longest > 1 << 20, "{longest}");
     assert!(
         longest < 3 * whole + (1 << 20) + 100_000,
         "{longest}, {whole}"
