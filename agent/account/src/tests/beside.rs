@@ -240,6 +240,31 @@ fn a_route_does_not_outdo_a_name() {
     assert_eq!(pod_lines(&snapshot), ["api-1 internet  2"]);
 }
 
+/// A name that looks like a hash and fits no pod is no reason to wait where no name has fitted yet, nor
+/// is a name that is none where others are hashes.
+#[test]
+fn a_route_tells_where_names_tell_nothing() {
+    let mut scenario = Scenario::new(settings());
+    scenario.apply(web());
+    scenario.attach(8, API_VETH);
+    let flows = [sent(8, "fd00::1", "8.8.8.8", 1)];
+    let snapshot = scenario.drain_after(5, &flows);
+    assert_eq!(pod_lines(&snapshot), ["web-1 internet  1"]);
+    assert_eq!(scenario.found_by(), [(8, "route")]);
+
+    let mut scenario = Scenario::new(settings());
+    scenario.apply(web());
+    scenario.apply(Object::Pod(pod("db", "node-1", "fd00::3")));
+    scenario.attach_into(7, WEB_VETH, Some(3));
+    scenario.attach_into(8, "cali1", Some(4));
+    scenario.attach(9, "cali2");
+    let flows = [8, 9].map(|index| sent(index, "fd00::3", "8.8.8.8", 1));
+    let snapshot = scenario.drain_after(5, &flows);
+    assert_eq!(pod_lines(&snapshot), ["db-1 internet  2"]);
+    let found = [(7, "name"), (8, "route"), (9, "route")];
+    assert_eq!(scenario.found_by(), found);
+}
+
 /// The kernel frees a namespace's id before the last veth that led there is reported as gone.
 #[test]
 fn two_pods_in_one_namespace_are_none_until_one_has_left() {
