@@ -94,3 +94,29 @@ fn pods_have_the_room_that_retired_ones_gave_back() {
     }
     assert_eq!(ledger.snapshot().retired, [packets(208), Count::ZERO]);
 }
+
+/// Of 208 a third is the pods'; of the 139 that are left, one workload can have half.
+#[test]
+fn a_workload_has_the_room_that_its_retired_series_gave_back() {
+    let begin = Instant::now();
+    let detail = Detail {
+        pods: false,
+        workloads: true,
+    };
+    let mut ledger = Ledger::new(400, detail, Duration::from_secs(1));
+    let at = DrainTime {
+        now: begin,
+        began: SystemTime::UNIX_EPOCH,
+    };
+    for first in [0, 1_000] {
+        // Each by the way of one before, which leads nowhere any more.
+        for way in 0..70 {
+            let (of_pod, mut of_workload) = labels("cart-1");
+            of_workload.peer_workload = workload(&format!("db-{}", first + way));
+            ledger.add((1, way, AT), packets(1), at, || (of_pod, of_workload));
+        }
+        let snapshot = ledger.snapshot();
+        assert_eq!((snapshot.workloads.len(), snapshot.series_folded), (70, 0));
+        ledger.retire(begin + Duration::from_secs(1), &Live::default());
+    }
+}

@@ -224,20 +224,25 @@ fn a_veth_is_the_pods_whose_address_the_node_routes_to_it() {
 /// not read by it, nor is the one beside it.
 #[test]
 fn a_route_does_not_outdo_a_name() {
-    let mut scenario = Scenario::new(settings());
-    scenario.apply(web());
-    scenario.attach_into(7, WEB_VETH, Some(3));
-    scenario.attach_into(8, API_VETH, Some(4));
-    scenario.attach_into(9, EGRESS, Some(4));
-    for index in [8, 9] {
-        scenario.route(index, "fd00::1");
+    for pod_is_first in [true, false] {
+        let mut scenario = Scenario::new(settings());
+        if pod_is_first {
+            scenario.apply(web());
+        }
+        scenario.attach_into(7, WEB_VETH, Some(3));
+        scenario.apply(web());
+        scenario.attach_into(8, API_VETH, Some(4));
+        scenario.attach_into(9, EGRESS, Some(4));
+        for index in [8, 9] {
+            scenario.route(index, "fd00::1");
+        }
+        let flows = [8, 9].map(|index| sent(index, "fd00::1", "8.8.8.8", 1));
+        let snapshot = scenario.drain_after(5, &flows);
+        assert_eq!(packets(snapshot.pending), [2, 0]);
+        scenario.apply(Object::Pod(pod("api", "node-1", "fd00::2")));
+        let snapshot = scenario.drain_after(5, &[]);
+        assert_eq!(pod_lines(&snapshot), ["api-1 internet  2"]);
     }
-    let flows = [8, 9].map(|index| sent(index, "fd00::1", "8.8.8.8", 1));
-    let snapshot = scenario.drain_after(5, &flows);
-    assert_eq!(packets(snapshot.pending), [2, 0]);
-    scenario.apply(Object::Pod(pod("api", "node-1", "fd00::2")));
-    let snapshot = scenario.drain_after(5, &[]);
-    assert_eq!(pod_lines(&snapshot), ["api-1 internet  2"]);
 }
 
 /// A name that looks like a hash and fits no pod is no reason to wait where no name has fitted yet, nor

@@ -46,6 +46,22 @@ fn a_pod_that_gets_another_workload_had_its_address_before() {
 }
 
 #[test]
+fn a_pod_behind_a_veth_sends_as_the_workload_that_it_has_now() {
+    // Found by its name, by `printf shop.db-1 | sha1sum`, and by the route.
+    for veth in ["eni7fd651e3ab8", "veth"] {
+        let mut scenario = Scenario::new(settings());
+        let db = pod("db", "node-1", "192.168.1.1");
+        scenario.apply(Object::Pod(db.clone()));
+        scenario.attach(7, veth);
+        let flows = [sent(7, "192.168.1.1", "8.8.8.8", 1)];
+        scenario.drain_after(5, &flows);
+        scenario.apply(of_workload("store", db));
+        let lines = workload_lines(&scenario.drain_after(5, &flows));
+        assert_eq!(lines, ["db ->  / 1", "store ->  / 1"], "{veth}");
+    }
+}
+
+#[test]
 fn a_namesake_with_another_uid_has_the_address_from_then_on() {
     let mut scenario = Scenario::new(settings());
     scenario.apply(Object::Pod(db()));

@@ -103,7 +103,9 @@ fn after_a_start_of_the_machine_interfaces_are_others() {
 #[test]
 fn series_of_pods_that_went_meanwhile_retire_once_the_pods_are_listed() {
     let mut next = busy().restarted(settings(), true);
-    // The API is away: nobody knows whether the pod is.
+    // The nodes are listed, and the pods are not: nobody knows whether the pod is.
+    next.apply(node("node-1", "192.168.0.1", Some("a")));
+    next.change(Change::ListDone(Kind::Node));
     let snapshot = next.drain_after(600, &[]);
     assert_eq!(
         (snapshot.pods.len(), packets(snapshot.retired)),
