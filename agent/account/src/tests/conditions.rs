@@ -1,5 +1,7 @@
 //! What the account says of a node name that is nobody's and of pods without an interface.
 
+use std::time::Duration;
+
 use zonemeter_model::{
     cluster::{Change, Kind, Object, Pod},
     condition::{Conditions, Status},
@@ -158,4 +160,18 @@ fn other_names_need_a_route_or_leave_it_open() {
     assert_eq!(uncounted, 1);
     scenario.attach_into(8, "lxc2", Some(2));
     assert_eq!(pods_counted(&mut scenario), (Status::Holds, 0));
+}
+
+#[test]
+fn a_snapshot_says_of_what_node_and_time_it_is() {
+    let mut scenario = Scenario::new(settings());
+    scenario.drain_after(5, &[]);
+    let since = scenario.instant() - Duration::from_secs(5);
+    let snapshot = scenario.drain_after(7, &[]);
+    let covered = snapshot.covered.unwrap();
+    let times = (covered.since, covered.until, covered.ended);
+    assert_eq!(times, (since, scenario.instant(), scenario.wall()));
+    let zone = snapshot.zone.unwrap();
+    let names = (&*zone.node, &*zone.zone, &*zone.zone_id);
+    assert_eq!(names, ("node-1", "a", "id-a"));
 }
