@@ -7,7 +7,7 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use zonemeter_lab::{Agent, Family, HostGroups, Lab, Plan, PodPlan, agent_binary, interrupt};
 
 use crate::{
@@ -51,6 +51,9 @@ pub(crate) struct Args {
     /// How long to measure each case of datapath [default: 15], or each state of agent [default: 60]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: Option<u64>,
+    /// Measure only the cases of datapath with this in their name
+    #[arg(long, conflicts_with = "write")]
+    case: Option<String>,
     /// Write the result to docs/bench-datapath.md, docs/bench-agent.md, docs/series.md, docs/fairness.md
     /// or docs/read-the-numbers.md
     #[arg(long)]
@@ -85,9 +88,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     match args.what {
         What::Datapath => {
             let seconds = args.seconds.unwrap_or(15);
-            as_root("datapath", seconds, args, || {
-                measure_all(seconds, args.write)
-            })
+            as_root("datapath", seconds, args, || measure_all(seconds, args))
         }
         What::Agent => {
             let seconds = args.seconds.unwrap_or(60);
@@ -116,6 +117,8 @@ fn as_root(
     let mut again = vec!["bench".to_owned(), what.to_owned()];
     again.extend(["--seconds".to_owned(), seconds.to_string()]);
     again.extend(args.write.then(|| "--write".to_owned()));
+    let case = args.case.iter();
+    again.extend(case.flat_map(|case| ["--case".to_owned(), case.clone()]));
     privilege::as_root(&again, measure)
 }
 
@@ -147,10 +150,20 @@ fn answers(write: bool) -> Result<()> {
     })
 }
 
-fn measure_all(seconds: u64, write: bool) -> Result<()> {
+fn measure_all(seconds: u64, args: &Args) -> Result<()> {
+    let named = |case: &Case| {
+        let only = args.case.as_ref();
+        only.is_none_or(|only| case.title().contains(only))
+    };
+    let asked: Vec<Case> = Case::ALL.into_iter().filter(named).collect();
+    ensure!(
+        !asked.is_empty(),
+        "--case: no case has {:?} in its name",
+        args.case
+    );
     interrupt::watch()?;
     let mut lab = progress::quiet_step("raising the lab", || Lab::raise(plan()))?;
-    let measured = measure_lab(&mut lab, seconds);
+    let measured = measure_lab(&mut lab, seconds, &asked);
     progress::quiet_step("removing the lab", || lab.end())?;
     let (cases, hosts) = measured?;
     let report = Report {
@@ -160,7 +173,7 @@ fn measure_all(seconds: u64, write: bool) -> Result<()> {
     };
     let tables = report.tables();
     progress::say(&tables);
-    if write {
+    if args.write {
         let text = report.document(&tables, &machine::describe()?);
         fs::write(repository::root().join(DOCUMENT), text)
             .with_context(|| format!("writing {DOCUMENT}"))?;
@@ -185,14 +198,18 @@ fn plan() -> Plan {
         .pod(PodPlan::new("bench", "remote", "a2"))
 }
 
-fn measure_lab(lab: &mut Lab, seconds: u64) -> Result<(Vec<Measured>, Vec<OfHost>)> {
+fn measure_lab(
+    lab: &mut Lab,
+    seconds: u64,
+    asked: &[Case],
+) -> Result<(Vec<Measured>, Vec<OfHost>)> {
     case::prepare(lab)?;
     let groups = HostGroups::new(&lab.name())?;
     groups.add(host::GROUP)?;
     let mut agent = start_agent(lab, &groups)?;
     let programs = Programs::new(agent.pid())?;
     let mut cases = Vec::new();
-    for case in Case::ALL {
+    for case in asked.iter().copied() {
         let times = if case.is_iperf3() { 5 } else { 1 };
         let duration = Duration::from_secs(seconds * times);
         let measure = || measure::measure(lab, case, &programs, duration);
