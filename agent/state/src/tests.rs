@@ -1,5 +1,6 @@
 //! The file of totals: what comes back, what does not, and how much is written.
 
+mod directory;
 mod host;
 
 use std::{
@@ -264,18 +265,6 @@ fn an_unusable_directory_is_one_line_with_flag_value_and_remedy() {
         assert!(line.contains(path.to_str().unwrap()), "{line}");
         assert!(line.contains("name a directory"), "{line}");
     }
-}
-
-/// What cannot be read may yet be there: to begin at 0 would lose it.
-#[test]
-fn totals_that_cannot_be_read_are_an_error() {
-    let directory = tempfile::tempdir().unwrap();
-    let totals = directory.path().join("totals");
-    fs::create_dir(&totals).unwrap();
-    let state = StateDir::open(directory.path()).unwrap();
-    let line = format!("{:#}", state.restore("node-1").unwrap_err());
-    let expected = format!("--state-dir: {} cannot be used: ", totals.display());
-    assert!(line.starts_with(&expected), "{line}");
 }
 
 #[test]

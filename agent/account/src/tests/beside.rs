@@ -188,6 +188,32 @@ fn an_id_that_is_used_again_is_another_pod() {
     );
 }
 
+/// Those that stay are still beside whichever comes then.
+#[test]
+fn an_interface_that_leaves_takes_no_other_with_it() {
+    let mut scenario = Scenario::new(settings());
+    scenario.apply(web());
+    scenario.attach_into(8, EGRESS, Some(3));
+    scenario.attach_into(10, "veth00000000", Some(3));
+    scenario.leave(10);
+    scenario.attach_into(7, WEB_VETH, Some(3));
+    let flows = [sent(8, EGRESS_ADDRESS, "8.8.8.8", 3)];
+    let snapshot = scenario.drain_after(5, &flows);
+    assert_eq!(pod_lines(&snapshot), ["web-1 internet  3"]);
+}
+
+#[test]
+fn an_interface_that_is_gone_is_its_pods_for_a_minute() {
+    let mut scenario = Scenario::new(settings());
+    scenario.apply(web());
+    scenario.attach(7, WEB_VETH);
+    scenario.detach(7);
+    scenario.drain_after(59, &[]);
+    assert!(scenario.account.pod_behind(7).is_some());
+    scenario.drain_after(1, &[]);
+    assert!(scenario.account.pod_behind(7).is_none());
+}
+
 /// With a CNI whose names are no hashes, the node's route says whose the veth is, whatever
 /// addresses its pod sends from.
 #[test]

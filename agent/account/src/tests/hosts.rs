@@ -123,6 +123,20 @@ fn the_hash_of_a_static_pod_and_uids_of_others_are_told() {
     scenario.delete(Kind::Pod, "shop", "proxy-1");
     let told = scenario.account.changed_host_pods().unwrap();
     assert_eq!(told.len(), 1);
+    // Neither a pod of another node nor one that has finished.
+    let of = |name, on, uid: &str| Pod {
+        host_network: true,
+        uid: uid.into(),
+        ..pod(name, on, "192.168.0.9")
+    };
+    scenario.apply(Object::Pod(of("agent", "node-2", "a-1")));
+    assert_eq!(scenario.account.changed_host_pods(), None);
+    let finished = true;
+    scenario.apply(Object::Pod(Pod {
+        finished,
+        ..of("etcd", "node-1", "7b8c")
+    }));
+    assert!(scenario.account.changed_host_pods().unwrap().is_empty());
 }
 
 #[test]
