@@ -189,6 +189,7 @@ fn plan() -> Plan {
     Plan::new(LAB)
         .family(Family::Dual)
         .veth_offloads(true)
+        .uplink_gro(true)
         .without_flow_truth()
         .pod(pod("sender"))
         .pod(pod("receiver"))

@@ -69,7 +69,8 @@ impl Report {
              kernel's own statistics (`kernel.bpf_stats_enabled`). Hook and statistics alone cost what \
              *empty* says; everything else is above it.\n\
              - *Throughput*: with the statistics off; after ± the standard error of the median. iperf3 \
-             goes between a pod and one of another node; only the first has programs.\n\
+             goes between a pod and one of another node; only the first has programs. What comes in \
+             by the node's uplink is joined to super-packets (GRO), as EC2's network driver does.\n\
              - *The node's own bytes*: one TCP stream of a process of the node by its uplink, out and \
              then in. The agent's programs and empty ones behind them run for the same packets.\n\n\
              {tables}"
