@@ -120,3 +120,36 @@ fn a_workload_has_the_room_that_its_retired_series_gave_back() {
         ledger.retire(begin + Duration::from_secs(1), &Live::default());
     }
 }
+
+/// Of 400 series 192 are for `other`, and half of these for what cannot fold any further.
+#[test]
+fn workloads_fold_too_once_there_is_room_for_the_last_resort_alone() {
+    let mut ceiling = Ceiling::new(400);
+    (0..93).for_each(|_| ceiling.restore_pair(true));
+    let (of_pod, of_workload) = labels("cart-1");
+    let mut pods = Table::default();
+    let folded = ceiling.fold_pod(of_pod.clone(), &pods);
+    pods.insert(folded, ());
+    // It takes room once.
+    ceiling.fold_pod(of_pod, &pods);
+    assert!(!ceiling.is_at_last_resort());
+    let none = Table::<WorkloadLabels, ()>::default();
+    let many = Workload {
+        kind: "other".into(),
+        name: "other".into(),
+    };
+    let expected = WorkloadLabels {
+        peer_namespace: "".into(),
+        peer_workload: many.clone(),
+        ..of_workload.clone()
+    };
+    let folded = ceiling.fold_workload(of_workload.clone(), &none);
+    assert_eq!(folded, expected);
+    assert!(ceiling.is_at_last_resort());
+    let expected = WorkloadLabels {
+        namespace: "other".into(),
+        workload: many,
+        ..expected
+    };
+    assert_eq!(ceiling.fold_workload(of_workload, &none), expected);
+}

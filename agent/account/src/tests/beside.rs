@@ -72,12 +72,14 @@ fn a_pod_with_a_dot_in_its_name_is_not_the_second_nic_of_another() {
 #[test]
 fn of_two_pods_with_one_hash_none_gets_bytes_until_the_other_has_gone() {
     let mut scenario = Scenario::new(settings());
-    for (name, address) in [("web-1753f0", "fd00::21"), ("web-a85fa7", "fd00::22")] {
-        scenario.apply(Object::Pod(Pod {
+    let of = |name, address| {
+        Object::Pod(Pod {
             name: named("shop", name),
             ..pod(name, "node-1", address)
-        }));
-    }
+        })
+    };
+    scenario.apply(of("web-1753f0", "fd00::21"));
+    scenario.apply(of("web-a85fa7", "fd00::22"));
     scenario.attach(7, "eni1781b21f254");
     let flows = [sent(7, "fd00::22", "8.8.8.8", 3)];
     let snapshot = scenario.drain_unrouted_after(5, &flows);
@@ -85,6 +87,11 @@ fn of_two_pods_with_one_hash_none_gets_bytes_until_the_other_has_gone() {
     scenario.delete(Kind::Pod, "shop", "web-1753f0");
     let snapshot = scenario.drain_unrouted_after(5, &flows);
     assert_eq!(pod_lines(&snapshot), ["web-a85fa7 internet  6"]);
+    // What it sent last is still its own once it has gone and the other is back.
+    scenario.apply(of("web-1753f0", "fd00::21"));
+    scenario.delete(Kind::Pod, "shop", "web-a85fa7");
+    let snapshot = scenario.drain_unrouted_after(5, &flows);
+    assert_eq!(pod_lines(&snapshot), ["web-a85fa7 internet  9"]);
 }
 
 /// The name of a second NIC alone tells nothing: a pod with a dot in its name may be on its way.

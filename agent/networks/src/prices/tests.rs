@@ -177,6 +177,34 @@ fn govcloud_and_china_have_their_own() {
     assert!(text.contains("# All amounts are in CNY"), "{text}");
 }
 
+#[test]
+fn several_lists_are_of_the_newest_day_and_in_one_currency() {
+    let all = ohio();
+    let [zones, out] = [0, 1].map(|one| offer(&all[one..=one]));
+    let out = out.replace("2025-11-05", "2025-12-24");
+    let together = |texts: [&str; 2]| {
+        let lists = texts.map(|text| {
+            let input = Input {
+                name: "--price-list p.json".to_owned(),
+                text: text.to_owned(),
+            };
+            list::read(&input).unwrap()
+        });
+        convert(&lists, "us-east-2").map_err(|error| format!("{error:#}"))
+    };
+    for texts in [[&*zones, &out], [&out, &zones]] {
+        let (text, _) = together(texts).unwrap();
+        assert!(text.contains("price list of 2025-12-24."), "{text}");
+        assert_eq!(rows(&text).len(), 3);
+    }
+    let problem = "--price-list p.json: OUT (USE2-DataTransfer-Out-Bytes): its price is in CNY, others are in USD";
+    let other = out.replace("\"USD\"", "\"CNY\"");
+    assert_eq!(together([&zones, &other]).unwrap_err(), problem);
+    let both = out.replace("\"USD\":", "\"CNY\":\"1\",\"USD\":");
+    let error = together([&zones, &both]).unwrap_err();
+    assert!(error.ends_with("it has not one price in one currency"));
+}
+
 /// The excerpt that `cargo xtask rules` gives to promtool, in three partitions.
 #[test]
 fn every_region_of_a_list_has_its_rows() {
