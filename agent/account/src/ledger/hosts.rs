@@ -144,10 +144,7 @@ impl HostTotals {
     ) {
         let gone = self.shown.take_groups(
             |labels| labels.party.clone(),
-            |labels, series| {
-                let lives = living.contains(&labels.party) || is_many(&labels.party);
-                idle(series.fed) && !lives
-            },
+            |labels, series| idle(series.fed) && !lives(&labels.party, living),
         );
         for (labels, series) in gone {
             self.retired[labels.direction as usize] += series.total.all;
@@ -201,7 +198,12 @@ fn others(kind: HostKind) -> HostParty {
     }
 }
 
-/// One that stands for many.
-fn is_many(party: &HostParty) -> bool {
-    is_other_workload(&party.workload) || &*party.pod == OTHER
+/// One that stands for many lives as long as any of them.
+fn lives(party: &HostParty, living: &HashSet<HostParty>) -> bool {
+    let is_of = |one: &HostParty| {
+        (one.kind, &one.namespace, &one.workload) == (party.kind, &party.namespace, &party.workload)
+    };
+    is_other_workload(&party.workload)
+        || living.contains(party)
+        || &*party.pod == OTHER && living.iter().any(is_of)
 }
