@@ -84,10 +84,15 @@ fn flows_and_zones_are_what_went_over_the_wire() {
         (&flow["protocol"], &flow["pending"]),
         (&"udp".into(), &false.into())
     );
-    let zones = json(&agent, "/api/zones");
-    let mut rows = zones["zones"].as_array().unwrap().iter();
-    let row = rows.find(|row| row["scope"] == "cross_zone" && row["peer_zone"] == "us-east-2b");
-    assert_eq!(row.unwrap()["transmit"]["bytes"], wire.bytes);
+    // A moment after the flows of a drain its totals are there.
+    until(PATIENCE, "all bytes in the zones", || {
+        let zones = json(&agent, "/api/zones");
+        let mut rows = zones["zones"].as_array().unwrap().iter();
+        let row = rows.find(|row| row["scope"] == "cross_zone" && row["peer_zone"] == "us-east-2b");
+        row.filter(|row| row["transmit"]["bytes"] == wire.bytes)
+            .map(drop)
+    })
+    .unwrap();
     let interfaces = json(&agent, "/api/interfaces");
     let [interface] = &interfaces["interfaces"].as_array().unwrap()[..] else {
         panic!("one pod, one interface: {interfaces}")
