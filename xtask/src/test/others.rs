@@ -12,13 +12,15 @@ use crate::go::{
     recipes::{self, HELM, KUBERNETES, PROMETHEUS},
 };
 
-const NEEDS: [(&str, &[&Recipe]); 10] = [
+const NEEDS: [(&str, &[&Recipe]); 11] = [
     ("agent: live_cluster", &[KUBERNETES]),
     ("tests: capacity", &[KUBERNETES]),
     ("tests: chart", recipes::ALL),
     ("tests: clusters", &[KUBERNETES]),
     ("tests: documents", &[HELM, KUBERNETES]),
     ("tests: exactness", &[KUBERNETES]),
+    // Measures time: a grace period of the kernel takes far longer beside the builds.
+    ("tests: hooks", &[KUBERNETES]),
     ("tests: late", &[KUBERNETES]),
     ("tests: live", &[KUBERNETES]),
     ("tests: prometheus", &[PROMETHEUS]),
