@@ -80,6 +80,10 @@ enum What {
 
 /// The command.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    ensure!(
+        args.case.is_none() || args.what == What::Datapath,
+        "--case: only datapath has cases"
+    );
     if args.what == What::Sizing && !args.write {
         return sizing::run(false);
     }
@@ -151,15 +155,12 @@ fn answers(write: bool) -> Result<()> {
 }
 
 fn measure_all(seconds: u64, args: &Args) -> Result<()> {
-    let named = |case: &Case| {
-        let only = args.case.as_ref();
-        only.is_none_or(|only| case.title().contains(only))
-    };
-    let asked: Vec<Case> = Case::ALL.into_iter().filter(named).collect();
+    let only = args.case.as_deref().unwrap_or_default();
+    let cases = Case::ALL.into_iter();
+    let asked: Vec<Case> = cases.filter(|case| case.title().contains(only)).collect();
     ensure!(
         !asked.is_empty(),
-        "--case: no case has {:?} in its name",
-        args.case
+        "--case: no case has {only:?} in its name"
     );
     interrupt::watch()?;
     let mut lab = progress::quiet_step("raising the lab", || Lab::raise(plan()))?;
