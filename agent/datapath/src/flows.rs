@@ -27,8 +27,8 @@ struct Sum {
     others: bool,
 }
 
-/// Many at once: only where each is lies about in memory, they themselves in the order in which they
-/// come. The seed is random: pods choose addresses.
+/// Many at once: they lie in memory in the order in which they come, and only the small table beside
+/// them is read at random. Its seed is random: pods choose addresses.
 type Sums<A> = IndexMap<Key<A>, Sum, RandomState>;
 
 /// The flows of one drain.

@@ -40,26 +40,32 @@ fn workload(name: &str) -> Workload {
     }
 }
 
+/// Of so many series, which retire after a second; and when all of a test is added.
+fn ledger(max_series: usize, pods: bool, workloads: bool) -> (Ledger, DrainTime) {
+    let detail = Detail { pods, workloads };
+    let at = DrainTime {
+        now: Instant::now(),
+        began: SystemTime::UNIX_EPOCH,
+    };
+    (Ledger::new(max_series, detail, Duration::from_secs(1)), at)
+}
+
+/// Once the series are idle for long enough.
+fn retire(ledger: &mut Ledger, at: DrainTime, live: &Live<'_>) {
+    ledger.retire(at.now + Duration::from_secs(1), live);
+}
+
 /// A flow may wait for longer than its pod's series are kept. By then another pod's may stand in their
 /// place.
 #[test]
 fn a_flow_that_comes_when_its_pods_series_are_retired_has_new_ones() {
-    let begin = Instant::now();
-    let detail = Detail {
-        pods: true,
-        workloads: true,
-    };
-    let mut ledger = Ledger::new(100, detail, Duration::from_secs(1));
-    let at = DrainTime {
-        now: begin,
-        began: SystemTime::UNIX_EPOCH,
-    };
+    let (mut ledger, at) = ledger(100, true, true);
     ledger.add((1, 0, AT), packets(5), at, || labels("cart-1"));
     // Other pods of its workload are there.
     let cart = workload("cart");
     let mut live = Live::default();
     live.workloads.insert(("shop", &cart));
-    ledger.retire(begin + Duration::from_secs(1), &live);
+    retire(&mut ledger, at, &live);
     ledger.add((2, 0, AT), packets(7), at, || labels("cart-2"));
     ledger.add((1, 0, AT), packets(11), at, || labels("cart-1"));
     let snapshot = ledger.snapshot();
@@ -74,23 +80,14 @@ fn a_flow_that_comes_when_its_pods_series_are_retired_has_new_ones() {
 /// 400 less 192 for `other`, two series each.
 #[test]
 fn pods_have_the_room_that_retired_ones_gave_back() {
-    let begin = Instant::now();
-    let detail = Detail {
-        pods: true,
-        workloads: false,
-    };
-    let mut ledger = Ledger::new(400, detail, Duration::from_secs(1));
-    let at = DrainTime {
-        now: begin,
-        began: SystemTime::UNIX_EPOCH,
-    };
+    let (mut ledger, at) = ledger(400, true, false);
     for first in [0, 1_000] {
         for pod in first..first + 104 {
             let name = format!("cart-{pod}");
             ledger.add((pod, 0, AT), packets(1), at, || labels(&name));
         }
         assert_eq!(ledger.snapshot().series_folded, 0);
-        ledger.retire(begin + Duration::from_secs(1), &Live::default());
+        retire(&mut ledger, at, &Live::default());
     }
     assert_eq!(ledger.snapshot().retired, [packets(208), Count::ZERO]);
 }
@@ -98,16 +95,7 @@ fn pods_have_the_room_that_retired_ones_gave_back() {
 /// Of 208 a third is the pods'; of the 139 that are left, one workload can have half.
 #[test]
 fn a_workload_has_the_room_that_its_retired_series_gave_back() {
-    let begin = Instant::now();
-    let detail = Detail {
-        pods: false,
-        workloads: true,
-    };
-    let mut ledger = Ledger::new(400, detail, Duration::from_secs(1));
-    let at = DrainTime {
-        now: begin,
-        began: SystemTime::UNIX_EPOCH,
-    };
+    let (mut ledger, at) = ledger(400, false, true);
     for first in [0, 1_000] {
         // Each by the way of one before, which leads nowhere any more.
         for way in 0..70 {
@@ -117,7 +105,7 @@ fn a_workload_has_the_room_that_its_retired_series_gave_back() {
         }
         let snapshot = ledger.snapshot();
         assert_eq!((snapshot.workloads.len(), snapshot.series_folded), (70, 0));
-        ledger.retire(begin + Duration::from_secs(1), &Live::default());
+        retire(&mut ledger, at, &Live::default());
     }
 }
 
