@@ -1,6 +1,7 @@
 //! The account from the outside: changes, drains and times in, a snapshot out.
 
 mod backends;
+mod before_attach;
 mod beside;
 mod conditions;
 mod conservation;

@@ -77,6 +77,34 @@ fn a_flow_that_comes_when_its_pods_series_are_retired_has_new_ones() {
     assert_eq!(snapshot.retired, [packets(5), Count::ZERO]);
 }
 
+/// What stands for many is `other` in both labels.
+#[test]
+fn pods_and_workloads_that_are_called_other_retire_too() {
+    let (mut ledger, at) = ledger(400, true, true);
+    let kind = Workload {
+        kind: "other".into(),
+        ..workload("cart")
+    };
+    let called = [
+        ("shop", "other", workload("other")),
+        ("other", "cart-1", kind),
+    ];
+    for (interface, (namespace, pod, workload)) in (1..).zip(called) {
+        let (mut of_pod, mut of_workload) = labels(pod);
+        of_pod.namespace = namespace.into();
+        of_workload.workload = workload.clone();
+        of_workload.peer_workload = workload;
+        ledger.add((interface, 0, AT), packets(1), at, || (of_pod, of_workload));
+    }
+    let snapshot = ledger.snapshot();
+    let series = (snapshot.pods.len(), snapshot.workloads.len());
+    assert_eq!((series, snapshot.series_folded), ((2, 2), 0));
+    retire(&mut ledger, at, &Live::default());
+    let snapshot = ledger.snapshot();
+    assert!(snapshot.pods.is_empty() && snapshot.workloads.is_empty());
+    assert_eq!(snapshot.retired, [packets(2), Count::ZERO]);
+}
+
 /// 400 less 192 for `other`, two series each.
 #[test]
 fn pods_have_the_room_that_retired_ones_gave_back() {

@@ -7,7 +7,7 @@ use crate::input::Input;
 
 mod excerpt;
 
-use excerpt::{answer, offer, ohio, product, transfer};
+use excerpt::{answer, offer, ohio, processing, product, transfer};
 
 fn written(text: &str, region: &str) -> Result<(String, Vec<String>), String> {
     let input = Input {
@@ -203,6 +203,41 @@ fn several_lists_are_of_the_newest_day_and_in_one_currency() {
     let both = out.replace("\"USD\":", "\"CNY\":\"1\",\"USD\":");
     let error = together([&zones, &both]).unwrap_err();
     assert!(error.ends_with("it has not one price in one currency"));
+}
+
+/// Other usage of the same sorts of transfer, and what is charged by the hour.
+#[test]
+fn rows_that_are_like_the_wanted_ones_are_not_taken() {
+    let here = "us-east-2";
+    let gb = [("0", "Inf", "GB", "0.5000000000")];
+    let hour = [("0", "Inf", "Hrs", "0.0500000000")];
+    let between = |kind, usage| transfer(kind, here, here, usage);
+    let direct = "TransitGatewayDirectConnect";
+    let mut all = vec![
+        product("A", between("IntraRegion", "USE2-VPCPeering-In-Bytes"), &gb),
+        product(
+            "B",
+            between("AWS Outbound", "USE2-DataTransfer-Out-Bytes"),
+            &gb,
+        ),
+        product(
+            "C",
+            processing(here, "USE2-TransitGateway-Bytes", direct),
+            &gb,
+        ),
+        product(
+            "D",
+            processing(here, "USE2-VPN-Usage-Hours:ipsec.1", ""),
+            &hour,
+        ),
+    ];
+    all.extend(ohio());
+    let (with, notes) = written(&offer(&all), here).unwrap();
+    let (without, _) = written(&offer(&ohio()), here).unwrap();
+    assert_eq!(rows(&with), rows(&without));
+    let unused = "rows that are not used: USE2-CloudFront-Out-Bytes, USE2-DataTransfer-Out-Bytes, \
+         USE2-TransitGateway-Bytes, USE2-USW2-AWS-In-Bytes, USE2-VPCPeering-In-Bytes";
+    assert_eq!(notes, [unused]);
 }
 
 /// The excerpt that `cargo xtask rules` gives to promtool, in three partitions.
