@@ -107,6 +107,7 @@ networks:
   - { cidr: '2600:1f18::/64', zone: a, name: private, internet: egress_only }
   - { cidr: 10.0.1.0/24, zone: a, name: isolated, internet: none }
   - { cidr: 10.9.0.0/16, scope: cross_region, region: us-west-2, name: dr, via: tgw }
+  - { cidr: 10.10.0.0/16, region: us-west-2, name: stated by its region, via: tgw }
   - { cidr: 10.0.0.128/25, zone: a, name: databases }
 ";
     let networks = parse(text).unwrap();
@@ -126,11 +127,11 @@ networks:
     assert_eq!((v6.to_public(None), v6.nat64), (Via::EgressOnly, Via::Nat));
     assert_eq!(ways("10.0.1.1").unwrap().to_public(None), Via::Unset);
     assert_eq!(ways("10.9.0.1"), None);
-    let (_, far) = networks.find(address("10.9.0.1")).unwrap();
-    assert_eq!(
-        (far.region.as_deref(), far.via),
-        (Some("us-west-2"), Via::Tgw)
-    );
+    for far in ["10.9.0.1", "10.10.0.1"] {
+        let (_, far) = networks.find(address(far)).unwrap();
+        let stated = (far.region.as_deref(), far.via);
+        assert_eq!(stated, (Some("us-west-2"), Via::Tgw));
+    }
 }
 
 #[test]
