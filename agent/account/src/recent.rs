@@ -63,16 +63,11 @@ impl Default for Recorder {
 impl Recorder {
     /// A drain that ended at `ended` begins.
     pub(crate) fn begin(&mut self, drain: &Drain, ended: SystemTime) {
-        let recorded = self.records;
-        let flows = match recorded {
-            true => drain.flows.len() + drain.host.flows.len(),
-            false => 0,
-        };
         self.recent = Recent {
             ended,
             lasted: drain.until.saturating_duration_since(drain.from),
-            recorded,
-            flows: Vec::with_capacity(flows),
+            recorded: self.records,
+            flows: Vec::new(),
             interfaces: Vec::new(),
             overflow: drain.overflowed(),
         };

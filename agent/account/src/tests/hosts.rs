@@ -170,7 +170,9 @@ fn a_cgroup_that_is_gone_keeps_its_name_for_minutes() {
     scenario.delete(Kind::Pod, "shop", "proxy-1");
     let snapshot = scenario.drain_host_after(200, &[out(PROXY, REGISTRY, 2)], 0);
     assert_eq!(lines(&snapshot), ["pod proxy proxy-1 internet  2"]);
-    scenario.drain_host_after(150, &[], 0);
+    let snapshot = scenario.drain_host_after(99, &[out(PROXY, REGISTRY, 3)], 0);
+    assert_eq!(lines(&snapshot), ["pod proxy proxy-1 internet  5"]);
+    scenario.drain_host_after(51, &[], 0);
     scenario.drain_host_after(1, &[out(PROXY, REGISTRY, 1)], 0);
     let snapshot = scenario.drain_host_after(20, &[], 0);
     assert!(lines(&snapshot).contains(&"unit unknown  internet  1".to_owned()));
