@@ -8,6 +8,7 @@ mod conservation;
 mod descriptions;
 mod detail;
 mod explain;
+mod explain_hosts;
 mod host_waiting;
 mod hosts;
 mod naming;

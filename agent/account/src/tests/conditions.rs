@@ -89,6 +89,25 @@ fn that_no_pod_has_an_interface_is_said_at_once() {
     assert_eq!(pods_counted(&mut scenario), (Status::Holds, 0));
 }
 
+#[test]
+fn three_pods_without_an_interface_are_named_and_more_are_hinted_at() {
+    for (pods, named) in [
+        (3, "(shop/w0-1, shop/w1-1, shop/w2-1)"),
+        (4, "(shop/w0-1, shop/w1-1, shop/w2-1, ...)"),
+        (5, "(shop/w0-1, shop/w1-1, shop/w2-1, ...)"),
+    ] {
+        let mut scenario = Scenario::blank(settings());
+        let of = |at| pod(&format!("w{at}"), "node-1", &format!("192.168.1.{at}"));
+        listed(&mut scenario, &(0..pods).map(of).collect::<Vec<_>>());
+        let (status, uncounted) = pods_counted(&mut scenario);
+        assert_eq!(uncounted, pods);
+        assert!(
+            matches!(&status, Status::Fails(text) if text.contains(named)),
+            "{status:?}"
+        );
+    }
+}
+
 /// The API keeps a pod for some time whose interface is gone.
 #[test]
 fn one_without_an_interface_has_time_and_is_no_failure() {

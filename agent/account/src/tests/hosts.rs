@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use zonemeter_model::{
     cluster::{Kind, Object, Pod},
-    recent::Asked,
     snapshot::{HostSeries, Snapshot},
     traffic::{Class, Direction, HostFlow},
 };
@@ -15,7 +14,7 @@ use crate::{Detail, Settings};
 pub(super) const NODE: &str = "192.168.0.1";
 pub(super) const REGISTRY: &str = "8.8.8.8";
 pub(super) const CONTAINERD: u64 = 40;
-const PROXY: u64 = 41;
+pub(super) const PROXY: u64 = 41;
 const STATIC: u64 = 42;
 
 pub(super) fn out(cgroup: u64, peer: &str, packets: u64) -> HostFlow {
@@ -33,7 +32,7 @@ pub(super) fn back(cgroup: u64, peer: &str, packets: u64) -> HostFlow {
 }
 
 /// A pod of the host's network on this node, with this uid.
-fn host_pod(name: &str, uid: &str) -> Object {
+pub(super) fn host_pod(name: &str, uid: &str) -> Object {
     Object::Pod(Pod {
         host_network: true,
         uid: uid.into(),
@@ -67,7 +66,7 @@ fn received_as(snapshot: &Snapshot, class: Class) -> u64 {
 }
 
 /// Units, a pod of the host's network and a static one, each with its cgroup.
-fn busy() -> Scenario {
+pub(super) fn busy() -> Scenario {
     let mut scenario = Scenario::new(settings());
     scenario.cgroup(CONTAINERD, "system.slice/containerd.service");
     scenario.cgroup(
@@ -360,39 +359,4 @@ fn its_flows_are_written_down_by_name_while_somebody_looks() {
     scenario.drain_host_after(5, &[out(77, REGISTRY, 1)], 0);
     let awaited = ["Unit unknown 8.8.8.8 internet true 1"];
     assert_eq!(recorded(&mut scenario), awaited);
-}
-
-#[test]
-fn units_and_pods_of_the_host_network_are_explained_by_their_cgroups() {
-    let scenario = busy();
-    let told = |name: &str| {
-        let asked = Asked::Name(name.to_owned());
-        let answered = scenario.account.answer(&asked, scenario.instant());
-        let lines = answered.matches.iter().flat_map(|one| {
-            let said = one.explained.iter().map(|explained| {
-                let first = &explained.evidence[0];
-                let holder = &explained.party.workload;
-                format!(
-                    "{} {} at {}: {} {}",
-                    one.kind, one.name, explained.address, holder.name, first.says
-                )
-            });
-            said.collect::<Vec<_>>()
-        });
-        lines.collect::<Vec<_>>()
-    };
-    assert_eq!(
-        told("containerd.service"),
-        [
-            "Unit containerd.service at 192.168.0.1: containerd.service \
-          sockets of system.slice/containerd.service (id 40)"
-        ]
-    );
-    assert_eq!(
-        told("shop/proxy-1"),
-        ["Pod proxy-1 at 192.168.0.1: proxy sockets of \
-          kubepods.slice/kubepods-podp_1.slice/cri-containerd-0a.scope (id 41)"]
-    );
-    assert_eq!(told("kernel").len(), 1);
-    assert!(told("sshd.service").is_empty());
 }

@@ -168,6 +168,23 @@ fn a_namesake_on_another_node_takes_over() {
     assert_eq!(seen(&scenario, "2600:1f16::21").1, "");
 }
 
+/// The API tells of a pod before it has an address, and of one family before the other.
+#[test]
+fn addresses_that_come_later_are_the_pods_too() {
+    let mut scenario = scenario();
+    let db = pod("db", "node-3", "192.168.33.1,2600:1f16::31");
+    for known in 0..=2 {
+        scenario.wait(1);
+        scenario.apply(Object::Pod(Pod {
+            addresses: db.addresses[..known].to_vec(),
+            ..db.clone()
+        }));
+        let zones = ["192.168.33.1", "2600:1f16::31"].map(|of| seen(&scenario, of).1);
+        let expected = [0, 1].map(|at| if at < known { "b" } else { "" });
+        assert_eq!(zones, expected);
+    }
+}
+
 /// Where the CNI gives the moved pod the address that it had, the one before is still another pod,
 /// elsewhere: what was sent to it stays in its zone.
 #[test]
