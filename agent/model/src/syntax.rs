@@ -80,10 +80,12 @@ pub fn yaml(error: &serde_saphyr::Error) -> Fault {
             expected,
             ..
         } => misplaced(unexpected, expected),
+        Error::SerdeMissingField { field, .. } => format!("{field} is missing"),
+        Error::NullIntoString { .. } => misplaced("null", "string"),
         Error::Unexpected { expected, .. } => format!("{} belongs here", thing(expected)),
+        Error::Budget { .. } => "there is more of it than is read".to_owned(),
         Error::Message { msg, .. } => plain(msg),
         Error::IOError { cause } => cause.to_string(),
-        Error::InvalidUtf8Input => "this is not UTF-8 text".to_owned(),
         _ => {
             "this is not YAML: look for a quote, a bracket or an indent that is missing".to_owned()
         }
@@ -144,7 +146,12 @@ fn thing(words: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::{collections::BTreeMap, io};
+
+    use serde::{
+        Deserialize,
+        de::{DeserializeOwned, IgnoredAny},
+    };
 
     use super::*;
 
@@ -164,6 +171,18 @@ mod tests {
             (
                 "{\"a\": 7}",
                 "line 1 column 7: 7 stands where a list belongs",
+            ),
+            (
+                "{\"a\": 1.5}",
+                "line 1 column 9: 1.5 stands where a list belongs",
+            ),
+            (
+                "{\"a\": true}",
+                "line 1 column 10: true stands where a list belongs",
+            ),
+            (
+                "{\"a\": \"x\"}",
+                "line 1 column 9: the text \"x\" stands where a list belongs",
             ),
             (
                 "[]",
@@ -191,6 +210,11 @@ mod tests {
             ("- a\n", "a mapping"),
             ("a: 'x\n", "is not YAML"),
             ("a: &x [*y]\n", "is not YAML"),
+            ("a: [[x]]\n", "line 1 column 5: a text belongs here"),
+            (
+                "a: [~]\n",
+                "line 1 column 5: nothing stands where a text belongs",
+            ),
         ] {
             let error = serde_saphyr::from_str::<Lists>(text).unwrap_err();
             let told = yaml(&error).to_string();
@@ -199,5 +223,52 @@ mod tests {
                 "{text:?}: {told}"
             );
         }
+    }
+
+    /// What is wrong with a text that is to be a `T`.
+    fn wrong<T: DeserializeOwned>(text: &str) -> String {
+        let read = serde_saphyr::from_str::<T>(text);
+        yaml(&read.err().unwrap()).problem
+    }
+
+    #[test]
+    fn values_of_other_types_are_told_in_plain_words() {
+        #[derive(Debug, Deserialize)]
+        #[expect(dead_code, reason = "it is not read")]
+        struct Rules {
+            groups: Vec<String>,
+        }
+        let cut = "the text ends in the middle: it is half written or was cut short";
+        assert_eq!(wrong::<Rules>(""), cut);
+        assert_eq!(wrong::<Rules>("spec: {}\n"), "groups is missing");
+        let twice = "a: { ? [x] : 1, ? [x] : 2 }\n";
+        assert_eq!(
+            wrong::<BTreeMap<String, IgnoredAny>>(twice),
+            "a key is there twice: remove one"
+        );
+        let number = "the text \"x\" stands where a JSON number belongs";
+        assert_eq!(wrong::<serde_json::Number>("x\n"), number);
+        assert_eq!(
+            wrong::<std::net::IpAddr>("x\n"),
+            "invalid IP address syntax"
+        );
+    }
+
+    #[test]
+    fn what_keeps_a_text_from_being_read_is_said() {
+        struct Broken;
+        impl io::Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("the disk is gone"))
+            }
+        }
+        let read = serde_saphyr::from_reader::<_, Vec<String>>(Broken);
+        assert_eq!(yaml(&read.err().unwrap()).problem, "the disk is gone");
+        let few = serde_saphyr::options! { budget: serde_saphyr::budget! { max_nodes: 3 } };
+        let read = serde_saphyr::from_str_with_options::<Vec<String>>("[a, b, c]", few);
+        assert_eq!(
+            yaml(&read.err().unwrap()).problem,
+            "there is more of it than is read"
+        );
     }
 }
