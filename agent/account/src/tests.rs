@@ -7,6 +7,7 @@ mod conditions;
 mod conservation;
 mod descriptions;
 mod detail;
+mod evidence;
 mod explain;
 mod explain_hosts;
 mod host_waiting;

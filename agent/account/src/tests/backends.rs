@@ -10,10 +10,10 @@ use zonemeter_model::{
 use super::scenario::*;
 use crate::Settings;
 
-const SERVICE: &str = "10.100.0.7";
+pub(super) const SERVICE: &str = "10.100.0.7";
 
 /// Whether it is ready, its zone and its node; empty ones are not there.
-type Place = (bool, &'static str, &'static str);
+pub(super) type Place = (bool, &'static str, &'static str);
 
 fn scenario(place_services: bool) -> Scenario {
     let mut scenario = Scenario::new(Settings {
@@ -26,7 +26,7 @@ fn scenario(place_services: bool) -> Scenario {
 }
 
 /// The only slice of the Service, in place of an earlier one.
-fn slice(places: &[Place]) -> Object {
+pub(super) fn slice(places: &[Place]) -> Object {
     let some = |text: &str| (!text.is_empty()).then(|| text.into());
     let endpoints = places.iter().map(|(ready, zone, node)| Endpoint {
         address: ip("192.168.9.9"),

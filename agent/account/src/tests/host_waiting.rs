@@ -47,6 +47,19 @@ fn the_next_process_has_all_sums_of_drains_that_wait() {
     assert_eq!(uplinks, [[2, 10, 14, 0], [14, 10, 4, 40 - 28]]);
 }
 
+/// The kernel has no cgroup, before and after.
+#[test]
+fn after_a_start_of_the_machine_cgroups_are_others() {
+    let mut scenario = Scenario::new(settings());
+    scenario.drain_host_after(1, &[out(99, REGISTRY, 4), out(0, REGISTRY, 3)], 0);
+    let mut next = scenario.restarted(settings(), false);
+    next.apply(node("node-1", NODE, Some("a")));
+    next.cgroup(99, "system.slice/kubelet.service");
+    let snapshot = next.drain_host_after(10, &[], 0);
+    let expected = ["unit unknown  internet  4", "kernel   internet  3"];
+    assert_eq!(lines(&snapshot), expected);
+}
+
 #[test]
 fn all_wait_for_the_zone_of_the_node() {
     let mut scenario = Scenario::blank(settings());
