@@ -46,7 +46,6 @@ mod pod {
         crate::Totals,
         crate::Uplinks,
         crate::conntrack::ConntrackOffsets,
-        crate::conntrack::Filter,
         crate::conntrack::Tracked,
         crate::table::Bucket,
         crate::table::Claims,

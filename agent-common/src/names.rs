@@ -50,11 +50,7 @@ pub const MAP_UPLINKS: &str = "UPLINKS";
 pub const MAP_UPLINK_RECEIVED: &str = "UPLINK_RECEIVED";
 /// Skipped packets and frame bytes of uplinks by [`crate::SkipReason`], cumulative.
 pub const MAP_UPLINK_SKIPPED: &str = "UPLINK_SKIPPED";
-/// IPv4 addresses whose other end conntrack must name.
-pub const MAP_TRANSLATED4: &str = "TRANSLATED4";
-/// IPv6 addresses whose other end conntrack must name.
-pub const MAP_TRANSLATED6: &str = "TRANSLATED6";
-/// One [`crate::conntrack::Filter`] in front of both.
+/// One [`crate::conntrack::Filter`] of the addresses whose other end conntrack must name.
 pub const MAP_FILTER: &str = "FILTER";
 /// Skipped packets and frame bytes of pods by [`crate::SkipReason`], cumulative.
 pub const MAP_SKIPPED: &str = "SKIPPED";

@@ -6,13 +6,10 @@
 
 use core::{ffi::c_void, mem::offset_of};
 
-use aya_ebpf::{
-    bindings::BPF_ANY, helpers::generated::bpf_probe_read_kernel, maps::HashMap,
-    programs::TcContext,
-};
-use zonemeter_common::conntrack::{Address, ConntrackOffsets, Tracked, Tuple};
+use aya_ebpf::{bindings::BPF_ANY, helpers::generated::bpf_probe_read_kernel, programs::TcContext};
+use zonemeter_common::conntrack::{ConntrackOffsets, Tracked, Tuple};
 
-use crate::maps::{FILTER, TrackedFlows, conntrack_offsets};
+use crate::maps::{TrackedFlows, conntrack_offsets};
 
 /// The low bits of `_nfct` hold `enum ip_conntrack_info` (`include/linux/skbuff.h`, `NFCT_PTRMASK`).
 const POINTER: u64 = !7;
@@ -27,17 +24,6 @@ const TCP: u8 = 6;
 const UDP: u8 = 17;
 const DCCP: u8 = 33;
 const SCTP: u8 = 132;
-
-/// True for an address that the node translates. Its bit of the filter answers for all others, nearly
-/// always.
-#[inline(always)]
-pub(crate) fn is_translated<A: Address>(addresses: &HashMap<A, u8>, address: A) -> bool {
-    let bit = address.filter_bit();
-    let Some(filter) = FILTER.get(0) else {
-        return false;
-    };
-    filter.words[bit / 64] & 1 << (bit % 64) != 0 && addresses.get_ptr(address).is_some()
-}
 
 /// Notes the connection of a packet under its flow. Where there is none or it cannot be read, the
 /// agent asks the kernel's table.

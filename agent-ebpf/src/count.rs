@@ -9,12 +9,12 @@ use zonemeter_common::{
 };
 
 use crate::{
-    conntrack::{self, is_translated},
+    conntrack,
     fallback::{self, Place},
     maps::{
         FLOWS4_0, FLOWS4_1, FLOWS6_0, FLOWS6_1, SKIPPED, TOTALS, TRACKED4_0, TRACKED4_1,
-        TRACKED6_0, TRACKED6_1, TRANSLATED4, TRANSLATED6, active_set, add, ephemeral_ports,
-        fold_ports, is_uplink,
+        TRACKED6_0, TRACKED6_1, active_set, add, ephemeral_ports, fold_ports, is_translated,
+        is_uplink,
     },
     packet::{Headers, Packet, packet as headers_of},
     tables::{self, Added, Flow4, Flow6},
@@ -58,7 +58,7 @@ fn count4(context: &TcContext, direction: Direction, headers: &Headers<u32>) {
         return;
     };
     let (local, peer) = sides(direction, headers.source, headers.destination);
-    let is_translated = is_translated(&TRANSLATED4, peer);
+    let is_translated = is_translated(peer);
     let (ports, first_ports) = ports_of(context, direction, headers, is_translated);
     let flow = Flow4 {
         interface: interface(context),
@@ -102,7 +102,7 @@ fn count6(context: &TcContext, direction: Direction, headers: &Headers<[u64; 2]>
         return;
     };
     let (local, peer) = sides(direction, headers.source, headers.destination);
-    let is_translated = is_translated(&TRANSLATED6, peer);
+    let is_translated = is_translated(peer);
     let (ports, first_ports) = ports_of(context, direction, headers, is_translated);
     let flow = Flow6 {
         interface: interface(context),

@@ -17,11 +17,10 @@ use zonemeter_common::{
 };
 
 use crate::{
-    conntrack::is_translated,
     maps::{
-        Flows, HOST4_0, HOST4_1, HOST6_0, HOST6_1, TOTALS, TRANSLATED4, TRANSLATED6,
-        UPLINK_RECEIVED, UPLINK_SKIPPED, active_set, add, add_atomically, ephemeral_ports,
-        fold_ports, is_uplink, kernel_cgroups, uplink_receives,
+        Flows, HOST4_0, HOST4_1, HOST6_0, HOST6_1, TOTALS, UPLINK_RECEIVED, UPLINK_SKIPPED,
+        active_set, add, add_atomically, ephemeral_ports, fold_ports, is_translated, is_uplink,
+        kernel_cgroups, uplink_receives,
     },
     packet::{Address4, Address6, Buffer, Headers, Layer3, ipv4, ipv6, layer3},
     tables::part,
@@ -210,7 +209,7 @@ fn on_the_wire<A>(buffer: Buffer, headers: &Headers<A>) -> Count {
 }
 
 macro_rules! add_of {
-    ($name:ident, $key:ident, $address:ty, $translated:ident) => {
+    ($name:ident, $key:ident, $address:ty) => {
         /// Adds to the totals, and to the flow where a socket of the node, or the kernel, is an end
         /// of it.
         #[inline(always)]
@@ -237,8 +236,7 @@ macro_rules! add_of {
                 Direction::Receive => (destination, source),
             };
             // What leaves is translated by then.
-            let translated =
-                matches!(direction, Direction::Receive) && is_translated(&$translated, peer);
+            let translated = matches!(direction, Direction::Receive) && is_translated(peer);
             // SAFETY: same size; the words were read as they lie in the header.
             let [local, peer] = unsafe { transmute::<[$address; 2], [_; 2]>([local, peer]) };
             let (local_port, peer_port) = match fold_ports() && !translated {
@@ -273,8 +271,8 @@ macro_rules! add_of {
     };
 }
 
-add_of!(add4, HostKey4, Address4, TRANSLATED4);
-add_of!(add6, HostKey6, Address6, TRANSLATED6);
+add_of!(add4, HostKey4, Address4);
+add_of!(add6, HostKey6, Address6);
 
 /// Adds to a flow; false where there is no room for another. Another CPU may insert the flow between
 /// the lookup and the insert, so a failed insert looks once more.

@@ -10,7 +10,7 @@ use aya_ebpf::{
 };
 use zonemeter_common::{
     Control, Count, FlowKey4, FlowKey6, HostKey4, HostKey6, SkipReason, Totals, Uplinks,
-    conntrack::{ConntrackOffsets, Filter, Tracked},
+    conntrack::{Address, ConntrackOffsets, Filter, Tracked},
     names::SEEDS,
     table::{Bucket, Claims, Entry, Share, Slot4, Slot6},
 };
@@ -21,9 +21,6 @@ const FLOWS: u32 = 65_536;
 /// Interfaces whose traffic may find no room in the tables. More than a node has pods at most (737
 /// for the largest EC2 instances); set aside, so that there is room when memory is short.
 const SHARES: u32 = 1_024;
-
-/// Addresses of Services and of the node; replaced by the agent at load.
-const TRANSLATED: u32 = 65_536;
 
 /// Flows of the node's own sockets; replaced by the agent at load.
 const HOST_FLOWS: u32 = 8_192;
@@ -100,11 +97,7 @@ pub(crate) static TRACKED6_0: TrackedFlows<FlowKey6> = TrackedFlows::with_max_en
 pub(crate) static TRACKED6_1: TrackedFlows<FlowKey6> = TrackedFlows::with_max_entries(FLOWS, 0);
 
 #[map]
-pub(crate) static TRANSLATED4: HashMap<u32, u8> = HashMap::with_max_entries(TRANSLATED, 0);
-#[map]
-pub(crate) static TRANSLATED6: HashMap<[u64; 2], u8> = HashMap::with_max_entries(TRANSLATED, 0);
-#[map]
-pub(crate) static FILTER: Array<Filter> = Array::with_max_entries(1, 0);
+static FILTER: Array<Filter> = Array::with_max_entries(1, MMAPABLE);
 
 /// Slots of each CPU and set; set at load, 0 where there are no tables.
 #[unsafe(no_mangle)]
@@ -236,6 +229,13 @@ pub(crate) fn active_set() -> u32 {
     CONTROL
         .get(0)
         .map_or(0, |control| control.active_set() as u32)
+}
+
+/// True for every address that the node translates, and for few others, which then have their ports
+/// in their keys: more flows, and the same bytes.
+#[inline(always)]
+pub(crate) fn is_translated<A: Address>(address: A) -> bool {
+    FILTER.get(0).is_some_and(|filter| filter.may_have(address))
 }
 
 /// Where the kernel keeps a packet's connection.

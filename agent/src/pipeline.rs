@@ -118,9 +118,6 @@ impl Pipeline {
             Some(change) = self.cgroups.recv() => self.account.cgroup(change, Instant::now()),
             kept = self.store.written(), if self.progress.waits() => self.kept(kept),
             _ = ticks.tick() => self.drain(),
-            () = retry(self.kernel.retry_translated_at()) => {
-                self.kernel.retry_translated(Instant::now());
-            }
             Ok(()) = self.networks.changed() => {
                 let networks = self.networks.borrow_and_update().clone();
                 self.account.set_networks((*networks).clone(), Instant::now());
@@ -168,14 +165,7 @@ impl Pipeline {
     /// Tells the programs which addresses are not their owners'.
     fn translate_for_services(&mut self) {
         if let Some(translated) = self.account.changed_translated() {
-            self.kernel.set_translated(translated, Instant::now());
+            self.kernel.set_translated(translated);
         }
-    }
-}
-
-async fn retry(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }

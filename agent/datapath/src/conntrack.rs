@@ -2,11 +2,11 @@
 //!
 //! Two ways, in this order: what the programs captured from the packets' own connection
 //! ([`captured`]), and a lookup in the kernel's table for each other flow ([`table`]).
-//! [`offsets`] says where the programs find a packet's connection; [`addresses`] is the set for
-//! which they look.
+//! [`offsets`] says where the programs find a packet's connection; [`filter`] is the filter by
+//! which they know where to look.
 
-pub(super) mod addresses;
 pub(super) mod captured;
+pub(super) mod filter;
 pub(super) mod offsets;
 pub(super) mod table;
 

@@ -35,7 +35,7 @@ use zonemeter_common::Uplinks;
 use zonemeter_model::traffic::{Drain, Translated};
 
 use self::{
-    conntrack::table::Table,
+    conntrack::{filter::AddressFilter, table::Table},
     maps::Leftover,
     object::{Object, Programs},
     pins::Pins,
@@ -66,6 +66,7 @@ pub struct Kernel {
     sets: Sets,
     skipped: Skipped,
     uplink_skipped: Skipped,
+    filter: AddressFilter,
     translator: Translator,
     /// The lock on the directory, for as long as its maps are read and cleared here.
     _pins: Option<Arc<Pins>>,
@@ -122,7 +123,8 @@ impl Kernel {
             leftovers_read: Vec::new(),
             skipped: Skipped::new(maps.skipped),
             uplink_skipped: Skipped::new(maps.uplink_skipped),
-            translator: Translator::new(maps.addresses, table),
+            filter: maps.filter,
+            translator: Translator::new(table),
         };
         Ok((kernel, attachable))
     }
@@ -177,24 +179,11 @@ impl Kernel {
     }
 
     /// Says for which peer addresses conntrack must name the other end: those of Services and of
-    /// the node itself. What fails is done by [`Self::retry_translated`].
-    pub fn set_translated(&mut self, translated: Translated, now: Instant) {
-        self.translator.set_addresses(translated, now);
-    }
-
-    /// Tries what failed of [`Self::set_translated`] again, when it is time.
-    pub fn retry_translated(&mut self, now: Instant) {
-        self.translator.retry(now);
-    }
-
-    /// When to call [`Self::retry_translated`]; `None` while nothing has failed.
-    pub fn retry_translated_at(&self) -> Option<Instant> {
-        self.translator.retry_at()
-    }
-
-    /// How often [`Self::set_translated`] has failed in part so far.
-    pub fn translated_failures(&self) -> u64 {
-        self.translator.update_failures()
+    /// the node itself.
+    pub fn set_translated(&mut self, translated: Translated) {
+        let Translated { node, services } = &translated;
+        self.filter.set(node.union(services));
+        self.translator.set_addresses(translated);
     }
 
     /// Lookups in the connection table so far.

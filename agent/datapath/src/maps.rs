@@ -11,7 +11,7 @@ use zonemeter_common::{Control, Count, Uplinks, names};
 
 use super::{
     batch::BatchMap,
-    conntrack::addresses::{self, Addresses},
+    conntrack::filter::AddressFilter,
     mapped::Mapped,
     sets::Set,
     tables::{self, Tables},
@@ -26,7 +26,7 @@ pub(super) struct Maps {
     pub(super) skipped: PerCpuArray<MapData, Count>,
     pub(super) uplink_skipped: PerCpuArray<MapData, Count>,
     pub(super) uplinks: Array<MapData, Uplinks>,
-    pub(super) addresses: Addresses,
+    pub(super) filter: AddressFilter,
 }
 
 /// The maps that programs count into, and their control: what outlives the process.
@@ -59,11 +59,7 @@ impl Maps {
             skipped: take(names::MAP_SKIPPED)?.try_into()?,
             uplink_skipped: take(names::MAP_UPLINK_SKIPPED)?.try_into()?,
             uplinks: take(names::MAP_UPLINKS)?.try_into()?,
-            addresses: Addresses::new(addresses::Maps {
-                ipv4: take(names::MAP_TRANSLATED4)?.try_into()?,
-                ipv6: take(names::MAP_TRANSLATED6)?.try_into()?,
-                filter: take(names::MAP_FILTER)?.try_into()?,
-            }),
+            filter: AddressFilter::new(Mapped::new(array(take(names::MAP_FILTER)?)?)?),
         })
     }
 }

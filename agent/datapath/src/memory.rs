@@ -182,7 +182,6 @@ pub struct Demand {
     flows: u64,
     connections: u64,
     hosts: u64,
-    addresses: u64,
     other: u64,
 }
 
@@ -194,10 +193,9 @@ impl Demand {
             flows,
             connections,
             hosts,
-            addresses,
             other,
         } = self;
-        Size(tables + flows + connections + hosts + addresses + other)
+        Size(tables + flows + connections + hosts + other)
     }
 
     fn of(maps: &[Definition], capacity: &Capacity, machine: Machine) -> Result<Self> {
@@ -212,7 +210,6 @@ impl Demand {
                 Use::Flows => &mut demand.flows,
                 Use::Connections => &mut demand.connections,
                 Use::Hosts => &mut demand.hosts,
-                Use::Addresses => &mut demand.addresses,
                 Use::Other => &mut demand.other,
             };
             *part += reported + unreported;
@@ -242,7 +239,7 @@ impl Plan {
     pub fn new(budget: Size, max_flows: Option<u32>, machine: Machine) -> Result<Self> {
         let maps = definitions()?;
         let capacity = match max_flows {
-            Some(flows) => Capacity::of_flows(flows, budget, machine),
+            Some(flows) => Capacity::of_flows(flows, machine),
             None => within(&maps, budget, machine)?,
         };
         Ok(Self {
@@ -282,7 +279,6 @@ impl fmt::Display for Plan {
             flows,
             connections,
             hosts,
-            addresses,
             other,
         } = self.demand;
         let Capacity { slots, entries, .. } = self.capacity;
@@ -302,13 +298,12 @@ impl fmt::Display for Plan {
         write!(
             f,
             ") take {} of kernel memory (tables {}, shared flows {}, connections {}, host flows {}, \
-             addresses {}, other {}), by {}",
+             other {}), by {}",
             self.demand.total().rounded(),
             Size(tables).rounded(),
             Size(flows).rounded(),
             Size(connections).rounded(),
             Size(hosts).rounded(),
-            Size(addresses).rounded(),
             Size(other).rounded(),
             self.flags(),
         )
@@ -336,13 +331,13 @@ fn slots_within(budget: Size, machine: Machine) -> u32 {
 fn within(maps: &[Definition], budget: Size, machine: Machine) -> Result<Capacity> {
     let capacity = |entries: u32, budget: Size| {
         let slots = slots_within(budget, machine);
-        Capacity::of(slots, entries, budget, machine)
+        Capacity::of(slots, entries, machine)
     };
     let takes = |entries: u32, budget: Size| -> Result<Size> {
         Ok(Demand::of(maps, &capacity(entries, budget), machine)?.total())
     };
     if takes(LEAST_FLOWS, budget)? > budget {
-        // A larger budget has more addresses and slots, too.
+        // A larger budget has more slots, too.
         let mut needed = budget;
         while takes(LEAST_FLOWS, needed)? > needed {
             needed = Size((needed.0 + 1).next_multiple_of(1 << 20));

@@ -355,8 +355,7 @@ fn create(
             &settings.ephemeral_ports,
             true,
         );
-    let translated = [names::MAP_TRANSLATED4, names::MAP_TRANSLATED6];
-    for name in pins::map_names().chain(translated) {
+    for name in pins::map_names() {
         if let Some(entries) = capacity.entries(name) {
             loader.map_max_entries(name, entries);
         }

@@ -10,7 +10,6 @@ use zonemeter_model::traffic::{BackendMethod, Drain, Flow, RealPeer, Translated}
 
 use super::conntrack::{
     PacketConnection,
-    addresses::{self, Addresses, Store},
     table::{BATCH, Lookup, LookupKey, Table},
 };
 
@@ -18,11 +17,6 @@ use super::conntrack::{
 const MOST_LOOKUPS: usize = 1 << 17;
 /// For how long one drain may look connections up.
 const LOOKUPS_WITHIN: Duration = Duration::from_secs(5);
-
-/// How soon a failed update of the translated addresses is tried again: this long at first, then
-/// twice as long each time.
-const FIRST_RETRY: Duration = Duration::from_millis(250);
-const LAST_RETRY: Duration = Duration::from_secs(5);
 
 /// Which ways of naming a backend are in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,18 +44,9 @@ pub struct Lookups {
     pub over_limit: u64,
 }
 
-/// An update of the translated addresses that has to be tried again.
-struct Failed {
-    next: Instant,
-    wait: Duration,
-}
-
 /// Knows the translated addresses and what flows to them were last.
-pub(super) struct Translator<L = Table, S = addresses::Maps> {
-    addresses: Addresses<S>,
+pub(super) struct Translator<L = Table> {
     translated: Translated,
-    failed: Option<Failed>,
-    update_failures: u64,
     table: Option<L>,
     /// The flows of the last drain: one that goes on without a packet to the pod keeps its name.
     /// No longer than one drain, because ports are used again.
@@ -69,76 +54,24 @@ pub(super) struct Translator<L = Table, S = addresses::Maps> {
     lookups: Lookups,
 }
 
-impl<L: Lookup, S: Store> Translator<L, S> {
-    pub(super) fn new(addresses: Addresses<S>, table: Option<L>) -> Self {
+impl<L: Lookup> Translator<L> {
+    pub(super) fn new(table: Option<L>) -> Self {
         Self {
-            addresses,
             translated: Translated::default(),
-            failed: None,
-            update_failures: 0,
             table,
             last: RealPeers::new(),
             lookups: Lookups::default(),
         }
     }
 
-    /// From now on, exactly flows to these addresses are translated. While the programs cannot be
-    /// told of all of them, the connection table is asked about the others.
-    pub(super) fn set_addresses(&mut self, translated: Translated, now: Instant) {
+    /// From now on, exactly flows to these addresses are translated.
+    pub(super) fn set_addresses(&mut self, translated: Translated) {
         self.translated = translated;
-        self.update(now);
-    }
-
-    /// Tries a failed update again when it is time.
-    pub(super) fn retry(&mut self, now: Instant) {
-        if self
-            .failed
-            .as_ref()
-            .is_some_and(|failed| failed.next <= now)
-        {
-            self.update(now);
-        }
-    }
-
-    /// When to call [`Self::retry`].
-    pub(super) fn retry_at(&self) -> Option<Instant> {
-        Some(self.failed.as_ref()?.next)
-    }
-
-    fn update(&mut self, now: Instant) {
-        let Translated { node, services } = &self.translated;
-        let wanted = node.union(services).copied().collect();
-        match self.addresses.set(&wanted) {
-            Ok(()) if self.failed.take().is_some() => {
-                tracing::info!("the programs know all addresses of Services again");
-            }
-            Ok(()) => {}
-            Err(error) => {
-                self.update_failures += 1;
-                let wait = match &self.failed {
-                    Some(failed) => (2 * failed.wait).min(LAST_RETRY),
-                    None => {
-                        tracing::error!(
-                            "the programs do not know the addresses of all Services, which is \
-                             tried again: {error:#}"
-                        );
-                        FIRST_RETRY
-                    }
-                };
-                let next = now + wait;
-                self.failed = Some(Failed { next, wait });
-            }
-        }
     }
 
     /// Lookups so far.
     pub(super) fn lookups(&self) -> Lookups {
         self.lookups
-    }
-
-    /// Updates of the translated addresses that failed so far.
-    pub(super) fn update_failures(&self) -> u64 {
-        self.update_failures
     }
 
     /// Fills [`Flow::real_peer`], by what the programs captured, by what is still known, by asking.

@@ -197,8 +197,6 @@ catalogue! {
         "1 while this way to find the backend of a Service is in use; 0 where --name-backends-by leaves it out or the kernel does not describe its types (BTF)";
     CONNTRACK_LOOKUPS = Stable Counter "zonemeter_conntrack_lookups_total" ["result"]
         "Conntrack table lookups: answered, failed, or not made because a drain had more than its limit";
-    TRANSLATED_FAILURES = Stable Counter "zonemeter_translated_update_failures_total" []
-        "Failed updates of the addresses of Services that the programs know; each is tried again until it holds";
     WATCH_ERRORS = Stable Counter "zonemeter_cluster_watch_errors_total" ["kind"]
         "Failed reads of Kubernetes objects, from the API or the cluster file";
     UNREAD_FIELDS = Stable Counter "zonemeter_cluster_unread_fields_total" ["kind"]

@@ -51,7 +51,6 @@ struct Numbers {
     uplink_skipped: ByLabel<Number>,
     backend_methods: ByLabel<Number>,
     conntrack_lookups: ByLabel<Number>,
-    translated_failures: Number,
     watch_errors: ByLabel<Number>,
     unread_fields: ByLabel<Number>,
     cluster_missing_since: ByLabel<Timestamp>,
@@ -132,11 +131,6 @@ impl SelfMetrics {
         for (result, total) in LOOKUPS.into_iter().zip(totals) {
             self.numbers.conntrack_lookups.set(result, total);
         }
-    }
-
-    /// How often the addresses of Services could not all be told to the programs so far: a total.
-    pub fn set_translated_failures(&self, total: u64) {
-        self.numbers.translated_failures.set(total);
     }
 
     /// How often objects of this kind could not be read so far: a total, not a difference.
@@ -227,7 +221,6 @@ impl Default for Numbers {
             uplink_skipped: ByLabel::new(reasons),
             backend_methods: ByLabel::new(BackendMethod::WAYS.map(BackendMethod::name)),
             conntrack_lookups: ByLabel::new(LOOKUPS),
-            translated_failures: Number::default(),
             watch_errors: ByLabel::new(kinds),
             unread_fields: ByLabel::new(kinds),
             cluster_missing_since: ByLabel::new(cluster::part::ALL),
@@ -242,7 +235,7 @@ impl Default for Numbers {
 
 impl Numbers {
     /// All of them but the constant one, in the order of the catalogue.
-    fn in_order(&self) -> [(&'static Metric, &dyn Samples); 29] {
+    fn in_order(&self) -> [(&'static Metric, &dyn Samples); 28] {
         [
             (&metric::READY, &self.ready),
             (&metric::CONDITION, &self.conditions),
@@ -264,7 +257,6 @@ impl Numbers {
             (&metric::UPLINK_SKIPPED_PACKETS, &self.uplink_skipped),
             (&metric::BACKEND_METHOD_ENABLED, &self.backend_methods),
             (&metric::CONNTRACK_LOOKUPS, &self.conntrack_lookups),
-            (&metric::TRANSLATED_FAILURES, &self.translated_failures),
             (&metric::WATCH_ERRORS, &self.watch_errors),
             (&metric::UNREAD_FIELDS, &self.unread_fields),
             (&metric::CLUSTER_MISSING_SINCE, &self.cluster_missing_since),

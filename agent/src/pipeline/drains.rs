@@ -113,8 +113,6 @@ impl Pipeline {
         let lookups = self.kernel.lookups();
         let lookups = [lookups.answered, lookups.failed, lookups.over_limit];
         self.metrics.set_conntrack_lookups(lookups);
-        let failures = self.kernel.translated_failures();
-        self.metrics.set_translated_failures(failures);
         match self.kernel.skipped() {
             Ok(skipped) => skipped
                 .into_iter()

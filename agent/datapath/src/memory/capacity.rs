@@ -5,12 +5,8 @@ use zonemeter_common::{
     table::{BUCKET_SLOTS, FAMILIES, MOST_SLOTS},
 };
 
-use super::{Machine, SETS, Size};
+use super::{Machine, SETS};
 
-/// Addresses of Services and of the node, of each family: one for each of so many bytes of the
-/// budget, within [`ADDRESSES`].
-const BUDGET_PER_ADDRESS: u64 = 2048;
-const ADDRESSES: [u64; 2] = [4096, 65_536];
 /// Entries of the flow maps for each flow of the node's own sockets, of which there are always some.
 const ENTRIES_PER_HOST_FLOW: u32 = 4;
 const LEAST_HOST_FLOWS: u32 = 64;
@@ -26,24 +22,19 @@ pub struct Capacity {
     pub connections: u32,
     /// Flows of the node's own sockets.
     pub hosts: u32,
-    /// Translated addresses of one family.
-    pub addresses: u32,
     /// See [`Machine::is_preemptible`].
     pub is_preemptible: bool,
     cpu_numbers: u32,
 }
 
 impl Capacity {
-    /// So many slots and entries; the set of translated addresses follows from the budget.
-    pub(super) fn of(slots: u32, entries: u32, budget: Size, machine: Machine) -> Self {
-        let [least, most] = ADDRESSES;
-        let addresses = (budget.0 / BUDGET_PER_ADDRESS).clamp(least, most);
+    /// So many slots and entries.
+    pub(super) fn of(slots: u32, entries: u32, machine: Machine) -> Self {
         Self {
             slots,
             entries,
             connections: entries,
             hosts: (entries / ENTRIES_PER_HOST_FLOW).max(LEAST_HOST_FLOWS),
-            addresses: addresses as u32,
             is_preemptible: machine.is_preemptible,
             cpu_numbers: machine.cpu_numbers,
         }
@@ -51,10 +42,10 @@ impl Capacity {
 
     /// So many flows of one family, should one CPU see them all. Its slots are no more than its part
     /// of them, for they are set aside for each CPU; on a single one they are half.
-    pub(super) fn of_flows(flows: u32, budget: Size, machine: Machine) -> Self {
+    pub(super) fn of_flows(flows: u32, machine: Machine) -> Self {
         let part = (flows / machine.cpu_numbers.max(2)).min(MOST_SLOTS);
         let slots = if machine.is_preemptible { 0 } else { part };
-        Self::of(slots, flows - slots, budget, machine)
+        Self::of(slots, flows - slots, machine)
     }
 
     /// Flows of one drain and family for which there is room, should one CPU see them all; others
@@ -78,7 +69,6 @@ impl Capacity {
             Use::Flows => Some(self.entries),
             Use::Connections => Some(self.connections),
             Use::Hosts => Some(self.hosts),
-            Use::Addresses => Some(self.addresses),
             Use::Tables if name == names::MAP_CLAIMS => by_part(FAMILIES as u32),
             Use::Tables if INDEXES.contains(&name) => by_part(1 << self.bucket_bits()),
             Use::Tables => by_part(self.slots),
@@ -97,7 +87,6 @@ pub(super) enum Use {
     Flows,
     Connections,
     Hosts,
-    Addresses,
     Other,
 }
 
@@ -107,7 +96,6 @@ impl Use {
         let flows = [names::MAP_FLOWS4, names::MAP_FLOWS6];
         let connections = [names::MAP_TRACKED4, names::MAP_TRACKED6];
         let hosts = [names::MAP_HOST4, names::MAP_HOST6];
-        let addresses = [names::MAP_TRANSLATED4, names::MAP_TRANSLATED6];
         if tables.contains(&name) || INDEXES.contains(&name) {
             Self::Tables
         } else if flows.as_flattened().contains(&name) {
@@ -116,8 +104,6 @@ impl Use {
             Self::Connections
         } else if hosts.as_flattened().contains(&name) {
             Self::Hosts
-        } else if addresses.contains(&name) {
-            Self::Addresses
         } else {
             Self::Other
         }

@@ -34,7 +34,7 @@ fn taken(kind: bpf_map_type, [key, value, entries]: [u64; 3], cpus: u64) -> MapM
         entries,
         is_mapped: false,
     };
-    let capacity = Capacity::of(0, 1, Size(0), machine(cpus));
+    let capacity = Capacity::of(0, 1, machine(cpus));
     map.taken(&capacity, machine(cpus)).unwrap()
 }
 
@@ -66,7 +66,7 @@ fn each_kind_of_map_takes_what_its_structures_take() {
         entries: 1,
         is_mapped: true,
     };
-    let capacity = Capacity::of(1024, 1, Size(0), machine(3));
+    let capacity = Capacity::of(1024, 1, machine(3));
     let taken_by_tables = tables.taken(&capacity, machine(3)).unwrap();
     assert_eq!(taken_by_tables.reported, 4096 + 3 * 2 * 1024 * 64);
     let ring = taken(BPF_MAP_TYPE_RINGBUF, [0, 0, 64 * 4096], 2).reported;
@@ -152,12 +152,12 @@ fn a_bucket_of_the_index_is_for_eight_slots_at_most() {
         (61_440, 13, 8192),
         (65_536, 13, 8192),
     ] {
-        let capacity = Capacity::of(slots, 1, Size(0), machine(3));
+        let capacity = Capacity::of(slots, 1, machine(3));
         assert_eq!(capacity.bucket_bits(), bits);
         assert_eq!(capacity.entries(names::MAP_INDEX6), Some(6 * buckets));
         assert_eq!(capacity.entries(names::MAP_TABLES6), Some(6 * slots));
     }
-    let none = Capacity::of(0, 1, Size(0), machine(3));
+    let none = Capacity::of(0, 1, machine(3));
     assert_eq!(none.entries(names::MAP_INDEX4), Some(1));
 }
 

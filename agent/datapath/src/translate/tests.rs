@@ -1,5 +1,4 @@
 use anyhow::{Result, ensure};
-use zonemeter_common::conntrack::Filter;
 use zonemeter_model::traffic::{Count, Direction};
 
 use super::*;
@@ -51,26 +50,6 @@ fn a_fragment_whose_first_part_came_with_the_last_drain_keeps_its_name() {
     assert_eq!(fragment(&[], None), None);
 }
 
-/// A set of addresses that takes nothing so many times.
-struct Full(u32);
-
-impl Store for Full {
-    fn set_filter(&mut self, _: Filter) -> Result<()> {
-        Ok(())
-    }
-
-    fn insert(&mut self, _: IpAddr) -> Result<()> {
-        let full = self.0 > 0;
-        self.0 = self.0.saturating_sub(1);
-        ensure!(!full, "Cannot allocate memory");
-        Ok(())
-    }
-
-    fn remove(&mut self, _: IpAddr) -> Result<()> {
-        Ok(())
-    }
-}
-
 /// Answers every lookup with backend 192.168.79.1:8080.
 #[derive(Default)]
 struct Answering {
@@ -98,8 +77,10 @@ fn end_of(host: u8) -> SocketAddr {
     SocketAddr::from(([192, 168, 79, host], 8080))
 }
 
-fn translator(full: u32) -> Translator<Answering, Full> {
-    Translator::new(Addresses::new(Full(full)), Some(Answering::default()))
+fn translator() -> Translator<Answering> {
+    let mut translator = Translator::new(Some(Answering::default()));
+    translator.set_addresses(cluster_dns());
+    translator
 }
 
 fn cluster_dns() -> Translated {
@@ -150,38 +131,10 @@ fn named(drain: &Drain, interface: u32) -> usize {
     flows.filter(|flow| flow.real_peer.is_some()).count()
 }
 
-#[test]
-fn a_failed_update_of_addresses_is_tried_until_it_holds() {
-    let mut translator = translator(3);
-    let mut now = Instant::now();
-    translator.set_addresses(cluster_dns(), now);
-    let mut waits = Vec::new();
-    while let Some(next) = translator.retry_at() {
-        translator.retry(now);
-        assert_eq!(translator.retry_at(), Some(next), "not before its time");
-        waits.push((next - now).as_millis());
-        now = next;
-        translator.retry(now);
-    }
-    assert_eq!(waits, [250, 500, 1000]);
-    assert_eq!(translator.update_failures(), 3);
-}
-
-#[test]
-fn flows_to_an_address_that_the_programs_do_not_know_are_asked_about() {
-    let mut translator = translator(1);
-    translator.set_addresses(cluster_dns(), Instant::now());
-    assert!(translator.retry_at().is_some());
-    let mut drain = drain(flows(1, 1).collect());
-    translator.translate(&mut drain, &CapturedConnections::new());
-    assert_eq!(named(&drain, 1), 1);
-}
-
 /// Pod 1 has more flows than one drain may look up.
 #[test]
 fn a_pod_with_too_many_flows_takes_no_lookups_from_others() {
-    let mut translator = translator(0);
-    translator.set_addresses(cluster_dns(), Instant::now());
+    let mut translator = translator();
     let too_many = MOST_LOOKUPS as u32 + 5000;
     let all = flows(1, too_many).chain(flows(2, 3000)).chain(flows(3, 1));
     let mut drain = drain(all.collect());
@@ -202,8 +155,7 @@ fn a_pod_with_too_many_flows_takes_no_lookups_from_others() {
 
 #[test]
 fn lookups_that_fail_are_counted_as_such() {
-    let mut translator = translator(0);
-    translator.set_addresses(cluster_dns(), Instant::now());
+    let mut translator = translator();
     translator.table.as_mut().unwrap().failing = true;
     let mut drain = drain(flows(1, 100).collect());
     translator.translate(&mut drain, &CapturedConnections::new());
