@@ -1,110 +1,222 @@
-//! Adds one packet to the counters: first to the totals, then to its flow.
+//! Adds one packet to the counters: to the totals, and to its flow.
 
-use aya_ebpf::{maps::HashMap, programs::TcContext};
+use core::intrinsics::cold_path;
+
+use aya_ebpf::programs::TcContext;
 use aya_log_ebpf::warn;
 use zonemeter_common::{
-    Count, Direction, FlowKey4, FlowKey6, SkipReason, Totals,
-    table::{Entry, ports, split_ports},
+    Count, Direction, SkipReason, Totals,
+    conntrack::Address,
+    table::{Entry, ports},
     wire::{fold_ephemeral, on_wire},
 };
 
 use crate::{
     conntrack,
     fallback::{self, Place},
+    flow::{Family, Flow, HashMaps},
     maps::{
-        FLOWS4_0, FLOWS4_1, FLOWS6_0, FLOWS6_1, SKIPPED, TOTALS, TRACKED4_0, TRACKED4_1,
-        TRACKED6_0, TRACKED6_1, active_set, add, ephemeral_ports, fold_ports, is_translated,
-        is_uplink,
+        SKIPPED, TOTALS, active_set, add, ephemeral_ports, fold_ports, is_translated, is_uplink,
     },
-    packet::{Headers, Packet, packet as headers_of},
-    tables::{self, Added, Flow4, Flow6},
+    packet::{self, Buffer, Headers, Packet, plain},
+    tables::{self, Added, Found},
 };
 
 /// Counts one packet, or the reason why it is not counted.
 #[inline(always)]
 pub(crate) fn packet(context: &TcContext, direction: Direction) {
-    if let Err(reason) = try_packet(context, direction) {
-        skip(context, reason);
+    if !add_known(context, direction) {
+        cold_path();
+        match direction {
+            Direction::Transmit => zonemeter_any_tx(context.skb.skb),
+            Direction::Receive => zonemeter_any_rx(context.skb.skb),
+        };
     }
+}
+
+/// Counts nearly all packets: plain ones of a flow that has a slot. False for another one, which is not
+/// counted then.
+#[inline(always)]
+fn add_known(context: &TcContext, direction: Direction) -> bool {
+    match plain::packet(context.skb.skb) {
+        Some(Packet::Ipv4(headers)) => add_to_slot(context, direction, &headers),
+        Some(Packet::Ipv6(headers)) => add_to_slot(context, direction, &headers),
+        None => false,
+    }
+}
+
+#[inline(always)]
+fn add_to_slot<A: Address>(context: &TcContext, direction: Direction, headers: &Headers<A>) -> bool
+where
+    Flow<A>: Family,
+{
+    let (flow, is_tracked) = flow_of(context, direction, headers);
+    if is_tracked && flow.ports == 0 {
+        return false;
+    }
+    let set = active_set();
+    let part = tables::part(set);
+    let Found::Slot(slot) = tables::search(part, &flow, direction) else {
+        return false;
+    };
+    let counted = flow.count(slot, direction);
+    if counted.packets == 0 {
+        return false;
+    }
+    let count = on_the_wire(context, headers);
+    if total(context, direction, part, count).is_none() {
+        return false;
+    }
+    *counted += count;
+    true
+}
+
+/// Counts any packet from a pod. What nearly all packets run lies together in the CPU's cache, because
+/// this is a function of its own; and it is visible outside the object, as
+/// [`packet::zonemeter_extensions`] is.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn zonemeter_any_tx(buffer: Buffer) -> u32 {
+    add_any(buffer, Direction::Transmit)
+}
+
+/// Counts any packet to a pod: as [`zonemeter_any_tx`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn zonemeter_any_rx(buffer: Buffer) -> u32 {
+    add_any(buffer, Direction::Receive)
+}
+
+#[inline(always)]
+fn add_any(buffer: Buffer, direction: Direction) -> u32 {
+    let context = &TcContext::new(buffer);
+    match packet::any(buffer) {
+        Ok(Packet::Ipv4(headers)) => add_all(context, direction, &headers),
+        Ok(Packet::Ipv6(headers)) => {
+            if headers.is_unfinished {
+                skip(context, SkipReason::ExtensionDepth);
+            }
+            add_all(context, direction, &headers);
+        }
+        Err(reason) => skip(context, reason),
+    }
+    0
 }
 
 /// Adds to the totals, then to the flow; a flow that finds no room is added to what found none of
 /// its interface, so that detail is lost and neither bytes nor whose they are.
 #[inline(always)]
-fn try_packet(context: &TcContext, direction: Direction) -> Result<(), SkipReason> {
-    match headers_of(context.skb.skb)? {
-        Packet::Ipv4(headers) => count4(context, direction, &headers),
-        Packet::Ipv6(headers) => {
-            if headers.is_unfinished {
-                skip(context, SkipReason::ExtensionDepth);
-            }
-            count6(context, direction, &headers);
-        }
-    }
-    Ok(())
-}
-
-/// Where one packet is counted.
-struct Target {
-    set: u32,
-    part: u32,
-    totals: *mut Totals,
-}
-
-#[inline(always)]
-fn count4(context: &TcContext, direction: Direction, headers: &Headers<u32>) {
+fn add_all<A: Address>(context: &TcContext, direction: Direction, headers: &Headers<A>)
+where
+    Flow<A>: Family,
+{
     let count = on_the_wire(context, headers);
-    let Some(target) = total(context, direction, count) else {
+    let (mut flow, is_tracked) = flow_of(context, direction, headers);
+    if is_tracked
+        && flow.ports == 0
+        && let Some((local, peer)) = conntrack::ports(context)
+    {
+        flow.ports = ports(u16::from_be_bytes(local), u16::from_be_bytes(peer));
+    }
+    let set = active_set();
+    let part = tables::part(set);
+    let Some(totals) = total(context, direction, part, count) else {
         return;
     };
-    let (local, peer) = sides(direction, headers.source, headers.destination);
-    let is_translated = is_translated(peer);
-    let (ports, first_ports) = ports_of(context, direction, headers, is_translated);
-    let flow = Flow4 {
-        interface: interface(context),
-        protocol: headers.protocol,
-        ends: u64::from(local) | u64::from(peer) << 32,
-        ports,
-        first_ports,
-    };
-    let added = tables::add(target.part, &flow, direction, count);
+    let added = tables::add(part, &flow, direction, count);
     if matches!(added, Added::Known) {
         return;
     }
-    let (local_port, peer_port) = split_ports(ports);
-    let key = FlowKey4 {
-        interface: flow.interface,
-        local: local.to_ne_bytes(),
-        peer: peer.to_ne_bytes(),
-        local_port: local_port.to_be_bytes(),
-        peer_port: peer_port.to_be_bytes(),
-        protocol: flow.protocol,
-        direction: direction as u8,
-        pad: [0; 2],
-    };
     let new = NewFlow {
         added,
-        interface: flow.interface,
-        entry: entry(count, first_ports),
-        is_tracked: is_translated && matches!(direction, Direction::Receive),
-        family: 0,
+        flow,
+        direction,
+        count,
+        is_tracked,
+        totals,
     };
-    match target.set {
-        0 => new.place(context, direction, &target, &key, (&FLOWS4_0, &TRACKED4_0)),
-        _ => new.place(context, direction, &target, &key, (&FLOWS4_1, &TRACKED4_1)),
+    let [first, second] = Flow::<A>::hash_maps();
+    match set {
+        0 => new.place(context, 0, first),
+        _ => new.place(context, 1, second),
     }
 }
 
+/// A packet that is not one more of a flow in a table.
+struct NewFlow<A> {
+    added: Added,
+    flow: Flow<A>,
+    direction: Direction,
+    count: Count,
+    /// Its connection is to be captured.
+    is_tracked: bool,
+    totals: *mut Totals,
+}
+
+impl<A> NewFlow<A>
+where
+    Flow<A>: Family,
+{
+    /// Finds it another place, where it has none, and captures its connection.
+    ///
+    /// Callers name the maps: the kernel then knows at load which map each lookup is for, and puts
+    /// the lookup inline.
+    #[inline(always)]
+    fn place(
+        self,
+        context: &TcContext,
+        set: u32,
+        (flows, tracked): HashMaps<<Flow<A> as Family>::Key>,
+    ) {
+        let key = self.flow.key(self.direction);
+        let mut added = self.added;
+        if matches!(added, Added::NoRoom) {
+            let family = Flow::<A>::FAMILY;
+            let entry = Entry {
+                count: self.count,
+                first_ports: self.flow.first_ports,
+                others: 0,
+            };
+            let interface = self.flow.interface;
+            let place = Place { set, family };
+            added = fallback::add(flows, place, &key, interface, entry, self.direction);
+            if matches!(added, Added::NoRoom) {
+                // SAFETY: this CPU's totals; the program runs with bottom halves off.
+                unsafe {
+                    let unplaced = &raw mut (*self.totals).unplaced[self.direction as usize];
+                    add(unplaced, self.count);
+                }
+            }
+        }
+        if self.is_tracked && matches!(added, Added::New) {
+            conntrack::capture(context, tracked, &key);
+        }
+    }
+}
+
+/// The flow of a packet, and whether its connection tells whom the pod speaks with: that of what comes
+/// from an address that the node translates. Such a flow keeps both ports, because only the whole
+/// tuple names a connection.
 #[inline(always)]
-fn count6(context: &TcContext, direction: Direction, headers: &Headers<[u64; 2]>) {
-    let count = on_the_wire(context, headers);
-    let Some(target) = total(context, direction, count) else {
-        return;
+fn flow_of<A: Address>(
+    context: &TcContext,
+    direction: Direction,
+    headers: &Headers<A>,
+) -> (Flow<A>, bool) {
+    let (source, destination) = (headers.source, headers.destination);
+    let (source_port, destination_port) = (headers.source_port, headers.destination_port);
+    let ((local, local_port), (peer, peer_port)) = match direction {
+        Direction::Transmit => ((source, source_port), (destination, destination_port)),
+        Direction::Receive => ((destination, destination_port), (source, source_port)),
     };
-    let (local, peer) = sides(direction, headers.source, headers.destination);
     let is_translated = is_translated(peer);
-    let (ports, first_ports) = ports_of(context, direction, headers, is_translated);
-    let flow = Flow6 {
+    let (ports, first_ports) = if is_translated || !fold_ports() {
+        (ports(local_port, peer_port), 0)
+    } else {
+        let (local, peer) = fold_ephemeral(local_port, peer_port, ephemeral_ports());
+        (0, ports(local, peer))
+    };
+    let flow = Flow {
         interface: interface(context),
         protocol: headers.protocol,
         local,
@@ -112,138 +224,18 @@ fn count6(context: &TcContext, direction: Direction, headers: &Headers<[u64; 2]>
         ports,
         first_ports,
     };
-    let added = tables::add(target.part, &flow, direction, count);
-    if matches!(added, Added::Known) {
-        return;
-    }
-    let (local_port, peer_port) = split_ports(ports);
-    let key = FlowKey6 {
-        interface: flow.interface,
-        local: bytes(local),
-        peer: bytes(peer),
-        local_port: local_port.to_be_bytes(),
-        peer_port: peer_port.to_be_bytes(),
-        protocol: flow.protocol,
-        direction: direction as u8,
-        pad: [0; 2],
-    };
-    let new = NewFlow {
-        added,
-        interface: flow.interface,
-        entry: entry(count, first_ports),
-        is_tracked: is_translated && matches!(direction, Direction::Receive),
-        family: 1,
-    };
-    match target.set {
-        0 => new.place(context, direction, &target, &key, (&FLOWS6_0, &TRACKED6_0)),
-        _ => new.place(context, direction, &target, &key, (&FLOWS6_1, &TRACKED6_1)),
-    }
+    let is_tracked = is_translated && matches!(direction, Direction::Receive);
+    (flow, is_tracked)
 }
 
-/// A packet that is not one more of a flow in a table.
-struct NewFlow {
-    added: Added,
-    interface: u32,
-    entry: Entry,
-    /// Its connection is to be captured.
-    is_tracked: bool,
-    family: u32,
-}
-
-impl NewFlow {
-    /// Finds it another place, where it has none, and captures its connection.
-    ///
-    /// Callers name the maps: the kernel then knows at load which map each lookup is for, and puts
-    /// the lookup inline.
-    #[inline(always)]
-    fn place<K>(
-        self,
-        context: &TcContext,
-        direction: Direction,
-        target: &Target,
-        key: &K,
-        (flows, tracked): (&HashMap<K, Entry>, &crate::maps::TrackedFlows<K>),
-    ) {
-        let mut added = self.added;
-        if matches!(added, Added::NoRoom) {
-            let place = Place {
-                set: target.set,
-                family: self.family,
-            };
-            added = fallback::add(flows, place, key, self.interface, self.entry, direction);
-            if matches!(added, Added::NoRoom) {
-                // SAFETY: this CPU's totals; the program runs with bottom halves off.
-                unsafe {
-                    let unplaced = &raw mut (*target.totals).unplaced[direction as usize];
-                    add(unplaced, self.entry.count);
-                }
-            }
-        }
-        if self.is_tracked && matches!(added, Added::New) {
-            conntrack::capture(context, tracked, key);
-        }
-    }
-}
-
+/// Adds to the totals of this CPU and set, which are apart from the flows.
 #[inline(always)]
-fn entry(count: Count, first_ports: u32) -> Entry {
-    Entry {
-        count,
-        first_ports,
-        others: 0,
-    }
-}
-
-/// Local and peer.
-#[inline(always)]
-fn sides<T>(direction: Direction, source: T, destination: T) -> (T, T) {
-    match direction {
-        Direction::Transmit => (source, destination),
-        Direction::Receive => (destination, source),
-    }
-}
-
-/// The bytes of an address as the header has them.
-#[inline(always)]
-fn bytes([first, last]: [u64; 2]) -> [u8; 16] {
-    // SAFETY: same size, and all values of the one are values of the other.
-    unsafe { core::mem::transmute([first.to_ne_bytes(), last.to_ne_bytes()]) }
-}
-
-/// Ports that are a part of the key, and those that are kept beside it. A translated peer keeps both,
-/// because only the whole tuple names a connection.
-#[inline(always)]
-fn ports_of<A>(
+fn total(
     context: &TcContext,
     direction: Direction,
-    headers: &Headers<A>,
-    is_translated: bool,
-) -> (u32, u32) {
-    let (local, peer) = sides(direction, headers.source_port, headers.destination_port);
-    if !is_translated {
-        return match fold_ports() {
-            true => {
-                let (local, peer) = fold_ephemeral(local, peer, ephemeral_ports());
-                (0, ports(local, peer))
-            }
-            false => (ports(local, peer), 0),
-        };
-    }
-    if matches!(direction, Direction::Receive)
-        && local | peer == 0
-        && let Some((local, peer)) = conntrack::ports(context)
-    {
-        let ports = ports(u16::from_be_bytes(local), u16::from_be_bytes(peer));
-        return (ports, 0);
-    }
-    (ports(local, peer), 0)
-}
-
-/// Adds to the totals, which are apart from the flows.
-#[inline(always)]
-fn total(context: &TcContext, direction: Direction, count: Count) -> Option<Target> {
-    let set = active_set();
-    let part = tables::part(set);
+    part: u32,
+    count: Count,
+) -> Option<*mut Totals> {
     let totals = TOTALS.get_ptr_mut(part)?;
     // SAFETY: this CPU's totals; the program runs with bottom halves off.
     unsafe {
@@ -252,7 +244,7 @@ fn total(context: &TcContext, direction: Direction, count: Count) -> Option<Targ
             add(&raw mut (*totals).from_uplinks, count);
         }
     }
-    Some(Target { set, part, totals })
+    Some(totals)
 }
 
 #[inline(always)]

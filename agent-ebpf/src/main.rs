@@ -15,6 +15,7 @@
 mod conntrack;
 mod count;
 mod fallback;
+mod flow;
 mod host;
 mod maps;
 mod packet;

@@ -3,7 +3,7 @@
 //! Offsets and rules: Ethernet and VLAN tags IEEE 802.1Q, IPv4 RFC 791, IPv6 and its extension
 //! headers RFC 8200, AH RFC 4302, TCP RFC 9293, UDP RFC 768.
 
-mod plain;
+pub(crate) mod plain;
 
 use core::{
     hint::black_box,
@@ -79,10 +79,7 @@ pub(crate) enum Packet {
 
 /// Reads the headers of any packet.
 #[inline(always)]
-pub(crate) fn packet(buffer: Buffer) -> Result<Packet, SkipReason> {
-    if let Some(packet) = plain::packet(buffer) {
-        return Ok(packet);
-    }
+pub(crate) fn any(buffer: Buffer) -> Result<Packet, SkipReason> {
     Ok(match layer3(buffer)? {
         Layer3::Ipv4(offset) => Packet::Ipv4(ipv4(buffer, offset)?),
         Layer3::Ipv6(offset) => Packet::Ipv6(ipv6(buffer, offset)?),

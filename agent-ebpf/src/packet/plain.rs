@@ -12,10 +12,10 @@ const TCP_BYTES: u32 = 20;
 
 const START: usize = ETHERNET_BYTES as usize;
 
-/// One check finds the length for everything; `None` sends a packet the long way, which comes to the
-/// same.
+/// One check finds the length for everything; `None` leaves a packet to [`super::any`], which comes
+/// to the same.
 #[inline(always)]
-pub(super) fn packet(buffer: Buffer) -> Option<Packet> {
+pub(crate) fn packet(buffer: Buffer) -> Option<Packet> {
     // SAFETY: the buffer is valid for the whole run of the program.
     let (start, end) = unsafe { ((*buffer).data as usize, (*buffer).data_end as usize) };
     if start + START + (IPV4_BYTES + UDP_BYTES) as usize > end {
