@@ -1,8 +1,9 @@
 //! The kernel side: two programs on the host-side veth of every pod, two on every uplink, one on
 //! cgroups of the node. They count; they never change a packet or a verdict.
 //!
-//! In the order of a packet: [`packet`] reads its headers, [`count`] adds a pod's to the [`tables`], and
-//! what finds no slot to the [`fallback`]; [`host`] counts what passes an uplink, [`conntrack`] notes whom the node's address translation chose.
+//! In the order of a packet: [`packet`] reads its headers, [`flow`] is whose it is, [`count`] adds a
+//! pod's to the [`tables`], and what finds no slot to the [`fallback`]; [`host`] counts what passes an
+//! uplink, [`conntrack`] notes whom the node's address translation chose.
 
 #![no_std]
 #![no_main]

@@ -131,6 +131,11 @@ impl Case {
         matches!(self, Self::Iperf3 { .. })
     }
 
+    /// Its packets differ much from moment to moment.
+    pub(super) fn is_tcp(self) -> bool {
+        self.is_iperf3() || matches!(self, Self::TcpSegmented | Self::TcpPlain)
+    }
+
     /// The pair counter knows IPv4.
     pub(super) fn has_pairs(self) -> bool {
         self != Self::UdpIpv6 && !self.is_iperf3()
