@@ -270,6 +270,32 @@ fn a_list_of_nodes_and_services_replaces_them() {
     assert_eq!(scenario.account.snapshot().zone, None);
 }
 
+/// As after what is deleted one by one.
+#[test]
+fn after_a_list_zones_and_services_are_asked_for_anew() {
+    let mut scenario = scenario();
+    scenario.apply(Object::Pod(pod("far", "node-3", "192.168.33.1")));
+    scenario.apply(service("shop", "cart", "10.100.0.7"));
+    let services = |scenario: &mut Scenario| {
+        let changed = scenario.account.changed_translated()?;
+        Some(changed.services.len())
+    };
+    assert_eq!(services(&mut scenario), Some(1));
+    scenario.drain_after(5, &to("192.168.33.1", 1));
+    scenario.change(Change::ListStarted(Kind::Node));
+    scenario.apply(node("node-1", "192.168.0.1", Some("a")));
+    scenario.change(Change::ListDone(Kind::Node));
+    let snapshot = scenario.drain_after(5, &to("192.168.33.1", 2));
+    assert_eq!(
+        pod_lines(&snapshot),
+        ["web-1 cross_zone b 1", "web-1 vpc  2"]
+    );
+    assert_eq!(services(&mut scenario), Some(1), "nodes are translated too");
+    scenario.change(Change::ListStarted(Kind::Service));
+    scenario.change(Change::ListDone(Kind::Service));
+    assert_eq!(services(&mut scenario), Some(0));
+}
+
 /// sha1("shop.web-1") and sha1("shop.api-1") begin so, by `printf … | sha1sum`.
 const WEB_VETH: &str = "eni751425ce827";
 const API_VETH: &str = "enidc9f65f8e42";

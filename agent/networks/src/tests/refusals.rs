@@ -141,6 +141,14 @@ fn flags_that_do_not_go_together_are_refused() {
     };
     let error = convert(&all(), &regionless).unwrap_err().to_string();
     assert!(error.starts_with("--ip-ranges needs --region"), "{error}");
+    let without_vpcs = Inputs {
+        ip_ranges: input("ip-ranges", IP_RANGES),
+        ..none()
+    };
+    let vpc = Some("vpc-1".to_owned());
+    let error = convert(&without_vpcs, &NetworksArgs { vpc, ..args() }).unwrap_err();
+    let message = "--vpc vpc-1: no file tells of a VPC: give what the AWS CLI prints, in full";
+    assert_eq!(error.to_string(), message);
     let missing = NetworksArgs {
         subnets: Some("/nowhere/subnets.json".into()),
         ..args()

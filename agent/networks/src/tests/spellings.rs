@@ -222,6 +222,11 @@ fn short_forms_of_vpcs_and_interfaces_are_read() {
     )
     .unwrap();
     assert_eq!(file.vpc, ["10.9.0.0/16".parse().unwrap()]);
+    let error = of("vpcs", r#"{"Vpcs": [{"VpcId": "vpc-1"}]}"#)
+        .err()
+        .unwrap();
+    let problem = "\"vpc-1\" has no CidrBlock and no CidrBlockAssociationSet";
+    assert!(error.ends_with(problem), "{error}");
     let interface = |more: Value| {
         let mut one = json!({"NetworkInterfaceId": "eni-1", "VpcId": "vpc-1",
             "AvailabilityZone": "us-east-2a", "SubnetId": "subnet-a"});
