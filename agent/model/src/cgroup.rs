@@ -145,6 +145,11 @@ mod tests {
                 "kubepods-burstable.slice",
             ),
             ("machine.slice/libpod-pod0a.scope", "libpod-pod0a.scope"),
+            // Not below a --cgroup-root: the name only ends so.
+            (
+                "notkubepods.slice/notkubepods-pod0a.slice",
+                "notkubepods-pod0a.slice",
+            ),
         ] {
             assert_eq!(Member::of(path), Member::Unit(unit.into()), "{path}");
         }

@@ -259,6 +259,16 @@ fn every_region_of_a_list_has_its_rows() {
         assert_eq!(text.contains("in CNY"), currency == "CNY", "{text}");
         assert_eq!(notes.len(), 1, "{notes:?}");
     }
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/src/prices/tests/price-list.json"
+    );
+    let region = "us-east-2";
+    let args = PricesArgs {
+        price_lists: vec![file.into()],
+        region: region.to_owned(),
+    };
+    assert_eq!(write(&args).unwrap(), written(LIST, region).unwrap());
 }
 
 #[test]

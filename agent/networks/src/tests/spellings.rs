@@ -244,6 +244,26 @@ fn short_forms_of_vpcs_and_interfaces_are_read() {
     assert!(error.err().unwrap().contains("has no AvailabilityZone"));
 }
 
+/// AWS puts a UUID behind the names of functions.
+#[test]
+fn a_function_is_called_without_the_uuid_behind_it() {
+    let uuid = "0d9a1f7c-00b1-4c5e-8f00-00000000000a";
+    let words = "orders-in-words-of-more-than-thirty-six-letters";
+    for (described, own) in [
+        (&*format!("orders-{uuid}"), "orders"),
+        (words, words),
+        (uuid, uuid),
+        (&format!("-{uuid}"), &format!("-{uuid}")),
+    ] {
+        let one = json!({"NetworkInterfaceId": "eni-1", "VpcId": "vpc-1",
+            "AvailabilityZone": "us-east-2a", "PrivateIpAddress": "10.0.0.5",
+            "Description": format!("AWS Lambda VPC ENI-{described}")});
+        let file = of("interfaces", &json!([one]).to_string()).unwrap();
+        let names: Vec<_> = file.entries.values().map(|entry| &*entry.name).collect();
+        assert_eq!(names, [format!("lambda/{own}")]);
+    }
+}
+
 #[test]
 fn texts_with_a_byte_order_mark_and_of_powershell_are_read() {
     let text = json!({"Subnets": [subnets("subnet-ü", "10.0.0.0/24")]}).to_string();
