@@ -2,7 +2,7 @@
 //! where a Service is whose backend nothing names: where all its ready endpoints are.
 
 use zonemeter_model::{
-    cluster::{Endpoint, EndpointSlice, Object},
+    cluster::{Change, Endpoint, EndpointSlice, Kind, Object},
     snapshot::Scope,
     traffic::{BackendMethod, Flow, RealPeer, Translated},
 };
@@ -68,6 +68,32 @@ fn a_service_is_where_all_its_ready_endpoints_are() {
         scenario.apply(slice(places));
         let expected = (scope, zone.to_owned());
         assert_eq!(seen(&scenario, SERVICE), expected, "{places:?}");
+    }
+}
+
+#[test]
+fn a_slice_that_is_gone_or_another_services_says_nothing() {
+    let mut scenario = scenario(true);
+    let there = slice(&[(true, "b", "node-3")]);
+    let Object::EndpointSlice(mut moved) = there.clone() else {
+        panic!("it is a slice");
+    };
+    moved.service = Some("api".into());
+    let deleted = [Change::Deleted(
+        Kind::EndpointSlice,
+        named("shop", "cart-abc"),
+    )];
+    let list = [Change::ListStarted, Change::ListDone].map(|of| of(Kind::EndpointSlice));
+    let moved = [Change::Applied(Object::EndpointSlice(moved))];
+    for (changes, slices) in [(&deleted[..], 0), (&list, 0), (&moved, 1)] {
+        scenario.apply(there.clone());
+        assert_eq!(seen(&scenario, SERVICE).0, Scope::CrossZone);
+        assert_eq!(scenario.account.snapshot().cluster_objects[3], 1);
+        changes
+            .iter()
+            .for_each(|change| scenario.change(change.clone()));
+        assert_eq!(seen(&scenario, SERVICE).0, Scope::UnresolvedService);
+        assert_eq!(scenario.account.snapshot().cluster_objects[3], slices);
     }
 }
 
