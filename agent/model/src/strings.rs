@@ -73,4 +73,23 @@ mod tests {
         assert!(strings.pool.len() <= 2 * SMALL, "{}", strings.pool.len());
         assert!(Arc::ptr_eq(&held, &strings.get("held")));
     }
+
+    /// A sweep that finds nothing to drop is not worth another one soon.
+    #[test]
+    fn the_next_sweep_comes_when_the_pool_has_doubled() {
+        let mut strings = Strings::default();
+        let mut get = |numbers: std::ops::Range<usize>| -> Vec<Arc<str>> {
+            numbers
+                .map(|number| strings.get(&number.to_string()))
+                .collect()
+        };
+        let held = get(0..SMALL);
+        // With this one the first sweep comes.
+        drop(get(SMALL..SMALL + 1));
+        drop(get(SMALL + 1..2 * SMALL));
+        assert_eq!(strings.pool.len(), 2 * SMALL);
+        let one_more = strings.get("one more");
+        assert_eq!(strings.pool.len(), SMALL + 1);
+        drop((held, one_more));
+    }
 }

@@ -71,6 +71,31 @@ fn the_whole_file_is_as_written_here_by_hand() {
     assert_eq!(convert(&all(), &args()).unwrap(), WRITTEN);
 }
 
+#[test]
+fn files_are_read_by_their_flags() {
+    let file = |name: &str| {
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tests");
+        Some(PathBuf::from(directory).join(name))
+    };
+    let written = write(&NetworksArgs {
+        subnets: file("subnets.json"),
+        interfaces: file("interfaces.json"),
+        vpcs: file("vpcs.json"),
+        ip_ranges: file("ip-ranges.json"),
+        ..args()
+    });
+    let (text, notes) = (WRITTEN.to_owned(), Vec::new());
+    assert_eq!(written.unwrap(), Written { text, notes });
+    let routed = write(&NetworksArgs {
+        subnets: file("subnets.json"),
+        route_tables: file("route-tables.json"),
+        nat_gateways: file("nat-gateways.json"),
+        vpc_endpoints: file("vpc-endpoints.json"),
+        ..args()
+    });
+    assert_eq!(routed.unwrap().text, include_str!("tests/routed.yaml"));
+}
+
 /// An agent on a node in `us-east-2a` that has read the file.
 fn account(text: &str) -> Account {
     let mut account = Account::new(Settings::new("node-1".into()));

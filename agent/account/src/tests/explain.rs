@@ -21,6 +21,8 @@ fn scenario() -> Scenario {
     scenario.networks(
         "vpc: [192.168.0.0/16]\nnetworks:\n\
          - { cidr: 192.168.9.0/24, name: rds, zone: b }\n\
+         - { cidr: 192.168.10.0/24, name: efs, zoneId: id-a }\n\
+         - { cidr: 192.168.11.0/24, name: somewhere }\n\
          - { cidr: 52.94.0.0/22, name: s3, scope: aws_service }\n",
     );
     scenario
@@ -54,28 +56,60 @@ fn meant(scenario: &Scenario, name: &str) -> Vec<String> {
 
 #[test]
 fn the_rule_that_decided_is_said() {
-    let scenario = scenario();
-    for (address, part) in [
-        ("192.168.1.1", "a pod of this node"),
-        ("192.168.2.1", "a pod elsewhere whose node has a zone: "),
-        ("10.100.0.7", "an address of a Service"),
-        ("192.168.9.4", "an entry of the networks file with a zone"),
+    let mut scenario = scenario();
+    scenario.apply(node("node-4", "192.168.0.4", None));
+    for (address, rule) in [
+        ("192.168.1.1", "a pod of this node, or this node itself"),
+        ("192.168.0.1", "a pod of this node, or this node itself"),
+        (
+            "192.168.2.1",
+            "a pod elsewhere whose node has a zone: the same as this node's",
+        ),
+        (
+            "192.168.32.3",
+            "a node elsewhere whose node has a zone: another than this node's",
+        ),
+        (
+            "10.100.0.7",
+            "an address of a Service: the backend that conntrack chooses decides for each flow, \
+             and where it is not known, nothing does",
+        ),
+        (
+            "192.168.9.4",
+            "an entry of the networks file with a zone: another than this node's",
+        ),
+        (
+            "192.168.10.4",
+            "an entry of the networks file with a zone: the same as this node's",
+        ),
+        (
+            "192.168.11.4",
+            "an entry of the networks file without a zone",
+        ),
         (
             "52.94.1.1",
             "an entry of the networks file that states the scope",
         ),
-        ("192.168.200.1", "in a range of the VPC"),
+        (
+            "192.168.200.1",
+            "in a range of the VPC, and no pod, node or entry has it",
+        ),
         (
             "10.1.2.3",
             "private, and outside of the VPC's ranges by the networks file (192.168.0.0/16)",
         ),
-        ("169.254.169.254", "link-local"),
+        (
+            "169.254.169.254",
+            "link-local, multicast and broadcast addresses stay on the link",
+        ),
+        (
+            "127.0.0.1",
+            "no address that traffic between machines can have",
+        ),
         ("1.1.1.1", "any other address is the internet's"),
     ] {
-        let said = rule(&scenario, address);
-        assert!(said.starts_with(part), "{address}: {said}");
+        assert_eq!(self::rule(&scenario, address), rule, "{address}");
     }
-    let mut scenario = scenario;
     for (name, address, part) in [
         ("in-entry", "192.168.9.1", "the entry of the networks file"),
         (
@@ -91,9 +125,11 @@ fn the_rule_that_decided_is_said() {
         let expected = format!("a node elsewhere whose node has no zone of AWS: {part}");
         assert!(said.starts_with(&expected), "{address}: {said}");
     }
-    let mut unknown = scenario;
-    unknown.networks("vpc: []\nnetworks: []\n");
-    assert!(rule(&unknown, "10.1.2.3").contains("no range of the VPC is given"));
+    let zoneless = "a pod elsewhere whose node has a zone: this node's own zone is not known";
+    scenario.apply(node("node-1", "192.168.0.1", None));
+    assert_eq!(rule(&scenario, "192.168.2.1"), zoneless);
+    scenario.networks("vpc: []\nnetworks: []\n");
+    assert!(rule(&scenario, "10.1.2.3").contains("no range of the VPC is given"));
 }
 
 #[test]
