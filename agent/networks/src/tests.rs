@@ -282,6 +282,30 @@ fn a_service_that_comes_first_keeps_the_ranges_that_it_shares() {
     assert_eq!(with(["AMAZON", "S3"]), "amazon");
 }
 
+/// Between partitions there is no transfer but over the internet.
+#[test]
+fn ranges_of_another_partition_are_left_out() {
+    let scope = |text: &str| {
+        let inputs = Inputs {
+            ip_ranges: input("ip-ranges", text),
+            ..none()
+        };
+        let account = account(&convert(&inputs, &args()).unwrap());
+        let explained = account.explain("52.218.128.1".parse().unwrap(), Instant::now());
+        explained.scope
+    };
+    assert_eq!(scope(IP_RANGES), Scope::CrossRegion);
+    for region in [
+        "cn-north-1",
+        "us-gov-west-1",
+        "us-iso-east-1",
+        "eusc-de-east-1",
+    ] {
+        let text = IP_RANGES.replace("us-west-2", region);
+        assert_eq!(scope(&text), Scope::Internet, "{region}");
+    }
+}
+
 /// The name at an address, by trying every range.
 fn said(entries: &Entries, address: std::net::IpAddr) -> Option<&str> {
     let around = entries.iter().filter(|(range, _)| range.contains(&address));

@@ -305,8 +305,13 @@ fn a_veth_is_its_pods_by_name_whatever_the_address() {
     let mut scenario = Scenario::new(settings());
     scenario.apply(Object::Pod(pod("web", "node-1", "192.168.1.1")));
     scenario.attach(7, WEB_VETH);
-    let snapshot = scenario.drain_after(5, &[sent(7, "fe80::5", "ff02::2", 3)]);
-    assert_eq!(pod_lines(&snapshot), ["web-1 link_local  3"]);
+    let flows = [
+        sent(7, "fe80::5", "ff02::2", 3),
+        // It asks for an address.
+        sent(7, "0.0.0.0", "255.255.255.255", 2),
+    ];
+    let snapshot = scenario.drain_after(5, &flows);
+    assert_eq!(pod_lines(&snapshot), ["web-1 link_local  5"]);
     assert_eq!(
         scenario.account.pod_behind(7),
         Some(&named("shop", "web-1"))

@@ -8,14 +8,14 @@ const ENDPOINTS: &str = include_str!("vpc-endpoints.json");
 /// known what crosses zones there, and it keeps its name.
 #[test]
 fn interfaces_of_endpoints_have_the_service_that_they_are_for() {
-    let of = |endpoints: &str| {
+    let at = |address: &str, endpoints: &str| {
         let inputs = Inputs {
             interfaces: input("interfaces", INTERFACES),
             vpc_endpoints: input("vpc-endpoints", endpoints),
             ..none()
         };
         let account = account(&convert(&inputs, &args()).unwrap());
-        let explained = account.explain("192.168.8.20".parse().unwrap(), Instant::now());
+        let explained = account.explain(address.parse().unwrap(), Instant::now());
         let Explanation {
             scope, via, party, ..
         } = explained;
@@ -26,6 +26,7 @@ fn interfaces_of_endpoints_have_the_service_that_they_are_for() {
             party.zone.to_string(),
         )
     };
+    let of = |endpoints: &str| at("192.168.8.20", endpoints);
     let zone = || "us-east-2a".to_owned();
     let expected = (
         Scope::AwsService,
@@ -46,5 +47,12 @@ fn interfaces_of_endpoints_have_the_service_that_they_are_for() {
         "com.amazonaws.vpce.us-east-2.vpce-svc-0123456789abcdef0",
     );
     let named = "vpce/vpce-0e0e0e0e0e0e0e0e0".to_owned();
-    assert_eq!(of(&others), (Scope::IntraZone, "", named, zone()));
+    let own = (Scope::IntraZone, "", named, zone());
+    assert_eq!(of(&others), own);
+    // Appliances.
+    let appliances = ENDPOINTS.replace("\"Interface\"", "\"GatewayLoadBalancer\"");
+    assert_eq!(of(&appliances), own);
+    // No endpoint's.
+    let beside = (Scope::IntraZone, "", "elb/legacy".to_owned(), zone());
+    assert_eq!(at("192.168.8.12", ENDPOINTS), beside);
 }

@@ -57,6 +57,8 @@ fn answers_pages_lists_and_single_resources_are_read() {
         // --query '[Subnets]', a loop over regions
         json!([[a], [b]]).to_string(),
         json!([[a, b], []]).to_string(),
+        // The same twice.
+        json!([[a, b], [a]]).to_string(),
         // Pages: one after the other, and joined by jq --slurp.
         format!("{}\n{}\n", pages[0], pages[1]),
         format!("{}{}", pages[0], pages[1]),
