@@ -270,7 +270,7 @@ impl Plan {
     }
 }
 
-/// `80566 flows on 2 possible CPUs (61440 slots of each CPU, 19126 shared) take 64.0 MiB of kernel
+/// `85247 flows on 2 possible CPUs (61440 slots of each CPU, 23807 shared) take 64.0 MiB of kernel
 /// memory (tables …), by --map-memory 64MiB`
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

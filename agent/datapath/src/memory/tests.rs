@@ -228,7 +228,7 @@ fn the_table_of_the_docs_is_what_the_arithmetic_says() {
     );
 }
 
-/// `61440 + 19126`: slots of each CPU, and entries.
+/// `61440 + 23807`: slots of each CPU, and entries.
 fn room(plan: &Plan) -> String {
     format!("{} + {}", plan.capacity.slots, plan.capacity.entries)
 }
