@@ -212,8 +212,7 @@ fn measure_lab(
     let programs = Programs::new(agent.pid())?;
     let mut cases = Vec::new();
     for case in asked.iter().copied() {
-        let times = if case.is_tcp() { 5 } else { 1 };
-        let duration = Duration::from_secs(seconds * times);
+        let duration = Duration::from_secs(seconds * case.times());
         let measure = || measure::measure(lab, case, &programs, duration);
         cases.push(progress::quiet_step(&case.title(), measure)?);
     }

@@ -131,9 +131,13 @@ impl Case {
         matches!(self, Self::Iperf3 { .. })
     }
 
-    /// Its packets differ much from moment to moment.
-    pub(super) fn is_tcp(self) -> bool {
-        self.is_iperf3() || matches!(self, Self::TcpSegmented | Self::TcpPlain)
+    /// For how many times as long it is measured: the packets of TCP differ much from moment to moment.
+    pub(super) fn times(self) -> u64 {
+        match self {
+            Self::Iperf3 { .. } => 10,
+            Self::TcpSegmented | Self::TcpPlain => 5,
+            _ => 1,
+        }
     }
 
     /// The pair counter knows IPv4.
