@@ -7,7 +7,7 @@ use aya_log_ebpf::warn;
 use zonemeter_common::{
     Count, Direction, SkipReason, Totals,
     conntrack::Address,
-    table::{Entry, ports},
+    table::{self, Entry, ports},
     wire::{fold_ephemeral, on_wire},
 };
 
@@ -21,6 +21,9 @@ use crate::{
     packet::{self, Buffer, Headers, Packet, plain},
     tables::{self, Added, Found},
 };
+
+/// Places of a bucket in which nearly all flows are, also where the table is nearly full.
+const USUAL_PLACES: usize = table::BUCKET_FLOWS / 2;
 
 /// Counts one packet, or the reason why it is not counted.
 #[inline(always)]
@@ -56,7 +59,7 @@ where
     }
     let set = active_set();
     let part = tables::part(set);
-    let Found::Slot(slot) = tables::search(part, &flow, direction) else {
+    let Found::Slot(slot) = tables::search(USUAL_PLACES, part, &flow, direction) else {
         return false;
     };
     let counted = flow.count(slot, direction);

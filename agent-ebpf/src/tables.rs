@@ -36,7 +36,7 @@ pub(crate) fn add<A>(part: u32, flow: &Flow<A>, direction: Direction, count: Cou
 where
     Flow<A>: Family,
 {
-    match search(part, flow, direction) {
+    match search(table::BUCKET_FLOWS, part, flow, direction) {
         Found::Slot(slot) => {
             let counted = flow.count(slot, direction);
             let is_new = counted.packets == 0;
@@ -71,9 +71,10 @@ pub(crate) enum Found<S: 'static> {
     NoRoom,
 }
 
-/// Looks for a flow.
+/// Looks for a flow in so many places of its bucket.
 #[inline(always)]
 pub(crate) fn search<A>(
+    places: usize,
     part: u32,
     flow: &Flow<A>,
     direction: Direction,
@@ -96,7 +97,7 @@ where
     let (first_slot, tag) = (part * slots, tag(hash));
     // Each flow begins at a place of its own, so that nearly all are at the first one they look at.
     let start = hash as usize >> 16;
-    for step in 0..table::BUCKET_FLOWS {
+    for step in 0..places {
         let place = (start + step) % table::BUCKET_FLOWS;
         let known = bucket.flows[place];
         if let Some(number) = slot_of(known, tag)
