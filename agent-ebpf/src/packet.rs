@@ -5,10 +5,7 @@
 
 pub(crate) mod plain;
 
-use core::{
-    hint::black_box,
-    mem::{MaybeUninit, size_of},
-};
+use core::mem::{MaybeUninit, size_of};
 
 use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_skb_load_bytes};
 use zonemeter_common::SkipReason;
@@ -204,13 +201,11 @@ fn address4([first, last]: [u16; 2]) -> Address4 {
     unsafe { core::mem::transmute([first, last]) }
 }
 
-/// Words for the compiler, too: where this way meets that of [`plain`], that one would have to take
-/// its words apart.
+/// As [`address4`].
 #[inline(always)]
 fn address6(pairs: [u16; 8]) -> Address6 {
     // SAFETY: as above.
-    let words: Address6 = unsafe { core::mem::transmute(pairs) };
-    words.map(black_box)
+    unsafe { core::mem::transmute(pairs) }
 }
 
 /// What stands behind the last extension header.
