@@ -93,7 +93,7 @@ fn files_are_read_by_their_flags() {
         vpc_endpoints: file("vpc-endpoints.json"),
         ..args()
     });
-    assert_eq!(routed.unwrap().text, include_str!("tests/routed.yaml"));
+    assert_eq!(routed.unwrap().text, routes::ROUTED);
 }
 
 /// An agent on a node in `us-east-2a` that has read the file.

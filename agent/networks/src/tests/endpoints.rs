@@ -1,6 +1,9 @@
 //! Interfaces of endpoints, and the services that they are for.
 
-use super::*;
+use super::{
+    routes::{ROUTED, routed},
+    *,
+};
 
 const ENDPOINTS: &str = include_str!("vpc-endpoints.json");
 
@@ -55,4 +58,27 @@ fn interfaces_of_endpoints_have_the_service_that_they_are_for() {
     // No endpoint's.
     let beside = (Scope::IntraZone, "", "elb/legacy".to_owned(), zone());
     assert_eq!(at("192.168.8.12", ENDPOINTS), beside);
+}
+
+/// Of a gateway endpoint: an answer without the field is of one for IPv4.
+#[test]
+fn a_gateway_endpoint_is_a_way_of_the_families_that_it_speaks() {
+    let v6_too = ROUTED.replace("s3: egress_only", "s3: gateway_endpoint");
+    let v6_alone = v6_too.replace(
+        "s3: gateway_endpoint, dynamodb: nat",
+        "s3: nat, dynamodb: nat",
+    );
+    for (family, expected) in [
+        ("ipv4", ROUTED),
+        ("dualstack", &v6_too),
+        ("ipv6", &v6_alone),
+    ] {
+        let gateway = "\"VpcEndpointType\": \"Gateway\"";
+        let speaks = format!("{gateway}, \"IpAddressType\": \"{family}\"");
+        let inputs = Inputs {
+            vpc_endpoints: input("vpc-endpoints", &ENDPOINTS.replace(gateway, &speaks)),
+            ..routed()
+        };
+        assert_eq!(convert(&inputs, &args()).unwrap(), expected, "{family}");
+    }
 }

@@ -8,9 +8,9 @@ use super::*;
 const ROUTE_TABLES: &str = include_str!("route-tables.json");
 const NAT_GATEWAYS: &str = include_str!("nat-gateways.json");
 const ENDPOINTS: &str = include_str!("vpc-endpoints.json");
-const ROUTED: &str = include_str!("routed.yaml");
+pub(super) const ROUTED: &str = include_str!("routed.yaml");
 
-fn routed() -> Inputs {
+pub(super) fn routed() -> Inputs {
     Inputs {
         subnets: input("subnets", SUBNETS),
         route_tables: input("route-tables", ROUTE_TABLES),
