@@ -88,3 +88,21 @@ pub struct Conditions {
     /// `zonemeter_uncounted_pods`
     pub uncounted_pods: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_or_fails_is_amiss() {
+        let why = || "why".to_owned();
+        for (status, text, is_amiss) in [
+            (Status::Unknown(why()), Some("why"), true),
+            (Status::Holds, None, false),
+            (Status::InPart(why()), Some("why"), false),
+            (Status::Fails(why()), Some("why"), true),
+        ] {
+            assert_eq!((status.text(), status.is_amiss()), (text, is_amiss));
+        }
+    }
+}
