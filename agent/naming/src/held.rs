@@ -89,7 +89,6 @@ impl TimedFlow {
             local: NOBODY,
             peer: NOBODY,
             seen_peer: NOBODY,
-            method: None,
             ..self.flow
         };
         Self { flow, ..*self }

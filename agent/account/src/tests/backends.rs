@@ -171,3 +171,26 @@ fn bytes_of_services_are_counted_by_the_method_that_named_the_backend() {
     let next = scenario.restarted(settings(), true);
     assert_eq!(next.account.snapshot().backends, expected);
 }
+
+/// More flows than wait in detail for a pod: what waits added up has neither peer nor Service.
+#[test]
+fn bytes_that_wait_without_detail_are_no_services() {
+    let mut scenario = scenario(false);
+    scenario.attach(8, "veth");
+    let to_backend = |number: u64| Flow {
+        real_peer: Some(RealPeer {
+            address: ip(&format!("9.0.{}.{}", number >> 8, number & 255)),
+            port: 8080,
+            method: BackendMethod::Packet,
+        }),
+        ..sent(8, "192.168.1.2", SERVICE, 1)
+    };
+    scenario.drain_after(1, &(0..3_000).map(to_backend).collect::<Vec<_>>());
+    scenario.apply(Object::Pod(pod("api", "node-1", "192.168.1.2")));
+    let snapshot = scenario.drain_after(3, &[]);
+    assert_eq!(snapshot.backends, [2_048, 0, 0, 0].map(of_packets));
+    assert_eq!(
+        workload_lines(&snapshot),
+        ["api ->  / 2048", "api -> other /other 952"]
+    );
+}

@@ -98,6 +98,9 @@ fn at_most_64_drains_wait() {
     for cgroup in 100..164 {
         assert_eq!(counted_after(&mut scenario, 0, cgroup, REGISTRY), 0);
     }
+    // One that brought nothing takes no place.
+    let snapshot = scenario.drain_host_after(0, &[], 0);
+    assert_eq!(sent_as(&snapshot, Class::Host), 0);
     assert_eq!(counted_after(&mut scenario, 0, 164, REGISTRY), 1);
 }
 
