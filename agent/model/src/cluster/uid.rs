@@ -5,10 +5,10 @@ use std::{fmt, sync::Arc};
 use uuid::Uuid;
 
 /// A uid as Kubernetes gave it: by convention a UUID in lower case, by contract any string.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Uid(Form);
 
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Form {
     /// A UUID takes 16 bytes in place of 36 and an allocation.
     Uuid(Uuid),
@@ -43,12 +43,6 @@ impl fmt::Display for Uid {
             Form::Other(text) => f.write_str(text),
             Form::Uuid(uuid) => uuid.hyphenated().fmt(f),
         }
-    }
-}
-
-impl fmt::Debug for Uid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 
