@@ -20,7 +20,9 @@ use zonemeter_model::traffic::{Count, Direction, Drain, Flow};
 
 use self::{
     frame::{Frame, Segments},
-    plans::{of_flows, stay_on_this_cpu, to_peers, to_scattered_peers, without_tables},
+    plans::{
+        of_flows, stay_on_this_cpu, to_peers, to_scattered_peers, with_tables, without_tables,
+    },
 };
 use super::{
     Attachable, Kernel, Settings,

@@ -13,8 +13,18 @@ pub(super) fn of_flows(flows: u32) -> Plan {
 
 /// As on a PREEMPT_RT kernel.
 pub(super) fn without_tables(flows: u32) -> Plan {
+    on_a_kernel(flows, true)
+}
+
+/// As on any other, also where this is one: programs that a test runs one by one do not interrupt each
+/// other.
+pub(super) fn with_tables(flows: u32) -> Plan {
+    on_a_kernel(flows, false)
+}
+
+fn on_a_kernel(flows: u32, is_preemptible: bool) -> Plan {
     let machine = Machine {
-        is_preemptible: true,
+        is_preemptible,
         ..Machine::this().expect("possible CPUs")
     };
     Plan::new(DEFAULT_BUDGET, Some(flows), machine).expect("the object file")

@@ -6,7 +6,7 @@ use zonemeter_model::traffic::{Count, Direction, Flow};
 
 use super::{
     Bench, Frame, PEER, PEER6, POD, POD6, TCP, UDP, flow, flow6, of_flows, stay_on_this_cpu,
-    to_peers, to_scattered_peers, without_tables,
+    to_peers, to_scattered_peers, with_tables, without_tables,
 };
 use crate::grace;
 
@@ -165,7 +165,7 @@ async fn tables_of_few_slots_lose_no_byte() {
 #[tokio::test]
 #[ignore = "needs root"]
 async fn a_set_that_was_cleared_in_part_is_read_and_cleared_again() {
-    let mut bench = Bench::with(|settings| settings.plan = of_flows(4096));
+    let mut bench = Bench::with(|settings| settings.plan = with_tables(4096));
     let run = |bench: &mut Bench| {
         for (direction, frame) in conversation().0 {
             bench.run(direction, &frame);
@@ -195,7 +195,7 @@ async fn a_set_that_was_cleared_in_part_is_read_and_cleared_again() {
 #[tokio::test]
 #[ignore = "needs root"]
 async fn fifty_thousand_flows_are_read_and_cleared_in_place() {
-    let mut bench = Bench::with(|settings| settings.plan = of_flows(131_072));
+    let mut bench = Bench::with(|settings| settings.plan = with_tables(131_072));
     stay_on_this_cpu();
     for _ in 0..3 {
         for frame in to_scattered_peers(30_000) {
