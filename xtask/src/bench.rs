@@ -41,6 +41,8 @@ use report::Report;
 const NODE: &str = "a1";
 const LAB: &str = "bench";
 const DOCUMENT: &str = "docs/bench-datapath.md";
+/// How often the programs are loaded for each case.
+const LOADS: u32 = 3;
 
 /// How much to measure.
 #[derive(clap::Args)]
@@ -208,19 +210,35 @@ fn measure_lab(
     case::prepare(lab)?;
     let groups = HostGroups::new(&lab.name())?;
     groups.add(host::GROUP)?;
-    let mut agent = start_agent(lab, &groups)?;
-    let programs = Programs::new(agent.pid())?;
     let mut cases = Vec::new();
     for case in asked.iter().copied() {
         let duration = Duration::from_secs(seconds * case.times());
-        let measure = || measure::measure(lab, case, &programs, duration);
+        let measure = || measure_case(lab, &groups, case, duration);
         cases.push(progress::quiet_step(&case.title(), measure)?);
     }
+    let mut agent = start_agent(lab, &groups)?;
     let duration = Duration::from_secs(seconds) / 2;
     let measure = || host::measure(lab, &groups, agent.pid(), duration);
     let hosts = progress::quiet_step("the node's own bytes", measure)?;
     agent.stop()?;
     Ok((cases, hosts))
+}
+
+/// With the programs loaded several times: where their maps lie in memory is another place each time.
+fn measure_case(
+    lab: &Lab,
+    groups: &HostGroups,
+    case: Case,
+    duration: Duration,
+) -> Result<Measured> {
+    let mut measured = Measured::nothing(case);
+    for _ in 0..LOADS {
+        let mut agent = start_agent(lab, groups)?;
+        let programs = Programs::new(agent.pid())?;
+        measured.extend(measure::measure(lab, case, &programs, duration / LOADS)?);
+        agent.stop()?;
+    }
+    Ok(measured)
 }
 
 /// It attaches to one pod's interface, which nothing passes, and to the uplink and the cgroup: what is
@@ -229,6 +247,7 @@ fn start_agent(lab: &Lab, groups: &HostGroups) -> Result<Agent> {
     let bystander = lab.pod("bench/bystander")?;
     let plan = lab.agent(NODE)?.binary(&binary()?);
     let plan = plan
+        .flag("--pin-dir", "")
         .flag("--interface", bystander.veth())
         .flag("--uplink", host::UPLINK)
         .flag("--cgroup-dir", groups.directory());

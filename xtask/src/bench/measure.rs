@@ -36,6 +36,28 @@ pub(super) struct Measured {
     pub(super) costs: Vec<(Mode, Vec<f64>)>,
 }
 
+impl Measured {
+    /// To be extended.
+    pub(super) fn nothing(case: Case) -> Self {
+        let of = |modes: [Mode; 3]| modes.map(|mode| (mode, Vec::new())).into();
+        Self {
+            case,
+            rates: of(OF_THROUGHPUT),
+            costs: of(OF_COST),
+        }
+    }
+
+    /// Takes in what was measured of the same case.
+    pub(super) fn extend(&mut self, more: Self) {
+        let lists = [(&mut self.rates, more.rates), (&mut self.costs, more.costs)];
+        for (all, more) in lists {
+            for ((_, values), (_, more)) in all.iter_mut().zip(more) {
+                values.extend(more);
+            }
+        }
+    }
+}
+
 /// Two thirds of the time go to the throughput. For iperf3, whose super-packets differ much from
 /// moment to moment, all of it does.
 pub(super) fn measure(
