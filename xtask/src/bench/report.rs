@@ -1,6 +1,7 @@
 //! What was measured, as tables that read well in a terminal and in a document.
 
 use super::{
+    LOADS,
     case::Case,
     host::OfHost,
     measure::Measured,
@@ -63,8 +64,8 @@ impl Report {
              compared with that of the same round of turns; shown are medians over the rounds and in \
              brackets the lower and the upper quartile. What is aimed at stands behind *target*.\n\n\
              Measured on {machine}, by `cargo xtask bench --seconds {seconds} --write`: {seconds} s for \
-             each case, five times as long for TCP and ten times for iperf3, with the programs loaded three times. Anything else that runs on the machine shows, \
-             most of all in the throughput.\n\n\
+             each case, five times as long for TCP and ten times for iperf3, with the programs loaded \
+             {LOADS} times. Anything else that runs on the machine shows, most of all in the throughput.\n\n\
              - *Time of a run*: nanoseconds of one run of a program, the mean of both programs, by the \
              kernel's own statistics (`kernel.bpf_stats_enabled`). Hook and statistics alone cost what \
              *empty* says; everything else is above it.\n\
