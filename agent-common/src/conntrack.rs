@@ -74,7 +74,7 @@ const FILTER_BITS: u32 = 13;
 pub const FILTER_WORDS: usize = 1 << FILTER_BITS;
 
 /// A Bloom filter of the addresses whose other end conntrack must name: those of Services and of the
-/// node itself. An address has three bits in one of the words, so that a packet pays for one load. It
+/// node itself. An address has two bits in one of the words, so that a packet pays for one load. It
 /// has all that were added, and few others: less than one in a hundred with 10,000 addresses.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -102,10 +102,7 @@ pub trait Address: Copy {
     fn place(self) -> (usize, u64) {
         let hash = self.hash();
         let bit = |number: u32| 1 << (hash >> (64 - FILTER_BITS - 6 * number) & 63);
-        (
-            (hash >> (64 - FILTER_BITS)) as usize,
-            bit(1) | bit(2) | bit(3),
-        )
+        ((hash >> (64 - FILTER_BITS)) as usize, bit(1) | bit(2))
     }
 }
 

@@ -9,6 +9,7 @@
 #![no_std]
 
 pub mod conntrack;
+mod constants;
 mod control;
 mod flow;
 pub mod names;
@@ -18,6 +19,7 @@ mod totals;
 mod uplink;
 pub mod wire;
 
+pub use constants::{Constants, SEEDS};
 pub use control::Control;
 pub use flow::{Count, Direction, FlowKey4, FlowKey6, HostKey4, HostKey6};
 pub use skip::SkipReason;
@@ -37,6 +39,7 @@ mod pod {
     }
 
     plain!(
+        crate::Constants,
         crate::Control,
         crate::Count,
         crate::FlowKey4,
@@ -45,7 +48,6 @@ mod pod {
         crate::HostKey6,
         crate::Totals,
         crate::Uplinks,
-        crate::conntrack::ConntrackOffsets,
         crate::conntrack::Tracked,
         crate::table::Bucket,
         crate::table::Claims,

@@ -1,7 +1,7 @@
 //! Names by which the loader finds maps, programs and globals in the object file.
 
 /// Version of every layout in this crate; part of the pin path.
-pub const LAYOUT: u32 = 5;
+pub const LAYOUT: u32 = 6;
 
 /// Program on tc ingress of the host-side veth: packets from the pod.
 pub const PROGRAM_TRANSMIT: &str = "zonemeter_tx";
@@ -55,26 +55,5 @@ pub const MAP_FILTER: &str = "FILTER";
 /// Skipped packets and frame bytes of pods by [`crate::SkipReason`], cumulative.
 pub const MAP_SKIPPED: &str = "SKIPPED";
 
-/// Global: 1 folds a connection's ephemeral port to 0, 0 keeps both ports.
-pub const GLOBAL_FOLD_PORTS: &str = "FOLD_PORTS";
-/// Global: [`crate::conntrack::ConntrackOffsets`].
-pub const GLOBAL_CONNTRACK: &str = "CONNTRACK";
-/// Global: lowest and highest ephemeral port (`net.ipv4.ip_local_port_range`), as two `u16`.
-pub const GLOBAL_EPHEMERAL_PORTS: &str = "EPHEMERAL_PORTS";
-/// Global: a socket whose cgroup has an id up to this one, a `u64`, is the kernel's own. 1 is the
-/// root of cgroup v2, where no unit and no pod is; 0 where there is no cgroup v2, and every socket
-/// is in that root.
-pub const GLOBAL_KERNEL_CGROUPS: &str = "KERNEL_CGROUPS";
-/// Global: slots that each CPU and set has of a table; 0 where there are no tables.
-pub const GLOBAL_SLOTS: &str = "SLOTS";
-/// Global: buckets that each CPU and set has of an index, as a power of two.
-pub const GLOBAL_BUCKET_BITS: &str = "BUCKET_BITS";
-/// Global: random numbers that the hash of the tables starts from, as [`SEEDS`] `u64`.
-pub const GLOBAL_SEED: &str = "SEED";
-/// Numbers in [`GLOBAL_SEED`].
-pub const SEEDS: usize = 7;
-/// Global: entries of each flow map.
-pub const GLOBAL_FLOW_ENTRIES: &str = "FLOW_ENTRIES";
-/// Global: 1 where a program may be interrupted by another on its CPU (PREEMPT_RT): then all
-/// additions are atomic.
-pub const GLOBAL_PREEMPTIBLE: &str = "PREEMPTIBLE";
+/// Global: one [`crate::Constants`].
+pub const GLOBAL_CONSTANTS: &str = "CONSTANTS";

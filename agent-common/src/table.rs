@@ -5,7 +5,7 @@
 //! | map | index | element |
 //! |---|---|---|
 //! | tables | `part * slots`, then the number of the slot | [`Slot4`], [`Slot6`] |
-//! | indexes | `part << bits`, then the bucket | [`Bucket`] |
+//! | indexes | `part * buckets`, then the bucket | [`Bucket`] |
 //! | claims | `part * 2`, then the family | [`Claims`] |
 //! | totals | `part` | [`crate::Totals`] |
 
@@ -23,40 +23,41 @@ pub const MOST_SLOTS: u32 = 1 << 16;
 /// Interfaces whose indices differ by a multiple of this share a row of [`Claims`].
 pub const CLAIM_ROWS: usize = 512;
 
-/// Bits of [`Slot4::kind`] and [`Slot6::kind`] above the interface's index.
+/// Bits of [`Slot4::kind`] and [`Slot6::kind`] below the interface's index: those that an instruction
+/// has room for.
 pub mod kind {
     use super::Direction;
 
     /// The slot is taken.
-    const TAKEN: u64 = 1 << 41;
+    const TAKEN: u64 = 1 << 9;
     /// Packets had other ports than the first ones.
-    pub const OTHERS: u64 = 1 << 63;
+    pub const OTHERS: u64 = 1 << 10;
 
     /// The kind of a flow that has one slot for both directions.
     #[inline(always)]
     pub fn of(interface: u32, protocol: u8) -> u64 {
-        interface as u64 | (protocol as u64) << 32 | TAKEN
+        (interface as u64) << 32 | protocol as u64 | TAKEN
     }
 
     /// The kind of a flow that has a slot for each direction.
     #[inline(always)]
     pub fn directed(interface: u32, protocol: u8, direction: Direction) -> u64 {
-        of(interface, protocol) | (direction as u64) << 40
+        of(interface, protocol) | (direction as u64) << 8
     }
 
     /// Index of the interface.
     pub fn interface(kind: u64) -> u32 {
-        kind as u32
+        (kind >> 32) as u32
     }
 
     /// IP protocol number.
     pub fn protocol(kind: u64) -> u8 {
-        (kind >> 32) as u8
+        kind as u8
     }
 
     /// The direction of a slot that has one.
     pub fn direction(kind: u64) -> Direction {
-        match kind >> 40 & 1 {
+        match kind >> 8 & 1 {
             0 => Direction::Transmit,
             _ => Direction::Receive,
         }

@@ -1,6 +1,8 @@
 //! What a socket buffer becomes on the wire. Pure arithmetic, so that it is tested on the host
 //! and runs in the kernel.
 
+use core::hint::cold_path;
+
 use crate::Count;
 
 /// Counts one socket buffer as the packets that it becomes on the wire.
@@ -11,15 +13,20 @@ use crate::Count;
 ///
 /// - `length`: layer-3 bytes of the buffer (IP header and up).
 /// - `headers`: bytes of the IP header, its extensions and the transport header.
-/// - `segments`, `segment_size`: `gso_segs` and `gso_size` of the buffer. A buffer from an
-///   untrusted source (`SKB_GSO_DODGY`) has a size but no number of segments: then the number is
-///   the payload divided by the size, rounded up, as `net/core/gso.c` will do.
+/// - `segments`, `segment_size`: `gso_segs` and `gso_size` of the buffer. Without a size it is one
+///   packet (`skb_is_gso` in `include/linux/skbuff.h`). A buffer from an untrusted source
+///   (`SKB_GSO_DODGY`) has a size but no number of segments: then the number is the payload divided
+///   by the size, rounded up, as `net/core/gso.c` will do.
 #[inline(always)]
 pub fn on_wire(length: u32, headers: u32, segments: u32, segment_size: u32) -> Count {
-    let segments = match segments {
-        0 if segment_size != 0 && length > headers => (length - headers).div_ceil(segment_size),
-        0 => 1,
-        known => known,
+    let segments = match (segment_size, segments) {
+        (0, _) => 1,
+        (size, 0) if length > headers => {
+            cold_path();
+            (length - headers).div_ceil(size)
+        }
+        (_, 0) => 1,
+        (_, known) => known,
     };
     let repeated = u64::from(segments - 1) * u64::from(headers);
     Count {
@@ -34,12 +41,23 @@ pub fn on_wire(length: u32, headers: u32, segments: u32, segment_size: u32) -> C
 /// or neither lie in it, nothing tells which end serves, and both are kept.
 #[inline(always)]
 pub fn fold_ephemeral(local: u16, peer: u16, ephemeral: [u16; 2]) -> (u16, u16) {
-    let inside = |port: u16| port >= ephemeral[0] && port <= ephemeral[1];
-    match (inside(local), inside(peer)) {
-        (true, false) => (0, peer),
-        (false, true) => (local, 0),
-        _ => (local, peer),
-    }
+    let [lowest, highest] = ephemeral.map(i32::from);
+    // Below 0 for a port outside.
+    let inside = |port: u16| (i32::from(port) - lowest) | (highest - i32::from(port));
+    let (local_inside, peer_inside) = (inside(local), inside(peer));
+    let one_inside = local_inside ^ peer_inside;
+    (
+        if one_inside & peer_inside < 0 {
+            0
+        } else {
+            local
+        },
+        if one_inside & local_inside < 0 {
+            0
+        } else {
+            peer
+        },
+    )
 }
 
 #[cfg(test)]
@@ -55,13 +73,15 @@ mod tests {
                 packets: 1
             }
         );
-        assert_eq!(
-            on_wire(84, 28, 1, 0),
-            Count {
-                bytes: 84,
-                packets: 1
-            }
-        );
+        for segments in [1, 2] {
+            assert_eq!(
+                on_wire(84, 28, segments, 0),
+                Count {
+                    bytes: 84,
+                    packets: 1
+                }
+            );
+        }
     }
 
     #[test]
@@ -110,5 +130,22 @@ mod tests {
         assert_eq!(fold_ephemeral(80, 32768, range), (80, 0));
         assert_eq!(fold_ephemeral(60999, 32768, range), (60999, 32768));
         assert_eq!(fold_ephemeral(61000, 53, range), (61000, 53));
+    }
+
+    #[test]
+    fn every_pair_of_ports_is_folded_by_the_range() {
+        let ranges = [[32768, 60999], [0, 65535], [1, 1], [65535, 65535], [0, 0]];
+        let ports = [0, 1, 2, 53, 32767, 32768, 40000, 60999, 61000, 65534, 65535];
+        for range in ranges {
+            for (local, peer) in ports.iter().flat_map(|a| ports.iter().map(|b| (*a, *b))) {
+                let [of_local, of_peer] = [local, peer].map(|p| (range[0]..=range[1]).contains(&p));
+                let expected = (
+                    if of_local && !of_peer { 0 } else { local },
+                    if of_peer && !of_local { 0 } else { peer },
+                );
+                let folded = fold_ephemeral(local, peer, range);
+                assert_eq!(folded, expected, "{local} {peer} {range:?}");
+            }
+        }
     }
 }

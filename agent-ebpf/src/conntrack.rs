@@ -9,7 +9,7 @@ use core::{ffi::c_void, mem::offset_of};
 use aya_ebpf::{bindings::BPF_ANY, helpers::generated::bpf_probe_read_kernel, programs::TcContext};
 use zonemeter_common::conntrack::{ConntrackOffsets, Tracked, Tuple};
 
-use crate::maps::{TrackedFlows, conntrack_offsets};
+use crate::maps::{TrackedFlows, constant};
 
 /// The low bits of `_nfct` hold `enum ip_conntrack_info` (`include/linux/skbuff.h`, `NFCT_PTRMASK`).
 const POINTER: u64 = !7;
@@ -45,7 +45,7 @@ pub(crate) fn capture<K>(context: &TcContext, tracked: &TrackedFlows<K>, key: &K
 /// where the connection has none.
 #[inline(always)]
 pub(crate) fn ports(context: &TcContext) -> Option<([u8; 2], [u8; 2])> {
-    let offsets = conntrack_offsets();
+    let offsets = constant!(conntrack);
     let carried = carried(context, offsets)?;
     // A client gets replies and knows the ports it asked for, a server those of its answers.
     let tuple = match carried & !POINTER {
@@ -65,7 +65,7 @@ pub(crate) fn ports(context: &TcContext) -> Option<([u8; 2], [u8; 2])> {
 /// Reads it in place: the stack of a program is short.
 #[inline(always)]
 fn connection(context: &TcContext, found: &mut Tracked) -> Option<()> {
-    let offsets = conntrack_offsets();
+    let offsets = constant!(conntrack);
     let carried = carried(context, offsets)?;
     if carried == UNTRACKED {
         return Some(());

@@ -1,6 +1,6 @@
 //! Adds one packet to the counters: to the totals, and to its flow.
 
-use core::intrinsics::cold_path;
+use core::hint::cold_path;
 
 use aya_ebpf::programs::TcContext;
 use aya_log_ebpf::warn;
@@ -15,10 +15,8 @@ use crate::{
     conntrack,
     fallback::{self, Place},
     flow::{Family, Flow, HashMaps},
-    maps::{
-        SKIPPED, TOTALS, active_set, add, ephemeral_ports, fold_ports, is_translated, is_uplink,
-    },
-    packet::{self, Buffer, Headers, Packet, plain},
+    maps::{SKIPPED, TOTALS, active_set, add, constant, is_translated, is_uplink},
+    packet::{Buffer, Headers, Packet, any, plain},
     tables::{self, Added, Found},
 };
 
@@ -41,7 +39,7 @@ pub(crate) fn packet(context: &TcContext, direction: Direction) {
 /// counted then.
 #[inline(always)]
 fn add_known(context: &TcContext, direction: Direction) -> bool {
-    match plain::packet(context.skb.skb) {
+    match plain::frame(context.skb.skb) {
         Some(Packet::Ipv4(headers)) => add_to_slot(context, direction, &headers),
         Some(Packet::Ipv6(headers)) => add_to_slot(context, direction, &headers),
         None => false,
@@ -76,7 +74,7 @@ where
 
 /// Counts any packet from a pod. What nearly all packets run lies together in the CPU's cache, because
 /// this is a function of its own; and it is visible outside the object, as
-/// [`packet::zonemeter_extensions`] is.
+/// `zonemeter_extensions` of [`any`] is.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn zonemeter_any_tx(buffer: Buffer) -> u32 {
@@ -93,7 +91,7 @@ extern "C" fn zonemeter_any_rx(buffer: Buffer) -> u32 {
 #[inline(always)]
 fn add_any(buffer: Buffer, direction: Direction) -> u32 {
     let context = &TcContext::new(buffer);
-    match packet::any(buffer) {
+    match any::frame(buffer) {
         Ok(Packet::Ipv4(headers)) => add_all(context, direction, &headers),
         Ok(Packet::Ipv6(headers)) => {
             if headers.is_unfinished {
@@ -213,10 +211,10 @@ fn flow_of<A: Address>(
         Direction::Receive => ((destination, destination_port), (source, source_port)),
     };
     let is_translated = is_translated(peer);
-    let (ports, first_ports) = if is_translated || !fold_ports() {
+    let (ports, first_ports) = if is_translated || constant!(fold_ports) == 0 {
         (ports(local_port, peer_port), 0)
     } else {
-        let (local, peer) = fold_ephemeral(local_port, peer_port, ephemeral_ports());
+        let (local, peer) = fold_ephemeral(local_port, peer_port, constant!(ephemeral_ports));
         (0, ports(local, peer))
     };
     let flow = Flow {
@@ -268,7 +266,8 @@ fn came_by_an_uplink(context: &TcContext) -> bool {
 fn on_the_wire<A>(context: &TcContext, headers: &Headers<A>) -> Count {
     // SAFETY: the context is valid for the whole run of the program.
     let buffer = unsafe { &*context.skb.skb };
-    let length = buffer.len.saturating_sub(headers.layer2_bytes);
+    // There are more: an IP header was read behind them.
+    let length = buffer.len.wrapping_sub(headers.layer2_bytes);
     on_wire(
         length,
         headers.header_bytes,

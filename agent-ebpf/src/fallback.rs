@@ -9,7 +9,7 @@ use zonemeter_common::{
 };
 
 use crate::{
-    maps::{SHARES_0, SHARES_1, USED, add_atomically, add_one, flow_entries},
+    maps::{SHARES_0, SHARES_1, USED, add_atomically, add_one, constant},
     tables::Added,
 };
 
@@ -75,7 +75,7 @@ fn insert<K>(
             used.read_volatile(),
         )
     };
-    if taken < u64::from(flow_entries()).saturating_sub(used_now)
+    if taken < u64::from(constant!(flow_entries)).saturating_sub(used_now)
         && flows.insert(key, entry, u64::from(BPF_NOEXIST)).is_ok()
     {
         // SAFETY: as above.

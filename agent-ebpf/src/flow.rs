@@ -93,8 +93,8 @@ impl Family for Flow<Address4> {
     fn hash(&self, _: Direction) -> u32 {
         let kind = kind::of(self.interface, self.protocol);
         finish([
-            half(ends(self.local, self.peer), 0),
-            half(with_ports(kind, self.ports), 1),
+            half(ends(self.local, self.peer), 2),
+            half(with_ports(kind, self.ports), 3),
         ])
     }
 
@@ -156,11 +156,11 @@ impl Family for Flow<Address6> {
     fn hash(&self, direction: Direction) -> u32 {
         let kind = kind::directed(self.interface, self.protocol, direction);
         finish([
-            half(self.local[0], 0),
-            half(self.local[1], 1),
-            half(self.peer[0], 2),
-            half(self.peer[1], 3),
-            half(with_ports(kind, self.ports), 4),
+            half(self.local[0], 2),
+            half(self.local[1], 3),
+            half(self.peer[0], 4),
+            half(self.peer[1], 5),
+            half(with_ports(kind, self.ports), 6),
         ])
     }
 
@@ -237,6 +237,6 @@ fn half(value: u64, number: usize) -> u64 {
 #[inline(always)]
 fn finish<const N: usize>(halves: [u64; N]) -> u32 {
     let sum = halves.into_iter().fold(0, u64::wrapping_add);
-    let mixed = sum.wrapping_add(seed(5)).wrapping_mul(seed(6) | 1);
+    let mixed = sum.wrapping_add(seed(0)).wrapping_mul(seed(1) | 1);
     ((mixed >> 32) as u32).swap_bytes()
 }

@@ -19,18 +19,14 @@ use zonemeter_common::{
 use crate::{
     maps::{
         Flows, HOST4_0, HOST4_1, HOST6_0, HOST6_1, TOTALS, UPLINK_RECEIVED, UPLINK_SKIPPED,
-        active_set, add, add_atomically, ephemeral_ports, fold_ports, is_translated, is_uplink,
-        kernel_cgroups, uplink_receives,
+        active_set, add, add_atomically, constant, is_translated, is_uplink, uplink_receives,
     },
-    packet::{Address4, Address6, Buffer, Headers, Layer3, ipv4, ipv6, layer3},
+    packet::{self, Address4, Address6, Buffer, Headers, Packet},
     tables::part,
 };
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
-/// `ETH_P_IP` and `ETH_P_IPV6` (`include/uapi/linux/if_ether.h`), in the order of the machine.
-const IPV4: u16 = 0x0800;
-const IPV6: u16 = 0x86dd;
 /// `PACKET_BROADCAST` and `PACKET_MULTICAST` (`include/uapi/linux/if_packet.h`).
 const BROADCAST: u32 = 1;
 const MULTICAST: u32 = 2;
@@ -52,26 +48,8 @@ pub(crate) fn sent(buffer: Buffer) {
 
 #[inline(always)]
 fn try_sent(buffer: Buffer) -> Result<(), SkipReason> {
-    let layer3 = layer3(buffer)?;
-    let socket = sender(buffer);
-    match layer3 {
-        Layer3::Ipv4(offset) => {
-            let headers = ipv4(buffer, offset)?;
-            let count = on_the_wire(buffer, &headers);
-            match active_set() {
-                0 => add4(0, &HOST4_0, Direction::Transmit, socket, count, &headers),
-                _ => add4(1, &HOST4_1, Direction::Transmit, socket, count, &headers),
-            }
-        }
-        Layer3::Ipv6(offset) => {
-            let headers = ipv6(buffer, offset)?;
-            let count = on_the_wire(buffer, &headers);
-            match active_set() {
-                0 => add6(0, &HOST6_0, Direction::Transmit, socket, count, &headers),
-                _ => add6(1, &HOST6_1, Direction::Transmit, socket, count, &headers),
-            }
-        }
-    }
+    let packet = packet::read(buffer)?;
+    count(buffer, Direction::Transmit, sender(buffer), &packet);
     Ok(())
 }
 
@@ -91,9 +69,9 @@ pub(crate) fn arrived(buffer: Buffer) {
 
 #[inline(always)]
 fn try_arrived(buffer: Buffer) -> Result<Count, SkipReason> {
-    Ok(match layer3(buffer)? {
-        Layer3::Ipv4(offset) => on_the_wire(buffer, &ipv4(buffer, offset)?),
-        Layer3::Ipv6(offset) => on_the_wire(buffer, &ipv6(buffer, offset)?),
+    Ok(match packet::read(buffer)? {
+        Packet::Ipv4(headers) => on_the_wire(buffer, &headers),
+        Packet::Ipv6(headers) => on_the_wire(buffer, &headers),
     })
 }
 
@@ -102,43 +80,44 @@ fn try_arrived(buffer: Buffer) -> Result<Count, SkipReason> {
 #[inline(always)]
 pub(crate) fn received(buffer: Buffer) {
     // SAFETY: the context is valid for the whole run of the program.
-    let packet = unsafe { &*buffer };
+    let context = unsafe { &*buffer };
     // First the index, which most packets of other namespaces fail by.
-    if !is_uplink(packet.ifindex)
-        || matches!(packet.pkt_type, BROADCAST | MULTICAST)
-        || !destination(buffer).is_some_and(|address| uplink_receives(packet.ifindex, address))
+    if !is_uplink(context.ifindex)
+        || matches!(context.pkt_type, BROADCAST | MULTICAST)
+        || !destination(buffer).is_some_and(|address| uplink_receives(context.ifindex, address))
     {
         return;
     }
-    let class = Class::Host;
-    match u16::from_be(packet.protocol as u16) {
-        IPV4 => {
-            let Ok(headers) = ipv4(buffer, 0) else { return };
-            if !matches!(headers.protocol, TCP | UDP) {
-                return;
-            }
-            let count = on_the_wire(buffer, &headers);
-            let cgroup = cgroup(buffer);
-            let socket = Socket { class, cgroup };
+    let Ok(packet) = packet::of_socket(buffer) else {
+        return;
+    };
+    if matches!(packet.protocol(), TCP | UDP) {
+        let class = Class::Host;
+        let cgroup = cgroup(buffer);
+        let socket = Socket { class, cgroup };
+        count(buffer, Direction::Receive, socket, &packet);
+    }
+}
+
+/// Callers of `add4` and `add6` name the maps: the kernel then knows at load which map each lookup is
+/// for, and puts the lookup inline.
+#[inline(always)]
+fn count(buffer: Buffer, direction: Direction, socket: Socket, packet: &Packet) {
+    match packet {
+        Packet::Ipv4(headers) => {
+            let count = on_the_wire(buffer, headers);
             match active_set() {
-                0 => add4(0, &HOST4_0, Direction::Receive, socket, count, &headers),
-                _ => add4(1, &HOST4_1, Direction::Receive, socket, count, &headers),
+                0 => add4(0, &HOST4_0, direction, socket, count, headers),
+                _ => add4(1, &HOST4_1, direction, socket, count, headers),
             }
         }
-        IPV6 => {
-            let Ok(headers) = ipv6(buffer, 0) else { return };
-            if !matches!(headers.protocol, TCP | UDP) {
-                return;
-            }
-            let count = on_the_wire(buffer, &headers);
-            let cgroup = cgroup(buffer);
-            let socket = Socket { class, cgroup };
+        Packet::Ipv6(headers) => {
+            let count = on_the_wire(buffer, headers);
             match active_set() {
-                0 => add6(0, &HOST6_0, Direction::Receive, socket, count, &headers),
-                _ => add6(1, &HOST6_1, Direction::Receive, socket, count, &headers),
+                0 => add6(0, &HOST6_0, direction, socket, count, headers),
+                _ => add6(1, &HOST6_1, direction, socket, count, headers),
             }
         }
-        _ => {}
     }
 }
 
@@ -176,7 +155,7 @@ fn sender(buffer: Buffer) -> Socket {
     }
     socket.class = Class::Kernel;
     let cgroup = cgroup(buffer);
-    if cgroup > kernel_cgroups() {
+    if cgroup > constant!(kernel_cgroups) {
         socket.class = Class::Host;
         socket.cgroup = cgroup;
     }
@@ -196,7 +175,8 @@ fn cgroup(buffer: Buffer) -> u64 {
 fn on_the_wire<A>(buffer: Buffer, headers: &Headers<A>) -> Count {
     // SAFETY: the context is valid for the whole run of the program.
     let packet = unsafe { &*buffer };
-    let there = packet.len.saturating_sub(headers.layer2_bytes);
+    // There are more: an IP header was read behind them.
+    let there = packet.len.wrapping_sub(headers.layer2_bytes);
     let stated = headers.stated_bytes;
     let is_padded = packet.gso_size == 0 && stated != 0 && stated < there;
     let length = if is_padded { stated } else { there };
@@ -239,8 +219,8 @@ macro_rules! add_of {
             let translated = matches!(direction, Direction::Receive) && is_translated(peer);
             // SAFETY: same size; the words were read as they lie in the header.
             let [local, peer] = unsafe { transmute::<[$address; 2], [_; 2]>([local, peer]) };
-            let (local_port, peer_port) = match fold_ports() && !translated {
-                true => fold_ephemeral(local_port, peer_port, ephemeral_ports()),
+            let (local_port, peer_port) = match constant!(fold_ports) != 0 && !translated {
+                true => fold_ephemeral(local_port, peer_port, constant!(ephemeral_ports)),
                 false => (local_port, peer_port),
             };
             // The kernel answers whoever asks on any port: only whom is of use.

@@ -9,9 +9,9 @@ use aya_ebpf::{
     maps::{Array, HashMap, PerCpuArray},
 };
 use zonemeter_common::{
-    Control, Count, FlowKey4, FlowKey6, HostKey4, HostKey6, SkipReason, Totals, Uplinks,
+    Constants, Control, Count, FlowKey4, FlowKey6, HostKey4, HostKey6, SEEDS, SkipReason, Totals,
+    Uplinks,
     conntrack::{Address, ConntrackOffsets, Filter, Tracked},
-    names::SEEDS,
     table::{Bucket, Claims, Entry, Share, Slot4, Slot6},
 };
 
@@ -99,80 +99,54 @@ pub(crate) static TRACKED6_1: TrackedFlows<FlowKey6> = TrackedFlows::with_max_en
 #[map]
 static FILTER: Array<Filter> = Array::with_max_entries(1, MMAPABLE);
 
-/// Slots of each CPU and set; set at load, 0 where there are no tables.
+/// Written by the agent when it loads the programs. Programs read it by [`constant!`].
 #[unsafe(no_mangle)]
-static SLOTS: u32 = 0;
-/// Buckets of each CPU and set, as a power of two; set at load.
-#[unsafe(no_mangle)]
-static BUCKET_BITS: u32 = 0;
-/// Random numbers; set at load.
-#[unsafe(no_mangle)]
-static SEED: [u64; SEEDS] = [0; SEEDS];
-/// Entries of each flow map; set at load.
-#[unsafe(no_mangle)]
-static FLOW_ENTRIES: u32 = FLOWS;
-/// 1 where a program may be interrupted by another on its CPU; set at load.
-#[unsafe(no_mangle)]
-static PREEMPTIBLE: u32 = 0;
-
-/// Where the kernel keeps a packet's connection; set at load, all 0 where it is not known.
-#[unsafe(no_mangle)]
-static CONNTRACK: ConntrackOffsets = ConntrackOffsets {
-    connection: 0,
-    original: 0,
-    reply: 0,
+pub(crate) static CONSTANTS: Constants = Constants {
+    slots: 0,
+    buckets: 0,
+    ephemeral_ports: [0; 2],
+    fold_ports: 0,
+    seed: [0; SEEDS],
+    kernel_cgroups: 0,
+    flow_entries: 0,
+    conntrack: ConntrackOffsets {
+        connection: 0,
+        original: 0,
+        reply: 0,
+    },
 };
-/// 1 folds the ephemeral port of a connection to 0; set at load (`--flow-ports`).
-#[unsafe(no_mangle)]
-static FOLD_PORTS: u32 = 1;
-/// Lowest and highest ephemeral port of the node; set at load.
-#[unsafe(no_mangle)]
-static EPHEMERAL_PORTS: [u16; 2] = [32_768, 60_999];
 
-/// Sockets of cgroups up to this id are the kernel's own; set at load.
-#[unsafe(no_mangle)]
-static KERNEL_CGROUPS: u64 = 1;
-
-/// Slots of each CPU and set; 0 where there are no tables.
-#[inline(always)]
-pub(crate) fn slots() -> u32 {
-    // SAFETY: a global of the object itself; volatile, because the loader rewrites it.
-    unsafe { (&raw const SLOTS).read_volatile() }
+/// A value of [`CONSTANTS`].
+macro_rules! constant {
+    ($field:ident) => {
+        // SAFETY: the object's own data; volatile, because the agent writes it.
+        unsafe { (&raw const crate::maps::CONSTANTS.$field).read_volatile() }
+    };
 }
+pub(crate) use constant;
 
-/// Buckets of each CPU and set, as a power of two.
-#[inline(always)]
-pub(crate) fn bucket_bits() -> u32 {
-    // SAFETY: as in `slots`.
-    unsafe { (&raw const BUCKET_BITS).read_volatile() }
-}
-
-/// A random number of this load.
+/// One of the random numbers of this load.
 #[inline(always)]
 pub(crate) fn seed(number: usize) -> u64 {
-    // SAFETY: as in `slots`; callers name one of the numbers.
-    unsafe { (&raw const SEED).cast::<u64>().add(number).read_volatile() }
+    // SAFETY: as in `constant!`; callers name one of the numbers.
+    unsafe {
+        let seed = (&raw const CONSTANTS.seed).cast::<u64>();
+        seed.add(number).read_volatile()
+    }
 }
 
-/// Entries of each flow map.
-#[inline(always)]
-pub(crate) fn flow_entries() -> u32 {
-    // SAFETY: as in `slots`.
-    unsafe { (&raw const FLOW_ENTRIES).read_volatile() }
-}
-
-/// Adds to a counter of this CPU, atomically only where another program may come in between.
+/// Adds to a counter of this CPU, atomically only where another program may come in between: there
+/// are no tables there.
 ///
 /// # Safety
 /// A value of a map, and of this CPU.
 #[inline(always)]
 pub(crate) unsafe fn add(counter: *mut Count, count: Count) {
-    // SAFETY: as in `slots`, and the caller's promise.
-    unsafe {
-        match (&raw const PREEMPTIBLE).read_volatile() {
-            0 => *counter += count,
-            _ => add_atomically(counter, count),
-        }
+    match constant!(slots) {
+        // SAFETY: the caller's promise.
+        0 => unsafe { add_atomically(counter, count) },
+        // SAFETY: the caller's promise.
+        _ => unsafe { *counter += count },
     }
 }
 
@@ -216,13 +190,6 @@ pub(crate) fn uplink_receives(interface: u32, address: u64) -> bool {
         .is_some_and(|uplinks| uplinks.receives(interface, address))
 }
 
-/// The highest id of a cgroup whose sockets are the kernel's own.
-#[inline(always)]
-pub(crate) fn kernel_cgroups() -> u64 {
-    // SAFETY: a global of the object itself; volatile, because the loader rewrites it.
-    unsafe { (&raw const KERNEL_CGROUPS).read_volatile() }
-}
-
 /// The set, 0 or 1, that programs write to now.
 #[inline(always)]
 pub(crate) fn active_set() -> u32 {
@@ -236,25 +203,4 @@ pub(crate) fn active_set() -> u32 {
 #[inline(always)]
 pub(crate) fn is_translated<A: Address>(address: A) -> bool {
     FILTER.get(0).is_some_and(|filter| filter.may_have(address))
-}
-
-/// Where the kernel keeps a packet's connection.
-#[inline(always)]
-pub(crate) fn conntrack_offsets() -> ConntrackOffsets {
-    // SAFETY: a global of the object itself; volatile, because the loader rewrites it.
-    unsafe { (&raw const CONNTRACK).read_volatile() }
-}
-
-/// True where the ephemeral port of a connection is folded.
-#[inline(always)]
-pub(crate) fn fold_ports() -> bool {
-    // SAFETY: a global of the object itself; volatile, because the loader rewrites it.
-    unsafe { (&raw const FOLD_PORTS).read_volatile() != 0 }
-}
-
-/// Lowest and highest ephemeral port.
-#[inline(always)]
-pub(crate) fn ephemeral_ports() -> [u16; 2] {
-    // SAFETY: as in `fold_ports`.
-    unsafe { (&raw const EPHEMERAL_PORTS).read_volatile() }
 }

@@ -1,6 +1,6 @@
 //! The tables: a bucket of the index of this CPU leads to the slot of a flow.
 
-use core::intrinsics::cold_path;
+use core::hint::cold_path;
 
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use zonemeter_common::{
@@ -10,7 +10,7 @@ use zonemeter_common::{
 
 use crate::{
     flow::{Family, Flow},
-    maps::{CLAIMS, bucket_bits, slots},
+    maps::{CLAIMS, constant},
 };
 
 /// The part of the tables that belongs to this CPU and set.
@@ -44,7 +44,7 @@ where
             if is_new { Added::New } else { Added::Known }
         }
         Found::Free(place, tag) => {
-            let slots = slots();
+            let slots = constant!(slots);
             let Some(number) = claim(part, Flow::<A>::FAMILY, flow.interface, slots) else {
                 return Added::NoRoom;
             };
@@ -82,14 +82,14 @@ pub(crate) fn search<A>(
 where
     Flow<A>: Family,
 {
-    let slots = slots();
+    let slots = constant!(slots);
     if slots == 0 {
         return Found::NoRoom;
     }
-    let bits = bucket_bits();
+    let buckets = constant!(buckets);
     let hash = flow.hash(direction);
     let (table, index) = Flow::<A>::tables();
-    let Some(bucket) = index.get_ptr_mut(part << bits | hash & ((1 << bits) - 1)) else {
+    let Some(bucket) = index.get_ptr_mut(part * buckets + (hash & buckets.wrapping_sub(1))) else {
         return Found::NoRoom;
     };
     // SAFETY: a bucket of this CPU's part; the program runs with bottom halves off.

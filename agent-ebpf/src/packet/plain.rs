@@ -2,8 +2,8 @@
 //! fragment, TCP or UDP, all in the buffer's linear part.
 
 use super::{
-    Buffer, ETHERNET_BYTES, Headers, IPV4_BYTES, IPV6_BYTES, Packet, Ports, TCP, TYPE_IPV4,
-    TYPE_IPV6, UDP, stated_by_ipv6,
+    Buffer, ETHERNET_BYTES, Headers, IPV4_BYTES, IPV6_BYTES, Packet, TCP, TYPE_IPV4, TYPE_IPV6,
+    UDP, stated_by_ipv6,
 };
 
 /// Bytes of a UDP header, and of a TCP header without options.
@@ -15,25 +15,36 @@ const START: usize = ETHERNET_BYTES as usize;
 /// One check finds the length for everything; `None` leaves a packet to [`super::any`], which comes
 /// to the same.
 #[inline(always)]
-pub(crate) fn packet(buffer: Buffer) -> Option<Packet> {
-    // SAFETY: the buffer is valid for the whole run of the program.
-    let (start, end) = unsafe { ((*buffer).data as usize, (*buffer).data_end as usize) };
+pub(crate) fn frame(buffer: Buffer) -> Option<Packet> {
+    let (start, end) = ends(buffer);
     if start + START + (IPV4_BYTES + UDP_BYTES) as usize > end {
         return None;
     }
     // SAFETY: inside the packet by the check above.
     let kind = unsafe { word::<u16>(start + 12) };
     match u16::from_be(kind) {
-        TYPE_IPV4 => ipv4(start + START, end).map(Packet::Ipv4),
-        TYPE_IPV6 => ipv6(start + START, end).map(Packet::Ipv6),
+        TYPE_IPV4 => ipv4::<START>(start, end).map(Packet::Ipv4),
+        TYPE_IPV6 => ipv6::<START>(start, end).map(Packet::Ipv6),
         _ => None,
     }
 }
 
-/// The header, and 8 bytes behind it, are known to be there.
+/// Where the buffer's linear part begins and ends.
 #[inline(always)]
-fn ipv4(start: usize, end: usize) -> Option<Headers<u32>> {
-    // SAFETY: inside the packet, as is said above.
+pub(super) fn ends(buffer: Buffer) -> (usize, usize) {
+    // SAFETY: the buffer is valid for the whole run of the program.
+    unsafe { ((*buffer).data as usize, (*buffer).data_end as usize) }
+}
+
+/// With the IP header so many bytes behind `start`.
+#[inline(always)]
+pub(super) fn ipv4<const OFFSET: usize>(start: usize, end: usize) -> Option<Headers<u32>> {
+    let transport = start + OFFSET + IPV4_BYTES as usize;
+    if transport + UDP_BYTES as usize > end {
+        return None;
+    }
+    let start = start + OFFSET;
+    // SAFETY: inside the packet by the check above.
     let (first, fragment, protocol) = unsafe {
         (
             word::<u8>(start),
@@ -44,44 +55,63 @@ fn ipv4(start: usize, end: usize) -> Option<Headers<u32>> {
     if first != 0x45 || u16::from_be(fragment) & 0x1fff != 0 {
         return None;
     }
-    let transport = start + IPV4_BYTES as usize;
-    let bytes = plain_transport(protocol, transport, end)?;
+    let transport_bytes = plain_transport(protocol, transport, end)?;
     // SAFETY: as above.
-    let (ends, total_bytes, ports) = unsafe {
+    let (source, destination, total_bytes, ports) = unsafe {
         (
-            (word(start + 12), word(start + 16)),
+            word(start + 12),
+            word(start + 16),
             word::<u16>(start + 2),
-            word(transport),
+            u32::from_be(word(transport)),
         )
     };
-    let stated = u16::from_be(total_bytes).into();
-    Some(headers(ends, (protocol, ports), IPV4_BYTES + bytes, stated))
+    Some(Headers {
+        source,
+        destination,
+        protocol,
+        source_port: (ports >> 16) as u16,
+        destination_port: ports as u16,
+        layer2_bytes: OFFSET as u32,
+        header_bytes: IPV4_BYTES + transport_bytes,
+        stated_bytes: u16::from_be(total_bytes).into(),
+        is_unfinished: false,
+    })
 }
 
+/// As [`ipv4`].
 #[inline(always)]
-fn ipv6(start: usize, end: usize) -> Option<Headers<[u64; 2]>> {
-    if start + (IPV6_BYTES + UDP_BYTES) as usize > end {
+pub(super) fn ipv6<const OFFSET: usize>(start: usize, end: usize) -> Option<Headers<[u64; 2]>> {
+    let transport = start + OFFSET + IPV6_BYTES as usize;
+    if transport + UDP_BYTES as usize > end {
         return None;
     }
+    let start = start + OFFSET;
     // SAFETY: inside the packet by the check above.
     let (first, protocol) = unsafe { (word::<u8>(start), word::<u8>(start + 6)) };
     if first >> 4 != 6 {
         return None;
     }
-    let transport = start + IPV6_BYTES as usize;
-    let bytes = plain_transport(protocol, transport, end)?;
+    let transport_bytes = plain_transport(protocol, transport, end)?;
     // SAFETY: as above.
     let (source, destination, payload_bytes, ports) = unsafe {
         (
             [word(start + 8), word(start + 16)],
             [word(start + 24), word(start + 32)],
             word::<u16>(start + 4),
-            word(transport),
+            u32::from_be(word(transport)),
         )
     };
-    let stated = stated_by_ipv6(payload_bytes);
-    let ends = (source, destination);
-    Some(headers(ends, (protocol, ports), IPV6_BYTES + bytes, stated))
+    Some(Headers {
+        source,
+        destination,
+        protocol,
+        source_port: (ports >> 16) as u16,
+        destination_port: ports as u16,
+        layer2_bytes: OFFSET as u32,
+        header_bytes: IPV6_BYTES + transport_bytes,
+        stated_bytes: stated_by_ipv6(payload_bytes),
+        is_unfinished: false,
+    })
 }
 
 /// Bytes of a header of TCP or UDP; the first 8 are known to be there.
@@ -95,26 +125,6 @@ fn plain_transport(protocol: u8, at: usize, end: usize) -> Option<u32> {
             Some(u32::from(words >> 4) * 4)
         }
         _ => None,
-    }
-}
-
-#[inline(always)]
-fn headers<A>(
-    (source, destination): (A, A),
-    (protocol, ports): (u8, Ports),
-    header_bytes: u32,
-    stated_bytes: u32,
-) -> Headers<A> {
-    Headers {
-        source,
-        destination,
-        protocol,
-        source_port: u16::from_be(ports.source),
-        destination_port: u16::from_be(ports.destination),
-        layer2_bytes: ETHERNET_BYTES,
-        header_bytes,
-        stated_bytes,
-        is_unfinished: false,
     }
 }
 

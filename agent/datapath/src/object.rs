@@ -16,7 +16,7 @@ use aya::{
     Ebpf, EbpfLoader,
     programs::{CgroupSkb, ProgramError, SchedClassifier},
 };
-use zonemeter_common::{Direction, conntrack::ConntrackOffsets, names};
+use zonemeter_common::{Constants, Direction, SEEDS, conntrack::ConntrackOffsets, names};
 
 use super::{
     Settings,
@@ -333,28 +333,20 @@ fn create(
     pins: Option<&Pins>,
     conntrack: &ConntrackOffsets,
 ) -> Result<Ebpf, aya::EbpfError> {
-    let fold = u32::from(settings.fold_ports);
-    let kernel_cgroups = u64::from(settings.has_cgroup2);
     let capacity = &settings.plan.capacity;
-    let bucket_bits = capacity.bucket_bits();
-    let preemptible = u32::from(capacity.is_preemptible);
-    // A new one each time: a flow that is already there has two slots once.
-    let seed = [(); names::SEEDS].map(|()| RandomState::new().hash_one(Instant::now()));
+    let constants = Constants {
+        slots: capacity.slots,
+        buckets: capacity.buckets(),
+        ephemeral_ports: settings.ephemeral_ports,
+        fold_ports: settings.fold_ports.into(),
+        // Another one each time: a flow that is already there has two slots once.
+        seed: [(); SEEDS].map(|()| RandomState::new().hash_one(Instant::now())),
+        kernel_cgroups: settings.has_cgroup2.into(),
+        flow_entries: capacity.entries,
+        conntrack: *conntrack,
+    };
     let mut loader = EbpfLoader::new();
-    loader
-        .override_global(names::GLOBAL_CONNTRACK, conntrack, true)
-        .override_global(names::GLOBAL_FOLD_PORTS, &fold, true)
-        .override_global(names::GLOBAL_SLOTS, &capacity.slots, true)
-        .override_global(names::GLOBAL_BUCKET_BITS, &bucket_bits, true)
-        .override_global(names::GLOBAL_SEED, &seed, true)
-        .override_global(names::GLOBAL_FLOW_ENTRIES, &capacity.entries, true)
-        .override_global(names::GLOBAL_PREEMPTIBLE, &preemptible, true)
-        .override_global(names::GLOBAL_KERNEL_CGROUPS, &kernel_cgroups, true)
-        .override_global(
-            names::GLOBAL_EPHEMERAL_PORTS,
-            &settings.ephemeral_ports,
-            true,
-        );
+    loader.override_global(names::GLOBAL_CONSTANTS, &constants, true);
     for name in pins::map_names() {
         if let Some(entries) = capacity.entries(name) {
             loader.map_max_entries(name, entries);

@@ -22,8 +22,6 @@ pub struct Capacity {
     pub connections: u32,
     /// Flows of the node's own sockets.
     pub hosts: u32,
-    /// See [`Machine::is_preemptible`].
-    pub is_preemptible: bool,
     cpu_numbers: u32,
 }
 
@@ -35,7 +33,6 @@ impl Capacity {
             entries,
             connections: entries,
             hosts: (entries / ENTRIES_PER_HOST_FLOW).max(LEAST_HOST_FLOWS),
-            is_preemptible: machine.is_preemptible,
             cpu_numbers: machine.cpu_numbers,
         }
     }
@@ -54,10 +51,10 @@ impl Capacity {
         self.slots + self.entries
     }
 
-    /// Buckets of a CPU in the index of a set and family, as a power of two.
-    pub(crate) fn bucket_bits(&self) -> u32 {
+    /// Buckets of a CPU in the index of a set and family: a power of two.
+    pub(crate) fn buckets(&self) -> u32 {
         let buckets = self.slots.div_ceil(BUCKET_SLOTS as u32);
-        buckets.next_power_of_two().ilog2()
+        buckets.next_power_of_two()
     }
 
     /// Entries of the map of this name; `None` where the object file fixes them.
@@ -70,7 +67,7 @@ impl Capacity {
             Use::Connections => Some(self.connections),
             Use::Hosts => Some(self.hosts),
             Use::Tables if name == names::MAP_CLAIMS => by_part(FAMILIES as u32),
-            Use::Tables if INDEXES.contains(&name) => by_part(1 << self.bucket_bits()),
+            Use::Tables if INDEXES.contains(&name) => by_part(self.buckets()),
             Use::Tables => by_part(self.slots),
             Use::Other if name == names::MAP_TOTALS => Some(parts),
             Use::Other => None,
