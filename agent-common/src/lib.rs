@@ -12,6 +12,7 @@ pub mod conntrack;
 mod constants;
 mod control;
 mod flow;
+pub mod hash;
 pub mod names;
 mod skip;
 pub mod table;

@@ -5,6 +5,7 @@ use aya_ebpf::maps::{Array, HashMap};
 use zonemeter_common::{
     Count, Direction, FlowKey4, FlowKey6,
     conntrack::Address,
+    hash::{finish, half},
     table::{Bucket, Entry, Slot4, Slot6, kind, split_ports},
 };
 
@@ -92,10 +93,11 @@ impl Family for Flow<Address4> {
     #[inline(always)]
     fn hash(&self, _: Direction) -> u32 {
         let kind = kind::of(self.interface, self.protocol);
-        finish([
-            half(ends(self.local, self.peer), 2),
-            half(with_ports(kind, self.ports), 3),
-        ])
+        let halves = [
+            half(ends(self.local, self.peer), seed(2)),
+            half(with_ports(kind, self.ports), seed(3)),
+        ];
+        finish(halves, [seed(0), seed(1)])
     }
 
     #[inline(always)]
@@ -155,13 +157,14 @@ impl Family for Flow<Address6> {
     #[inline(always)]
     fn hash(&self, direction: Direction) -> u32 {
         let kind = kind::directed(self.interface, self.protocol, direction);
-        finish([
-            half(self.local[0], 2),
-            half(self.local[1], 3),
-            half(self.peer[0], 4),
-            half(self.peer[1], 5),
-            half(with_ports(kind, self.ports), 6),
-        ])
+        let halves = [
+            half(self.local[0], seed(2)),
+            half(self.local[1], seed(3)),
+            half(self.peer[0], seed(4)),
+            half(self.peer[1], seed(5)),
+            half(with_ports(kind, self.ports), seed(6)),
+        ];
+        finish(halves, [seed(0), seed(1)])
     }
 
     #[inline(always)]
@@ -219,24 +222,4 @@ fn keep_first_ports(kind: &mut u64, first_ports: &mut u32, ports: u32) {
 #[inline(always)]
 fn with_ports(kind: u64, ports: u32) -> u64 {
     kind.wrapping_add(u64::from(ports) << 32)
-}
-
-/// NH (UMAC, RFC 4418, section 5.2.2): nobody who does not know the seed can choose addresses that
-/// meet in one bucket.
-#[inline(always)]
-fn half(value: u64, number: usize) -> u64 {
-    let seed = seed(number);
-    let low = (value as u32).wrapping_add(seed as u32);
-    let high = ((value >> 32) as u32).wrapping_add((seed >> 32) as u32);
-    u64::from(low) * u64::from(high)
-}
-
-/// One number of all halves. The verifier of some kernels (6.18.15) takes what was once added to a number
-/// for a part of it until its bytes are swapped, and refuses the number as an index where the seed is
-/// large.
-#[inline(always)]
-fn finish<const N: usize>(halves: [u64; N]) -> u32 {
-    let sum = halves.into_iter().fold(0, u64::wrapping_add);
-    let mixed = sum.wrapping_add(seed(0)).wrapping_mul(seed(1) | 1);
-    ((mixed >> 32) as u32).swap_bytes()
 }
