@@ -266,7 +266,7 @@ fn came_by_an_uplink(context: &TcContext) -> bool {
 fn on_the_wire<A>(context: &TcContext, headers: &Headers<A>) -> Count {
     // SAFETY: the context is valid for the whole run of the program.
     let buffer = unsafe { &*context.skb.skb };
-    // There are more: an IP header was read behind them.
+    // The buffer is longer: an IP header was read behind layer 2.
     let length = buffer.len.wrapping_sub(headers.layer2_bytes);
     on_wire(
         length,

@@ -49,7 +49,7 @@ pub(crate) fn sent(buffer: Buffer) {
 #[inline(always)]
 fn try_sent(buffer: Buffer) -> Result<(), SkipReason> {
     let packet = packet::read(buffer)?;
-    count(buffer, Direction::Transmit, sender(buffer), &packet);
+    add_packet(buffer, Direction::Transmit, sender(buffer), &packet);
     Ok(())
 }
 
@@ -95,14 +95,14 @@ pub(crate) fn received(buffer: Buffer) {
         let class = Class::Host;
         let cgroup = cgroup(buffer);
         let socket = Socket { class, cgroup };
-        count(buffer, Direction::Receive, socket, &packet);
+        add_packet(buffer, Direction::Receive, socket, &packet);
     }
 }
 
-/// Callers of `add4` and `add6` name the maps: the kernel then knows at load which map each lookup is
-/// for, and puts the lookup inline.
+/// Adds what a socket sent or received. It names the maps: the kernel then knows at load which map each
+/// lookup is for, and puts the lookup inline.
 #[inline(always)]
-fn count(buffer: Buffer, direction: Direction, socket: Socket, packet: &Packet) {
+fn add_packet(buffer: Buffer, direction: Direction, socket: Socket, packet: &Packet) {
     match packet {
         Packet::Ipv4(headers) => {
             let count = on_the_wire(buffer, headers);
@@ -175,7 +175,7 @@ fn cgroup(buffer: Buffer) -> u64 {
 fn on_the_wire<A>(buffer: Buffer, headers: &Headers<A>) -> Count {
     // SAFETY: the context is valid for the whole run of the program.
     let packet = unsafe { &*buffer };
-    // There are more: an IP header was read behind them.
+    // The buffer is longer: an IP header was read behind layer 2.
     let there = packet.len.wrapping_sub(headers.layer2_bytes);
     let stated = headers.stated_bytes;
     let is_padded = packet.gso_size == 0 && stated != 0 && stated < there;

@@ -1,4 +1,4 @@
-//! The maps and globals by which the agent and the programs meet. Two sets of flow maps and
+//! The maps and constants by which the agent and the programs meet. Two sets of flow maps and
 //! totals: programs write to the one that [`Control::active_set`] names, the agent drains the
 //! other.
 
@@ -135,8 +135,8 @@ pub(crate) fn seed(number: usize) -> u64 {
     }
 }
 
-/// Adds to a counter of this CPU, atomically only where another program may come in between: there
-/// are no tables there.
+/// Adds to a counter of this CPU. Atomically where there are no tables: another program may come in
+/// between there ([`Constants::slots`]).
 ///
 /// # Safety
 /// A value of a map, and of this CPU.

@@ -1,4 +1,4 @@
-//! Reads the headers of a frame: addresses, protocol, ports and how many header bytes there are.
+//! Reads the headers of a packet: addresses, protocol, ports and how many header bytes there are.
 //!
 //! Offsets and rules: Ethernet and VLAN tags IEEE 802.1Q, IPv4 RFC 791, IPv6 and its extension
 //! headers RFC 8200, AH RFC 4302, TCP RFC 9293, UDP RFC 768.

@@ -104,7 +104,7 @@ fn compiler(workspace: &Path, target: &Path, linker: &Path, sysroot: &Path) -> C
             "CARGO_ENCODED_RUSTFLAGS",
             [
                 "-Cdebuginfo=2".to_owned(),
-                // Instructions of 32 bits, which every kernel has that runs the programs (5.10).
+                // 32-bit arithmetic and jumps, which every kernel has that runs the programs (5.10).
                 "-Ctarget-cpu=v3".to_owned(),
                 "-Clink-arg=--btf".to_owned(),
                 "-Clink-arg=--disable-expand-memcpy-in-order".to_owned(),

@@ -1,5 +1,5 @@
-//! Nearly all packets: an IP header without options or extensions right behind Ethernet's, no
-//! fragment, TCP or UDP, all in the buffer's linear part.
+//! Nearly all packets: an IP header without options or extensions where the packet or its Ethernet
+//! header begins, no fragment, TCP or UDP, all in the buffer's linear part. They are read in place.
 
 use super::{
     Buffer, ETHERNET_BYTES, Headers, IPV4_BYTES, IPV6_BYTES, Packet, TCP, TYPE_IPV4, TYPE_IPV6,
@@ -12,8 +12,8 @@ const TCP_BYTES: u32 = 20;
 
 const START: usize = ETHERNET_BYTES as usize;
 
-/// One check finds the length for everything; `None` leaves a packet to [`super::any`], which comes
-/// to the same.
+/// Reads the headers of a frame; `None` for what is left to [`super::any`], which would read the same of
+/// this one.
 #[inline(always)]
 pub(crate) fn frame(buffer: Buffer) -> Option<Packet> {
     let (start, end) = ends(buffer);
@@ -36,7 +36,7 @@ pub(super) fn ends(buffer: Buffer) -> (usize, usize) {
     unsafe { ((*buffer).data as usize, (*buffer).data_end as usize) }
 }
 
-/// With the IP header so many bytes behind `start`.
+/// Reads a packet whose IPv4 header begins `OFFSET` bytes behind `start`.
 #[inline(always)]
 pub(super) fn ipv4<const OFFSET: usize>(start: usize, end: usize) -> Option<Headers<u32>> {
     let transport = start + OFFSET + IPV4_BYTES as usize;
@@ -78,7 +78,7 @@ pub(super) fn ipv4<const OFFSET: usize>(start: usize, end: usize) -> Option<Head
     })
 }
 
-/// As [`ipv4`].
+/// Reads a packet whose IPv6 header begins `OFFSET` bytes behind `start`.
 #[inline(always)]
 pub(super) fn ipv6<const OFFSET: usize>(start: usize, end: usize) -> Option<Headers<[u64; 2]>> {
     let transport = start + OFFSET + IPV6_BYTES as usize;
@@ -131,9 +131,8 @@ fn plain_transport(protocol: u8, at: usize, end: usize) -> Option<u32> {
 /// Reads a part of a packet.
 ///
 /// # Safety
-/// It must be inside the packet. On this target a load of any width may be at any address where the
-/// machine allows that; where it does not, the verifier checks it, and counts on an IP header at a
-/// multiple of 4 (`NET_IP_ALIGN` in `include/linux/skbuff.h`).
+/// It must be inside the packet. A load of any width may be at any address: the verifier lets that pass
+/// where the machine does (`CONFIG_HAVE_EFFICIENT_UNALIGNED_ACCESS`), as amd64 and arm64 do.
 #[inline(always)]
 unsafe fn word<T: Copy>(address: usize) -> T {
     // SAFETY: the caller's promise.

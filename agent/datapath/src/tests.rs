@@ -227,6 +227,11 @@ async fn super_packets_count_as_the_packets_they_become() {
         });
     // 2 x (40 + 32 + 600)
     assert_eq!(bench.transmit(&ipv6), flow6(TCP, (0, 80), (1344, 2)));
+    // What is left of one that was cut keeps the number, and is a single packet (`skb_segment`).
+    let rest = Frame::ipv4(POD, PEER)
+        .tcp(40000, 80, 100)
+        .segments(Segments { count: 5, size: 0 });
+    assert_eq!(bench.transmit(&rest), flow(TCP, (0, 80), (140, 1)));
 }
 
 #[tokio::test]

@@ -14,7 +14,8 @@ const LEAST_HOST_FLOWS: u32 = 64;
 /// Entries of the maps whose size the object file leaves open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
-    /// Slots of each CPU in the table of a set and family; 0 where there are no tables.
+    /// Slots of each CPU in the table of a set and family; 0 where there are no tables, and programs add
+    /// atomically.
     pub slots: u32,
     /// Flows of one drain and family that find no slot and have an entry in a hash map.
     pub entries: u32,

@@ -178,6 +178,13 @@ async fn sockets_receive_tcp_and_unicast_udp_that_came_by_an_uplink() {
     bench.is_received(&frame.bytes(), &frame);
     let datagram = Frame::ipv6(PEER6, NODE6).udp(40000, 53, 10);
     bench.is_received(&datagram.bytes(), &datagram);
+    // Headers that few packets have.
+    let options = Frame::ipv4(PEER, NODE).ipv4_options(8).tcp(443, 40000, 7);
+    bench.is_received(&options.bytes(), &options);
+    let extension = Frame::ipv6(PEER6, NODE6)
+        .destination_options(16)
+        .udp(40000, 53, 20);
+    bench.is_received(&extension.bytes(), &extension);
     let ping = Frame::ipv4(PEER, NODE).icmp(56);
     bench.is_received(&ping.bytes(), &ping);
     let broadcast = Frame::ipv4(PEER, NODE).udp(67, 68, 300);
@@ -198,17 +205,19 @@ async fn sockets_receive_tcp_and_unicast_udp_that_came_by_an_uplink() {
             ROOT_CGROUP,
             NODE,
             PEER,
-            received(flow(TCP, (0, 443), (140, 1))),
+            // 20 + 20 + 100, and 28 + 20 + 7
+            received(flow(TCP, (0, 443), (140 + 55, 2))),
         ),
         host_flow(
             ROOT_CGROUP,
             NODE6,
             PEER6,
-            received(flow(UDP, (53, 0), (58, 1))),
+            // 40 + 8 + 10, and 40 + 16 + 8 + 20
+            received(flow(UDP, (53, 0), (58 + 84, 2))),
         ),
     ];
     assert_eq!(host.flows, expected);
-    assert_eq!(host.received_by_sockets, count(198, 2));
+    assert_eq!(host.received_by_sockets, count(195 + 142, 4));
 }
 
 #[tokio::test]
