@@ -1,4 +1,4 @@
-//! Names by which the loader finds maps, programs and globals in the object file.
+//! Names by which the loader finds maps, programs and constants in the object file.
 
 /// Version of every layout in this crate; part of the pin path.
 pub const LAYOUT: u32 = 6;

@@ -23,8 +23,8 @@ pub const MOST_SLOTS: u32 = 1 << 16;
 /// Interfaces whose indices differ by a multiple of this share a row of [`Claims`].
 pub const CLAIM_ROWS: usize = 512;
 
-/// Bits of [`Slot4::kind`] and [`Slot6::kind`] below the interface's index: those that an instruction
-/// has room for.
+/// Bits of [`Slot4::kind`] and [`Slot6::kind`] below the interface's index, where they fit the
+/// immediate of an instruction.
 pub mod kind {
     use super::Direction;
 

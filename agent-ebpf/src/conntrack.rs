@@ -9,7 +9,10 @@ use core::{ffi::c_void, mem::offset_of};
 use aya_ebpf::{bindings::BPF_ANY, helpers::generated::bpf_probe_read_kernel, programs::TcContext};
 use zonemeter_common::conntrack::{ConntrackOffsets, Tracked, Tuple};
 
-use crate::maps::{TrackedFlows, constant};
+use crate::{
+    maps::{TrackedFlows, constant},
+    packet::{DCCP, SCTP, TCP, UDP},
+};
 
 /// The low bits of `_nfct` hold `enum ip_conntrack_info` (`include/linux/skbuff.h`, `NFCT_PTRMASK`).
 const POINTER: u64 = !7;
@@ -19,11 +22,6 @@ const ESTABLISHED_REPLY: u64 = 3;
 const RELATED_REPLY: u64 = 4;
 /// `IP_CT_UNTRACKED`, without a pointer.
 const UNTRACKED: u64 = 7;
-
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const DCCP: u8 = 33;
-const SCTP: u8 = 132;
 
 /// Notes the connection of a packet under its flow. Where there is none or it cannot be read, the
 /// agent asks the kernel's table.

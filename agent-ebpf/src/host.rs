@@ -21,12 +21,10 @@ use crate::{
         Flows, HOST4_0, HOST4_1, HOST6_0, HOST6_1, TOTALS, UPLINK_RECEIVED, UPLINK_SKIPPED,
         active_set, add, add_atomically, constant, is_translated, is_uplink, uplink_receives,
     },
-    packet::{self, Address4, Address6, Buffer, Headers, Packet},
+    packet::{self, Address4, Address6, Buffer, Headers, Packet, TCP, UDP},
     tables::part,
 };
 
-const TCP: u8 = 6;
-const UDP: u8 = 17;
 /// `PACKET_BROADCAST` and `PACKET_MULTICAST` (`include/uapi/linux/if_packet.h`).
 const BROADCAST: u32 = 1;
 const MULTICAST: u32 = 2;

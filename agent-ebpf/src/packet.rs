@@ -12,11 +12,18 @@ use zonemeter_common::SkipReason;
 const ETHERNET_BYTES: u32 = 14;
 const IPV4_BYTES: u32 = 20;
 const IPV6_BYTES: u32 = 40;
+
 const TYPE_IPV4: u16 = 0x0800;
 const TYPE_IPV6: u16 = 0x86dd;
 
-const TCP: u8 = 6;
-const UDP: u8 = 17;
+/// IP protocol numbers of those with ports.
+pub(crate) const TCP: u8 = 6;
+/// See [`TCP`].
+pub(crate) const UDP: u8 = 17;
+/// See [`TCP`].
+pub(crate) const DCCP: u8 = 33;
+/// See [`TCP`].
+pub(crate) const SCTP: u8 = 132;
 
 /// A packet, as every program that counts gets it.
 pub(crate) type Buffer = *mut __sk_buff;

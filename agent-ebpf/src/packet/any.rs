@@ -7,8 +7,8 @@ use aya_ebpf::helpers::generated::bpf_skb_load_bytes;
 use zonemeter_common::SkipReason;
 
 use super::{
-    Address4, Address6, Buffer, ETHERNET_BYTES, Headers, IPV6_BYTES, Packet, TCP, TYPE_IPV4,
-    TYPE_IPV6, UDP, stated_by_ipv6,
+    Address4, Address6, Buffer, DCCP, ETHERNET_BYTES, Headers, IPV6_BYTES, Packet, SCTP, TCP,
+    TYPE_IPV4, TYPE_IPV6, UDP, stated_by_ipv6,
 };
 
 const VLAN_TAG_BYTES: u32 = 4;
@@ -23,12 +23,10 @@ const TYPE_VLAN: u16 = 0x8100;
 const TYPE_QINQ: u16 = 0x88a8;
 
 const HOP_BY_HOP: u8 = 0;
-const DCCP: u8 = 33;
 const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
 const AUTHENTICATION: u8 = 51;
 const DESTINATION_OPTIONS: u8 = 60;
-const SCTP: u8 = 132;
 const UDP_LITE: u8 = 136;
 
 /// Reads the headers of any frame.
