@@ -68,8 +68,9 @@ pub struct ConntrackOffsets {
     pub reply: u32,
 }
 
-/// Words of a [`Filter`], as a power of two.
-const FILTER_BITS: u32 = 13;
+/// Words of a [`Filter`], as a power of two: 32 KiB. Until Linux 5.15 an update needs as much memory in one
+/// piece (`kmalloc` in `map_update_elem`), which a node that has run for long has of this size.
+const FILTER_BITS: u32 = 12;
 /// Words of a [`Filter`].
 pub const FILTER_WORDS: usize = 1 << FILTER_BITS;
 
@@ -84,6 +85,11 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// No addresses.
+    pub const NONE: Self = Self {
+        words: [0; FILTER_WORDS],
+    };
+
     /// False for an address that was not added.
     #[inline(always)]
     pub fn may_have<A: Address>(&self, address: A) -> bool {

@@ -2,8 +2,8 @@
 
 use crate::conntrack::ConntrackOffsets;
 
-/// How many random numbers the programs have.
-pub const SEEDS: usize = 7;
+/// Values that the hash of an IPv6 flow is made of; IPv4 has fewer.
+pub const SEEDS: usize = 5;
 
 /// Values in the programs' read-only data. What most packets need stands first: a packet costs the less,
 /// the fewer cache lines it needs.
@@ -19,8 +19,10 @@ pub struct Constants {
     pub ephemeral_ports: [u16; 2],
     /// 1 folds a connection's ephemeral port to 0, 0 keeps both ports.
     pub fold_ports: u32,
-    /// What the hash of the tables starts from.
-    pub seed: [u64; SEEDS],
+    /// Random: what is added to the sum of the hash, and the odd factor that it is multiplied by.
+    pub finish: [u64; 2],
+    /// Random: one for each value that is hashed.
+    pub seeds: [[u32; 2]; SEEDS],
     /// A socket whose cgroup has an id up to this one is the kernel's own. 1 is the root of cgroup
     /// v2, where no unit and no pod is; 0 where there is no cgroup v2, and every socket is in that
     /// root.
@@ -39,12 +41,12 @@ mod tests {
 
     #[test]
     fn constants_have_no_hidden_padding() {
-        assert_eq!(size_of::<Constants>(), 4 * 4 + 8 * 7 + 8 + 4 + 12);
+        assert_eq!(size_of::<Constants>(), 4 * 4 + 8 * 2 + 8 * 5 + 8 + 4 + 12);
     }
 
     #[test]
     fn what_most_packets_need_fits_in_a_cache_line() {
-        // IPv4 needs four of the random numbers.
-        assert!(offset_of!(Constants, seed) + 4 * 8 <= 64);
+        // The hash of IPv4 has two values.
+        assert!(offset_of!(Constants, seeds) + 2 * 8 <= 64);
     }
 }

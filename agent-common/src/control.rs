@@ -18,6 +18,13 @@ pub struct Control {
 }
 
 impl Control {
+    /// Before the first drain.
+    pub const NONE: Self = Self {
+        epoch: 0,
+        instance: 0,
+        received: [Count::ZERO; 2],
+    };
+
     /// The set, 0 or 1, that programs write to.
     #[inline(always)]
     pub fn active_set(&self) -> usize {

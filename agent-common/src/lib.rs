@@ -49,6 +49,7 @@ mod pod {
         crate::HostKey6,
         crate::Totals,
         crate::Uplinks,
+        crate::conntrack::Filter,
         crate::conntrack::Tracked,
         crate::table::Bucket,
         crate::table::Claims,

@@ -1,7 +1,7 @@
 //! Names by which the loader finds maps, programs and constants in the object file.
 
 /// Version of every layout in this crate; part of the pin path.
-pub const LAYOUT: u32 = 6;
+pub const LAYOUT: u32 = 7;
 
 /// Program on tc ingress of the host-side veth: packets from the pod.
 pub const PROGRAM_TRANSMIT: &str = "zonemeter_tx";
@@ -14,8 +14,8 @@ pub const PROGRAM_UPLINK_RECEIVE: &str = "zonemeter_uplink_rx";
 /// Program on the ingress of cgroups: what the node's own sockets receive.
 pub const PROGRAM_HOST_RECEIVE: &str = "zonemeter_host_rx";
 
-/// One [`crate::Control`].
-pub const MAP_CONTROL: &str = "CONTROL";
+/// One [`crate::Control`], [`GLOBAL_CONTROL`].
+pub const MAP_CONTROL: &str = ".bss.CONTROL";
 /// IPv4 flows by CPU and set: [`crate::table::Slot4`].
 pub const MAP_TABLES4: &str = "TABLES4";
 /// IPv6 flows by CPU and set: [`crate::table::Slot6`].
@@ -44,16 +44,23 @@ pub const MAP_TRACKED6: [&str; 2] = ["TRACKED6_0", "TRACKED6_1"];
 pub const MAP_HOST4: [&str; 2] = ["HOST4_0", "HOST4_1"];
 /// IPv6 flows of the node's own sockets, one map for each set.
 pub const MAP_HOST6: [&str; 2] = ["HOST6_0", "HOST6_1"];
-/// One [`crate::Uplinks`].
-pub const MAP_UPLINKS: &str = "UPLINKS";
+/// One [`crate::Uplinks`], [`GLOBAL_UPLINKS`].
+pub const MAP_UPLINKS: &str = ".bss.UPLINKS";
 /// Everything that came in by uplinks, cumulative: one [`crate::Count`].
 pub const MAP_UPLINK_RECEIVED: &str = "UPLINK_RECEIVED";
 /// Skipped packets and frame bytes of uplinks by [`crate::SkipReason`], cumulative.
 pub const MAP_UPLINK_SKIPPED: &str = "UPLINK_SKIPPED";
 /// One [`crate::conntrack::Filter`] of the addresses whose other end conntrack must name.
-pub const MAP_FILTER: &str = "FILTER";
+pub const MAP_FILTER: &str = ".bss.FILTER";
 /// Skipped packets and frame bytes of pods by [`crate::SkipReason`], cumulative.
 pub const MAP_SKIPPED: &str = "SKIPPED";
 
+/// How the name of a section begins that holds one global: the loader makes an array map of one element
+/// of it. Without this, it is the name of the map's pin.
+pub const SECTION: &str = ".bss.";
+/// Global: the value of [`MAP_CONTROL`].
+pub const GLOBAL_CONTROL: &str = "CONTROL";
+/// Global: the value of [`MAP_UPLINKS`].
+pub const GLOBAL_UPLINKS: &str = "UPLINKS";
 /// Global: one [`crate::Constants`].
 pub const GLOBAL_CONSTANTS: &str = "CONSTANTS";

@@ -90,8 +90,11 @@ pub struct Slot4 {
     pub first_ports: u32,
     /// By [`Direction`] code.
     pub counts: [Count; 2],
+    /// [`ports`] of the last packet. One with the same changes neither [`Self::first_ports`] nor
+    /// [`kind::OTHERS`].
+    pub last_ports: u32,
     /// Up to a cache line.
-    pub spare: u64,
+    pub spare: u32,
 }
 
 /// An IPv6 flow in one direction.
@@ -125,6 +128,13 @@ pub struct Bucket {
 #[inline(always)]
 pub fn tag(hash: u32) -> u32 {
     hash & 0xffff_0000 | 0x1_0000
+}
+
+/// The entry of a bucket at which the search for a [`tag`] begins.
+#[inline(always)]
+pub fn start(tag: u32) -> usize {
+    const { assert!(BUCKET_FLOWS == 1 << 3) }
+    (tag >> (32 - 3)) as usize
 }
 
 /// The number of a slot, where the flow of a bucket has this tag.
@@ -244,5 +254,7 @@ mod tests {
         assert_eq!(second, 16);
         assert_eq!(claims.take(9, 64), Some(48));
         assert_eq!(claims.take(7, 64), None);
+        // Without tables, as on a kernel with PREEMPT_RT.
+        assert_eq!(claims.take(10, 0), None);
     }
 }

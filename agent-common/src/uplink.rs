@@ -39,6 +39,8 @@ const PLACES: usize = 4;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Uplinks {
+    /// A bit for each row that is not empty: most packets need no more.
+    used: u64,
     /// Interface indices by their lowest bits; 0 is none.
     rows: [[u32; PLACES]; ROWS],
     /// Their Ethernet addresses, each as [`hardware_address`] makes it a number. In another network
@@ -56,6 +58,7 @@ pub fn hardware_address(bytes: [u8; 6]) -> u64 {
 impl Uplinks {
     /// None.
     pub const NONE: Self = Self {
+        used: 0,
         rows: [[0; PLACES]; ROWS],
         addresses: [[0; PLACES]; ROWS],
     };
@@ -63,6 +66,9 @@ impl Uplinks {
     /// True for an uplink; index 0 is none.
     #[inline(always)]
     pub fn contains(&self, interface: u32) -> bool {
+        if self.used & row_bit(interface) == 0 {
+            return false;
+        }
         let row = &self.rows[interface as usize % ROWS];
         let found = row[0] == interface
             || row[1] == interface
@@ -92,6 +98,7 @@ impl Uplinks {
             return false;
         };
         row[place] = interface;
+        self.used |= row_bit(interface);
         self.addresses[interface as usize % ROWS][place] = address;
         true
     }
@@ -103,6 +110,12 @@ impl Uplinks {
                 *place = 0;
             }
         }
+        self.used = 0;
+        for place in self.rows.as_flattened() {
+            if *place != 0 {
+                self.used |= row_bit(*place);
+            }
+        }
         // What is no interface's has no address, so that equal tables are equal bytes.
         let places = self.rows.as_flattened().iter();
         for (place, address) in places.zip(self.addresses.as_flattened_mut()) {
@@ -111,6 +124,13 @@ impl Uplinks {
             }
         }
     }
+}
+
+/// The bit of an interface's row.
+#[inline(always)]
+fn row_bit(interface: u32) -> u64 {
+    const { assert!(ROWS <= u64::BITS as usize) }
+    1 << (interface as usize % ROWS)
 }
 
 #[cfg(test)]
@@ -139,6 +159,8 @@ mod tests {
         uplinks.retain(|index| index != 66);
         assert!(!uplinks.contains(66) && uplinks.contains(130));
         assert!(uplinks.insert(258, 9) && uplinks.receives(258, 9));
-        assert_eq!(size_of::<Uplinks>(), 64 * 4 * (4 + 8));
+        assert_eq!(size_of::<Uplinks>(), 8 + 64 * 4 * (4 + 8));
+        uplinks.retain(|_| false);
+        assert_eq!(uplinks, Uplinks::NONE);
     }
 }

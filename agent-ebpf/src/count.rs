@@ -8,7 +8,7 @@ use zonemeter_common::{
     Count, Direction, SkipReason, Totals,
     conntrack::Address,
     table::{self, Entry, ports},
-    wire::{fold_ephemeral, on_wire},
+    wire::on_wire,
 };
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     fallback::{self, Place},
     flow::{Family, Flow, HashMaps},
     maps::{SKIPPED, TOTALS, active_set, add, constant, is_translated, is_uplink},
-    packet::{Buffer, Headers, Packet, any, plain},
+    packet::{Buffer, Headers, Packet, Version, any, plain},
     tables::{self, Added, Found},
 };
 
@@ -26,28 +26,33 @@ const USUAL_PLACES: usize = table::BUCKET_FLOWS / 2;
 /// Counts one packet, or the reason why it is not counted.
 #[inline(always)]
 pub(crate) fn packet(context: &TcContext, direction: Direction) {
-    if !add_known(context, direction) {
+    // First, because the helper that it calls would displace from registers what is read before.
+    let part = tables::part(active_set());
+    if !add_known(context, direction, part) {
         cold_path();
-        match direction {
-            Direction::Transmit => zonemeter_any_tx(context.skb.skb),
-            Direction::Receive => zonemeter_any_rx(context.skb.skb),
-        };
+        add_unknown(context.skb.skb, direction, part);
     }
 }
 
 /// Counts nearly all packets: plain ones of a flow that has a slot. False for another one, which is not
 /// counted then.
 #[inline(always)]
-fn add_known(context: &TcContext, direction: Direction) -> bool {
+fn add_known(context: &TcContext, direction: Direction, part: u32) -> bool {
     match plain::frame(context.skb.skb) {
-        Some(Packet::Ipv4(headers)) => add_to_slot(context, direction, &headers),
-        Some(Packet::Ipv6(headers)) => add_to_slot(context, direction, &headers),
+        Some(Packet::Ipv4(headers)) => add_to_slot(context, direction, part, &headers),
+        Some(Packet::Ipv6(headers)) => add_to_slot(context, direction, part, &headers),
         None => false,
     }
 }
 
+/// Counts a plain packet of a flow that has a slot. False for another one, which is not counted then.
 #[inline(always)]
-fn add_to_slot<A: Address>(context: &TcContext, direction: Direction, headers: &Headers<A>) -> bool
+fn add_to_slot<A: Address>(
+    context: &TcContext,
+    direction: Direction,
+    part: u32,
+    headers: &Headers<A>,
+) -> bool
 where
     Flow<A>: Family,
 {
@@ -55,12 +60,13 @@ where
     if is_tracked && flow.ports == 0 {
         return false;
     }
-    let set = active_set();
-    let part = tables::part(set);
+    let known_first = Flow::<A>::NEEDS_FIRST_PORTS.then(|| flow.first_ports());
     let Found::Slot(slot) = tables::search(USUAL_PLACES, part, &flow, direction) else {
         return false;
     };
-    let counted = flow.count(slot, direction);
+    let counted = flow.count(slot, direction, || {
+        known_first.unwrap_or_else(|| flow.first_ports())
+    });
     if counted.packets == 0 {
         return false;
     }
@@ -72,32 +78,78 @@ where
     true
 }
 
-/// Counts any packet from a pod. What nearly all packets run lies together in the CPU's cache, because
-/// this is a function of its own; and it is visible outside the object, as
+/// Counts any packet, by functions of their own: what nearly all packets run lies together in the CPU's
+/// cache then, and the stack (512 bytes) holds a program and only one of them. They are visible outside the object, as
 /// `zonemeter_extensions` of [`any`] is.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn zonemeter_any_tx(buffer: Buffer) -> u32 {
-    add_any(buffer, Direction::Transmit)
+#[inline(always)]
+fn add_unknown(buffer: Buffer, direction: Direction, part: u32) {
+    let found = zonemeter_layer3(buffer);
+    let offset = found >> 1;
+    match (found & 1, direction) {
+        _ if found == 0 => 0,
+        (0, Direction::Transmit) => zonemeter_ipv4_tx(buffer, offset, part),
+        (0, Direction::Receive) => zonemeter_ipv4_rx(buffer, offset, part),
+        (_, Direction::Transmit) => zonemeter_ipv6_tx(buffer, offset, part),
+        (_, Direction::Receive) => zonemeter_ipv6_rx(buffer, offset, part),
+    };
 }
 
-/// Counts any packet to a pod: as [`zonemeter_any_tx`].
+/// Finds the IP header: its offset, doubled, and 1 more for IPv6. 0 where there is none, which is counted
+/// here.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn zonemeter_any_rx(buffer: Buffer) -> u32 {
-    add_any(buffer, Direction::Receive)
+extern "C" fn zonemeter_layer3(buffer: Buffer) -> u32 {
+    match any::layer3(buffer) {
+        Ok((Version::Ipv4, offset)) => offset << 1,
+        Ok((Version::Ipv6, offset)) => offset << 1 | 1,
+        Err(reason) => {
+            skip(&TcContext::new(buffer), reason);
+            0
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn zonemeter_ipv4_tx(buffer: Buffer, offset: u32, part: u32) -> u32 {
+    add_any(buffer, Direction::Transmit, part, any::ipv4(buffer, offset))
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn zonemeter_ipv4_rx(buffer: Buffer, offset: u32, part: u32) -> u32 {
+    add_any(buffer, Direction::Receive, part, any::ipv4(buffer, offset))
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn zonemeter_ipv6_tx(buffer: Buffer, offset: u32, part: u32) -> u32 {
+    add_any(buffer, Direction::Transmit, part, any::ipv6(buffer, offset))
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn zonemeter_ipv6_rx(buffer: Buffer, offset: u32, part: u32) -> u32 {
+    add_any(buffer, Direction::Receive, part, any::ipv6(buffer, offset))
 }
 
 #[inline(always)]
-fn add_any(buffer: Buffer, direction: Direction) -> u32 {
+fn add_any<A: Address>(
+    buffer: Buffer,
+    direction: Direction,
+    part: u32,
+    headers: Result<Headers<A>, SkipReason>,
+) -> u32
+where
+    Flow<A>: Family,
+{
     let context = &TcContext::new(buffer);
-    match any::frame(buffer) {
-        Ok(Packet::Ipv4(headers)) => add_all(context, direction, &headers),
-        Ok(Packet::Ipv6(headers)) => {
+    match headers {
+        Ok(headers) => {
             if headers.is_unfinished {
                 skip(context, SkipReason::ExtensionDepth);
             }
-            add_all(context, direction, &headers);
+            add_all(context, direction, part, &headers);
         }
         Err(reason) => skip(context, reason),
     }
@@ -107,7 +159,7 @@ fn add_any(buffer: Buffer, direction: Direction) -> u32 {
 /// Adds to the totals, then to the flow; a flow that finds no room is added to what found none of
 /// its interface, so that detail is lost and neither bytes nor whose they are.
 #[inline(always)]
-fn add_all<A: Address>(context: &TcContext, direction: Direction, headers: &Headers<A>)
+fn add_all<A: Address>(context: &TcContext, direction: Direction, part: u32, headers: &Headers<A>)
 where
     Flow<A>: Family,
 {
@@ -119,25 +171,25 @@ where
     {
         flow.ports = ports(u16::from_be_bytes(local), u16::from_be_bytes(peer));
     }
-    let set = active_set();
-    let part = tables::part(set);
     let Some(totals) = total(context, direction, part, count) else {
         return;
     };
-    let added = tables::add(part, &flow, direction, count);
+    let first_ports = flow.first_ports();
+    let added = tables::add(part, &flow, direction, first_ports, count);
     if matches!(added, Added::Known) {
         return;
     }
     let new = NewFlow {
         added,
         flow,
+        first_ports,
         direction,
         count,
         is_tracked,
         totals,
     };
     let [first, second] = Flow::<A>::hash_maps();
-    match set {
+    match part & 1 {
         0 => new.place(context, 0, first),
         _ => new.place(context, 1, second),
     }
@@ -147,6 +199,7 @@ where
 struct NewFlow<A> {
     added: Added,
     flow: Flow<A>,
+    first_ports: u32,
     direction: Direction,
     count: Count,
     /// Its connection is to be captured.
@@ -175,7 +228,7 @@ where
             let family = Flow::<A>::FAMILY;
             let entry = Entry {
                 count: self.count,
-                first_ports: self.flow.first_ports,
+                first_ports: self.first_ports,
                 others: 0,
             };
             let interface = self.flow.interface;
@@ -211,19 +264,19 @@ fn flow_of<A: Address>(
         Direction::Receive => ((destination, destination_port), (source, source_port)),
     };
     let is_translated = is_translated(peer);
-    let (ports, first_ports) = if is_translated || constant!(fold_ports) == 0 {
-        (ports(local_port, peer_port), 0)
-    } else {
-        let (local, peer) = fold_ephemeral(local_port, peer_port, constant!(ephemeral_ports));
-        (0, ports(local, peer))
-    };
+    let packet_ports = ports(local_port, peer_port);
+    let mut ports = 0;
+    if is_translated || constant!(fold_ports) == 0 {
+        cold_path();
+        ports = packet_ports;
+    }
     let flow = Flow {
         interface: interface(context),
         protocol: headers.protocol,
         local,
         peer,
         ports,
-        first_ports,
+        packet_ports,
     };
     let is_tracked = is_translated && matches!(direction, Direction::Receive);
     (flow, is_tracked)

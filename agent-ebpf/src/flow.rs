@@ -1,18 +1,21 @@
 //! A flow of one address family, in registers: how its slot of the [`crate::tables`] and its key of the
 //! hash maps are made of it.
 
+use core::hint::cold_path;
+
 use aya_ebpf::maps::{Array, HashMap};
 use zonemeter_common::{
     Count, Direction, FlowKey4, FlowKey6,
     conntrack::Address,
     hash::{finish, half},
-    table::{Bucket, Entry, Slot4, Slot6, kind, split_ports},
+    table::{Bucket, Entry, Slot4, Slot6, kind, ports, split_ports},
+    wire::fold_ephemeral,
 };
 
 use crate::{
     maps::{
         FLOWS4_0, FLOWS4_1, FLOWS6_0, FLOWS6_1, INDEX4, INDEX6, TABLES4, TABLES6, TRACKED4_0,
-        TRACKED4_1, TRACKED6_0, TRACKED6_1, TrackedFlows, seed,
+        TRACKED4_1, TRACKED6_0, TRACKED6_1, TrackedFlows, constant, seed,
     },
     packet::{Address4, Address6},
 };
@@ -27,8 +30,21 @@ pub(crate) struct Flow<A> {
     pub(crate) peer: A,
     /// Ports that are a part of the key (`zonemeter_common::table::ports`).
     pub(crate) ports: u32,
-    /// Those that are noted beside it.
-    pub(crate) first_ports: u32,
+    /// Ports of the packet.
+    pub(crate) packet_ports: u32,
+}
+
+impl<A> Flow<A> {
+    /// Ports that are noted beside the key.
+    #[inline(always)]
+    pub(crate) fn first_ports(&self) -> u32 {
+        if self.ports != 0 {
+            return 0;
+        }
+        let (local, peer) = split_ports(self.packet_ports);
+        let (local, peer) = fold_ephemeral(local, peer, constant!(ephemeral_ports));
+        ports(local, peer)
+    }
 }
 
 /// The hash maps of a set for flows without a slot, and for connections.
@@ -41,6 +57,9 @@ pub(crate) trait Family {
     type Key: 'static;
     /// As the tables' claims are told apart.
     const FAMILY: u32;
+    /// A slot has no room for the last packet's ports, so that the first ports are asked for with each
+    /// packet. They are worked out before the search then, where that keeps more registers free.
+    const NEEDS_FIRST_PORTS: bool;
 
     /// The table, and its index.
     fn tables() -> (&'static Array<Self::Slot>, &'static Array<Bucket>);
@@ -54,9 +73,14 @@ pub(crate) trait Family {
     /// True where the slot is this flow's.
     fn has(&self, slot: &Self::Slot, direction: Direction) -> bool;
     /// Takes an empty slot.
-    fn begin(&self, slot: &mut Self::Slot, direction: Direction, count: Count);
+    fn begin(&self, slot: &mut Self::Slot, direction: Direction, first_ports: u32, count: Count);
     /// Notes the ports in its slot, and leads to what is counted in this direction.
-    fn count<'a>(&self, slot: &'a mut Self::Slot, direction: Direction) -> &'a mut Count;
+    fn count<'a>(
+        &self,
+        slot: &'a mut Self::Slot,
+        direction: Direction,
+        first_ports: impl FnOnce() -> u32,
+    ) -> &'a mut Count;
 }
 
 impl Family for Flow<Address4> {
@@ -64,6 +88,7 @@ impl Family for Flow<Address4> {
     type Slot = Slot4;
     type Key = FlowKey4;
     const FAMILY: u32 = 0;
+    const NEEDS_FIRST_PORTS: bool = false;
 
     #[inline(always)]
     fn tables() -> (&'static Array<Slot4>, &'static Array<Bucket>) {
@@ -94,10 +119,10 @@ impl Family for Flow<Address4> {
     fn hash(&self, _: Direction) -> u32 {
         let kind = kind::of(self.interface, self.protocol);
         let halves = [
-            half(ends(self.local, self.peer), seed(2)),
-            half(with_ports(kind, self.ports), seed(3)),
+            half(ends(self.local, self.peer), seed(0)),
+            half(with_ports(kind, self.ports), seed(1)),
         ];
-        finish(halves, [seed(0), seed(1)])
+        finish(halves, constant!(finish))
     }
 
     #[inline(always)]
@@ -108,17 +133,27 @@ impl Family for Flow<Address4> {
     }
 
     #[inline(always)]
-    fn begin(&self, slot: &mut Slot4, direction: Direction, count: Count) {
+    fn begin(&self, slot: &mut Slot4, direction: Direction, first_ports: u32, count: Count) {
         slot.kind = kind::of(self.interface, self.protocol);
         slot.ends = ends(self.local, self.peer);
         slot.ports = self.ports;
-        slot.first_ports = self.first_ports;
+        slot.first_ports = first_ports;
+        slot.last_ports = self.packet_ports;
         slot.counts[direction as usize] = count;
     }
 
     #[inline(always)]
-    fn count<'a>(&self, slot: &'a mut Slot4, direction: Direction) -> &'a mut Count {
-        keep_first_ports(&mut slot.kind, &mut slot.first_ports, self.first_ports);
+    fn count<'a>(
+        &self,
+        slot: &'a mut Slot4,
+        direction: Direction,
+        first_ports: impl FnOnce() -> u32,
+    ) -> &'a mut Count {
+        if slot.last_ports != self.packet_ports {
+            cold_path();
+            slot.last_ports = self.packet_ports;
+            keep_first_ports(&mut slot.kind, &mut slot.first_ports, first_ports());
+        }
         &mut slot.counts[direction as usize]
     }
 }
@@ -128,6 +163,7 @@ impl Family for Flow<Address6> {
     type Slot = Slot6;
     type Key = FlowKey6;
     const FAMILY: u32 = 1;
+    const NEEDS_FIRST_PORTS: bool = true;
 
     #[inline(always)]
     fn tables() -> (&'static Array<Slot6>, &'static Array<Bucket>) {
@@ -158,13 +194,13 @@ impl Family for Flow<Address6> {
     fn hash(&self, direction: Direction) -> u32 {
         let kind = kind::directed(self.interface, self.protocol, direction);
         let halves = [
-            half(self.local[0], seed(2)),
-            half(self.local[1], seed(3)),
-            half(self.peer[0], seed(4)),
-            half(self.peer[1], seed(5)),
-            half(with_ports(kind, self.ports), seed(6)),
+            half(self.local[0], seed(0)),
+            half(self.local[1], seed(1)),
+            half(self.peer[0], seed(2)),
+            half(self.peer[1], seed(3)),
+            half(with_ports(kind, self.ports), seed(4)),
         ];
-        finish(halves, [seed(0), seed(1)])
+        finish(halves, constant!(finish))
     }
 
     #[inline(always)]
@@ -178,18 +214,23 @@ impl Family for Flow<Address6> {
     }
 
     #[inline(always)]
-    fn begin(&self, slot: &mut Slot6, direction: Direction, count: Count) {
+    fn begin(&self, slot: &mut Slot6, direction: Direction, first_ports: u32, count: Count) {
         slot.kind = kind::directed(self.interface, self.protocol, direction);
         slot.local = self.local;
         slot.peer = self.peer;
         slot.ports = self.ports;
-        slot.first_ports = self.first_ports;
+        slot.first_ports = first_ports;
         slot.count = count;
     }
 
     #[inline(always)]
-    fn count<'a>(&self, slot: &'a mut Slot6, _: Direction) -> &'a mut Count {
-        keep_first_ports(&mut slot.kind, &mut slot.first_ports, self.first_ports);
+    fn count<'a>(
+        &self,
+        slot: &'a mut Slot6,
+        _: Direction,
+        first_ports: impl FnOnce() -> u32,
+    ) -> &'a mut Count {
+        keep_first_ports(&mut slot.kind, &mut slot.first_ports, first_ports());
         &mut slot.count
     }
 }

@@ -5,7 +5,7 @@
 //! the wire by then, translated and cut into fragments. One that comes in has none yet: the socket's
 //! cgroup is known where the packet is put into it.
 
-use core::mem::transmute;
+use core::{hint::cold_path, mem::transmute};
 
 use aya_ebpf::{
     bindings::{BPF_NOEXIST, bpf_hdr_start_off::BPF_HDR_START_MAC},
@@ -21,7 +21,7 @@ use crate::{
         Flows, HOST4_0, HOST4_1, HOST6_0, HOST6_1, TOTALS, UPLINK_RECEIVED, UPLINK_SKIPPED,
         active_set, add, add_atomically, constant, is_translated, is_uplink, uplink_receives,
     },
-    packet::{self, Address4, Address6, Buffer, Headers, Packet, TCP, UDP},
+    packet::{Address4, Address6, Buffer, Headers, Packet, TCP, UDP, any, plain},
     tables::part,
 };
 
@@ -39,38 +39,64 @@ struct Socket {
 /// Counts a packet that leaves by an uplink.
 #[inline(always)]
 pub(crate) fn sent(buffer: Buffer) {
-    if let Err(reason) = try_sent(buffer) {
-        skip(buffer, reason);
+    match plain::frame(buffer) {
+        Some(packet) => add_sent(buffer, &packet),
+        None => {
+            cold_path();
+            zonemeter_any_sent(buffer);
+        }
     }
 }
 
+/// Counts any packet that leaves: a function of its own as `zonemeter_ipv4_tx` of [`crate::count`] is.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn zonemeter_any_sent(buffer: Buffer) -> u32 {
+    match any::frame(buffer) {
+        Ok(packet) => add_sent(buffer, &packet),
+        Err(reason) => skip(buffer, reason),
+    }
+    0
+}
+
 #[inline(always)]
-fn try_sent(buffer: Buffer) -> Result<(), SkipReason> {
-    let packet = packet::read(buffer)?;
-    add_packet(buffer, Direction::Transmit, sender(buffer), &packet);
-    Ok(())
+fn add_sent(buffer: Buffer, packet: &Packet) {
+    add_packet(buffer, Direction::Transmit, sender(buffer), packet);
 }
 
 /// Counts a packet that comes in by an uplink. Who gets it is seen later.
 #[inline(always)]
 pub(crate) fn arrived(buffer: Buffer) {
-    match try_arrived(buffer) {
-        Ok(count) => {
-            if let Some(received) = UPLINK_RECEIVED.get_ptr_mut(0) {
-                // SAFETY: a map value of this CPU; the program runs with bottom halves off.
-                unsafe { add(received, count) };
-            }
+    match plain::frame(buffer) {
+        Some(packet) => add_arrived(buffer, &packet),
+        None => {
+            cold_path();
+            zonemeter_any_arrived(buffer);
         }
-        Err(reason) => skip(buffer, reason),
     }
 }
 
+/// Counts any packet that comes in: as [`zonemeter_any_sent`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn zonemeter_any_arrived(buffer: Buffer) -> u32 {
+    match any::frame(buffer) {
+        Ok(packet) => add_arrived(buffer, &packet),
+        Err(reason) => skip(buffer, reason),
+    }
+    0
+}
+
 #[inline(always)]
-fn try_arrived(buffer: Buffer) -> Result<Count, SkipReason> {
-    Ok(match packet::read(buffer)? {
-        Packet::Ipv4(headers) => on_the_wire(buffer, &headers),
-        Packet::Ipv6(headers) => on_the_wire(buffer, &headers),
-    })
+fn add_arrived(buffer: Buffer, packet: &Packet) {
+    let count = match packet {
+        Packet::Ipv4(headers) => on_the_wire(buffer, headers),
+        Packet::Ipv6(headers) => on_the_wire(buffer, headers),
+    };
+    if let Some(received) = UPLINK_RECEIVED.get_ptr_mut(0) {
+        // SAFETY: a map value of this CPU; the program runs with bottom halves off.
+        unsafe { add(received, count) };
+    }
 }
 
 /// Counts a packet that a socket of the node receives, where it came in by an uplink. TCP and
@@ -86,14 +112,32 @@ pub(crate) fn received(buffer: Buffer) {
     {
         return;
     }
-    let Ok(packet) = packet::of_socket(buffer) else {
-        return;
-    };
+    match plain::of_socket(buffer) {
+        Some(packet) => add_received(buffer, &packet),
+        None => {
+            cold_path();
+            zonemeter_any_received(buffer);
+        }
+    }
+}
+
+/// Counts any packet that a socket receives: as [`zonemeter_any_sent`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn zonemeter_any_received(buffer: Buffer) -> u32 {
+    if let Some(packet) = any::of_socket(buffer) {
+        add_received(buffer, &packet);
+    }
+    0
+}
+
+#[inline(always)]
+fn add_received(buffer: Buffer, packet: &Packet) {
     if matches!(packet.protocol(), TCP | UDP) {
         let class = Class::Host;
         let cgroup = cgroup(buffer);
         let socket = Socket { class, cgroup };
-        add_packet(buffer, Direction::Receive, socket, &packet);
+        add_packet(buffer, Direction::Receive, socket, packet);
     }
 }
 

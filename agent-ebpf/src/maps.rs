@@ -36,8 +36,6 @@ pub(crate) type Flows<K> = HashMap<K, Count>;
 pub(crate) type TrackedFlows<K> = HashMap<K, Tracked>;
 
 #[map]
-static CONTROL: Array<Control> = Array::with_max_entries(1, 0);
-#[map]
 pub(crate) static SKIPPED: PerCpuArray<Count> =
     PerCpuArray::with_max_entries(SkipReason::ALL.len() as u32, 0);
 
@@ -80,8 +78,6 @@ pub(crate) static HOST6_0: Flows<HostKey6> = Flows::with_max_entries(HOST_FLOWS,
 pub(crate) static HOST6_1: Flows<HostKey6> = Flows::with_max_entries(HOST_FLOWS, 0);
 
 #[map]
-static UPLINKS: Array<Uplinks> = Array::with_max_entries(1, 0);
-#[map]
 pub(crate) static UPLINK_RECEIVED: PerCpuArray<Count> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub(crate) static UPLINK_SKIPPED: PerCpuArray<Count> =
@@ -96,8 +92,20 @@ pub(crate) static TRACKED6_0: TrackedFlows<FlowKey6> = TrackedFlows::with_max_en
 #[map]
 pub(crate) static TRACKED6_1: TrackedFlows<FlowKey6> = TrackedFlows::with_max_entries(FLOWS, 0);
 
-#[map]
-static FILTER: Array<Filter> = Array::with_max_entries(1, MMAPABLE);
+/// What the agent writes while the programs run. Of each section the loader makes an array map of one
+/// element, which programs address directly (`BPF_PSEUDO_MAP_VALUE`), without a lookup. Visible outside
+/// the object, so that the compiler takes none for a constant.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".bss.CONTROL")]
+static mut CONTROL: Control = Control::NONE;
+/// See [`CONTROL`].
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".bss.UPLINKS")]
+static mut UPLINKS: Uplinks = Uplinks::NONE;
+/// See [`CONTROL`].
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".bss.FILTER")]
+static mut FILTER: Filter = Filter::NONE;
 
 /// Written by the agent when it loads the programs. Programs read it by [`constant!`].
 #[unsafe(no_mangle)]
@@ -106,7 +114,8 @@ pub(crate) static CONSTANTS: Constants = Constants {
     buckets: 0,
     ephemeral_ports: [0; 2],
     fold_ports: 0,
-    seed: [0; SEEDS],
+    finish: [0; 2],
+    seeds: [[0; 2]; SEEDS],
     kernel_cgroups: 0,
     flow_entries: 0,
     conntrack: ConntrackOffsets {
@@ -125,13 +134,13 @@ macro_rules! constant {
 }
 pub(crate) use constant;
 
-/// One of the random numbers of this load.
+/// The seed of one of the values that are hashed.
 #[inline(always)]
-pub(crate) fn seed(number: usize) -> u64 {
-    // SAFETY: as in `constant!`; callers name one of the numbers.
+pub(crate) fn seed(number: usize) -> [u32; 2] {
+    // SAFETY: as in `constant!`; callers name one of the seeds.
     unsafe {
-        let seed = (&raw const CONSTANTS.seed).cast::<u64>();
-        seed.add(number).read_volatile()
+        let seed = (&raw const CONSTANTS.seeds).cast::<u32>().add(2 * number);
+        [seed.read_volatile(), seed.add(1).read_volatile()]
     }
 }
 
@@ -174,33 +183,41 @@ pub(crate) unsafe fn add_one(number: *mut u64, more: u64) {
     let _ = unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(number, more) };
 }
 
+/// A global that the agent writes.
+///
+/// # Safety
+/// Any bytes must be a `T`, and those that a caller reads a single word: the agent may write meanwhile.
+#[inline(always)]
+unsafe fn told<T>(global: *const T) -> &'static T {
+    // SAFETY: a global outlives the program; the rest is the caller's promise.
+    unsafe { &*global }
+}
+
 /// True for an interface by which packets leave the node.
 #[inline(always)]
 pub(crate) fn is_uplink(interface: u32) -> bool {
-    UPLINKS
-        .get(0)
-        .is_some_and(|uplinks| uplinks.contains(interface))
+    // SAFETY: words.
+    unsafe { told(&raw const UPLINKS) }.contains(interface)
 }
 
 /// True for an uplink with this Ethernet address.
 #[inline(always)]
 pub(crate) fn uplink_receives(interface: u32, address: u64) -> bool {
-    UPLINKS
-        .get(0)
-        .is_some_and(|uplinks| uplinks.receives(interface, address))
+    // SAFETY: words.
+    unsafe { told(&raw const UPLINKS) }.receives(interface, address)
 }
 
 /// The set, 0 or 1, that programs write to now.
 #[inline(always)]
 pub(crate) fn active_set() -> u32 {
-    CONTROL
-        .get(0)
-        .map_or(0, |control| control.active_set() as u32)
+    // SAFETY: words.
+    unsafe { told(&raw const CONTROL) }.active_set() as u32
 }
 
 /// True for every address that the node translates, and for few others, which then have their ports
 /// in their keys: more flows, and the same bytes.
 #[inline(always)]
 pub(crate) fn is_translated<A: Address>(address: A) -> bool {
-    FILTER.get(0).is_some_and(|filter| filter.may_have(address))
+    // SAFETY: words.
+    unsafe { told(&raw const FILTER) }.may_have(address)
 }

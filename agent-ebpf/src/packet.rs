@@ -7,7 +7,6 @@ pub(crate) mod any;
 pub(crate) mod plain;
 
 use aya_ebpf::bindings::__sk_buff;
-use zonemeter_common::SkipReason;
 
 const ETHERNET_BYTES: u32 = 14;
 const IPV4_BYTES: u32 = 20;
@@ -73,26 +72,31 @@ impl Packet {
     }
 }
 
-/// Reads the headers of a frame: in place where it is one of nearly all ([`plain`]).
-#[inline(always)]
-pub(crate) fn read(buffer: Buffer) -> Result<Packet, SkipReason> {
-    plain::frame(buffer).map_or_else(|| any::frame(buffer), Ok)
+/// The version of IP.
+pub(crate) enum Version {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
 }
 
-/// Reads the headers of what a socket receives: it begins with the IP header.
-#[inline(always)]
-pub(crate) fn of_socket(buffer: Buffer) -> Result<Packet, SkipReason> {
-    let (start, end) = plain::ends(buffer);
-    // SAFETY: the context is valid for the whole run of the program.
-    match u16::from_be(unsafe { (*buffer).protocol } as u16) {
-        TYPE_IPV4 => plain::ipv4::<0>(start, end)
-            .map_or_else(|| any::ipv4(buffer, 0), Ok)
-            .map(Packet::Ipv4),
-        TYPE_IPV6 => plain::ipv6::<0>(start, end)
-            .map_or_else(|| any::ipv6(buffer, 0), Ok)
-            .map(Packet::Ipv6),
-        _ => Err(SkipReason::NotIp),
+impl Version {
+    /// By the type that an Ethernet header has for it, in network order.
+    #[inline(always)]
+    fn of(ether_type: u16) -> Option<Self> {
+        match u16::from_be(ether_type) {
+            TYPE_IPV4 => Some(Self::Ipv4),
+            TYPE_IPV6 => Some(Self::Ipv6),
+            _ => None,
+        }
     }
+}
+
+/// That of what a socket receives, which begins with the IP header; `None` for what is no IP packet.
+#[inline(always)]
+fn version_for_socket(buffer: Buffer) -> Option<Version> {
+    // SAFETY: the context is valid for the whole run of the program.
+    Version::of(unsafe { (*buffer).protocol } as u16)
 }
 
 /// 0 states none: a jumbogram, or a super-packet that is too large for the field.

@@ -32,13 +32,19 @@ pub(crate) enum Added {
 
 /// Adds to the flow of a packet.
 #[inline(always)]
-pub(crate) fn add<A>(part: u32, flow: &Flow<A>, direction: Direction, count: Count) -> Added
+pub(crate) fn add<A>(
+    part: u32,
+    flow: &Flow<A>,
+    direction: Direction,
+    first_ports: u32,
+    count: Count,
+) -> Added
 where
     Flow<A>: Family,
 {
     match search(table::BUCKET_FLOWS, part, flow, direction) {
         Found::Slot(slot) => {
-            let counted = flow.count(slot, direction);
+            let counted = flow.count(slot, direction, || first_ports);
             let is_new = counted.packets == 0;
             *counted += count;
             if is_new { Added::New } else { Added::Known }
@@ -53,7 +59,7 @@ where
                 return Added::NoRoom;
             };
             // SAFETY: as in `search`.
-            flow.begin(unsafe { &mut *slot }, direction, count);
+            flow.begin(unsafe { &mut *slot }, direction, first_ports, count);
             *place = tag | number;
             Added::New
         }
@@ -71,7 +77,8 @@ pub(crate) enum Found<S: 'static> {
     NoRoom,
 }
 
-/// Looks for a flow in so many places of its bucket.
+/// Looks for a flow in so many places of its bucket. Where there are no tables the index has one
+/// empty bucket: no slot is found, and [`claim`] gives none.
 #[inline(always)]
 pub(crate) fn search<A>(
     places: usize,
@@ -82,10 +89,6 @@ pub(crate) fn search<A>(
 where
     Flow<A>: Family,
 {
-    let slots = constant!(slots);
-    if slots == 0 {
-        return Found::NoRoom;
-    }
     let buckets = constant!(buckets);
     let hash = flow.hash(direction);
     let (table, index) = Flow::<A>::tables();
@@ -94,14 +97,14 @@ where
     };
     // SAFETY: a bucket of this CPU's part; the program runs with bottom halves off.
     let bucket: &'static mut Bucket = unsafe { &mut *bucket };
-    let (first_slot, tag) = (part * slots, tag(hash));
+    let tag = tag(hash);
     // Each flow begins at a place of its own, so that nearly all are at the first one they look at.
-    let start = hash as usize >> 16;
+    let start = table::start(tag);
     for step in 0..places {
         let place = (start + step) % table::BUCKET_FLOWS;
         let known = bucket.flows[place];
         if let Some(number) = slot_of(known, tag)
-            && let Some(slot) = table.get_ptr_mut(first_slot + number)
+            && let Some(slot) = table.get_ptr_mut(part * constant!(slots) + number)
         {
             // SAFETY: as above.
             let slot = unsafe { &mut *slot };

@@ -8,7 +8,7 @@ use zonemeter_common::SkipReason;
 
 use super::{
     Address4, Address6, Buffer, DCCP, ETHERNET_BYTES, Headers, IPV6_BYTES, Packet, SCTP, TCP,
-    TYPE_IPV4, TYPE_IPV6, UDP, stated_by_ipv6,
+    TYPE_IPV4, TYPE_IPV6, UDP, Version, stated_by_ipv6, version_for_socket,
 };
 
 const VLAN_TAG_BYTES: u32 = 4;
@@ -32,29 +32,33 @@ const UDP_LITE: u8 = 136;
 /// Reads the headers of any frame.
 #[inline(always)]
 pub(crate) fn frame(buffer: Buffer) -> Result<Packet, SkipReason> {
-    match layer3(buffer)? {
-        Layer3::Ipv4(offset) => ipv4(buffer, offset).map(Packet::Ipv4),
-        Layer3::Ipv6(offset) => ipv6(buffer, offset).map(Packet::Ipv6),
+    let (version, offset) = layer3(buffer)?;
+    packet(buffer, version, offset)
+}
+
+/// Reads the headers of what a socket receives; `None` where that is no IP packet.
+#[inline(always)]
+pub(crate) fn of_socket(buffer: Buffer) -> Option<Packet> {
+    packet(buffer, version_for_socket(buffer)?, 0).ok()
+}
+
+#[inline(always)]
+fn packet(buffer: Buffer, version: Version, offset: u32) -> Result<Packet, SkipReason> {
+    match version {
+        Version::Ipv4 => ipv4(buffer, offset).map(Packet::Ipv4),
+        Version::Ipv6 => ipv6(buffer, offset).map(Packet::Ipv6),
     }
 }
 
-/// The layer that a frame carries.
-enum Layer3 {
-    /// IPv4, its header at this offset.
-    Ipv4(u32),
-    /// IPv6, its header at this offset.
-    Ipv6(u32),
-}
-
-/// Finds the IP header behind the Ethernet header and up to two VLAN tags.
+/// Finds the IP header behind the Ethernet header and up to two VLAN tags: which one, and its offset.
 #[inline(always)]
-fn layer3(buffer: Buffer) -> Result<Layer3, SkipReason> {
+pub(crate) fn layer3(buffer: Buffer) -> Result<(Version, u32), SkipReason> {
     let mut offset = ETHERNET_BYTES;
     for _ in 0..=VLAN_TAGS {
         let kind: u16 = copied(buffer, offset - 2).ok_or(SkipReason::Malformed)?;
         match u16::from_be(kind) {
-            TYPE_IPV4 => return Ok(Layer3::Ipv4(offset)),
-            TYPE_IPV6 => return Ok(Layer3::Ipv6(offset)),
+            TYPE_IPV4 => return Ok((Version::Ipv4, offset)),
+            TYPE_IPV6 => return Ok((Version::Ipv6, offset)),
             TYPE_ARP => return Err(SkipReason::Arp),
             TYPE_VLAN | TYPE_QINQ => offset += VLAN_TAG_BYTES,
             _ => return Err(SkipReason::NotIp),
@@ -81,7 +85,7 @@ struct Ipv4Header {
 /// Reads the IPv4 header at `offset` and the ports behind it. A fragment that is not the first
 /// carries payload where ports would be.
 #[inline(always)]
-pub(super) fn ipv4(buffer: Buffer, offset: u32) -> Result<Headers<Address4>, SkipReason> {
+pub(crate) fn ipv4(buffer: Buffer, offset: u32) -> Result<Headers<Address4>, SkipReason> {
     let header: Ipv4Header = copied(buffer, offset).ok_or(SkipReason::Malformed)?;
     let words = u32::from(header.version_and_words & 0x0f);
     if header.version_and_words >> 4 != 4 || words < 5 {
@@ -122,7 +126,7 @@ struct Ipv6Header {
 
 /// Reads the IPv6 header at `offset`, its extension headers and the ports behind them.
 #[inline(always)]
-pub(super) fn ipv6(buffer: Buffer, offset: u32) -> Result<Headers<Address6>, SkipReason> {
+pub(crate) fn ipv6(buffer: Buffer, offset: u32) -> Result<Headers<Address6>, SkipReason> {
     let header: Ipv6Header = copied(buffer, offset).ok_or(SkipReason::Malformed)?;
     if header.version_and_flow[0] >> 4 != 6 {
         return Err(SkipReason::Malformed);

@@ -1,117 +1,137 @@
 //! Nearly all packets: an IP header without options or extensions where the packet or its Ethernet
 //! header begins, no fragment, TCP or UDP, all in the buffer's linear part. They are read in place.
 
+use core::hint::cold_path;
+
 use super::{
-    Buffer, ETHERNET_BYTES, Headers, IPV4_BYTES, IPV6_BYTES, Packet, TCP, TYPE_IPV4, TYPE_IPV6,
-    UDP, stated_by_ipv6,
+    Address4, Address6, Buffer, ETHERNET_BYTES, Headers, IPV4_BYTES, IPV6_BYTES, Packet, TCP,
+    TYPE_IPV4, TYPE_IPV6, UDP, Version, stated_by_ipv6,
 };
 
 /// Bytes of a UDP header, and of a TCP header without options.
 const UDP_BYTES: u32 = 8;
 const TCP_BYTES: u32 = 20;
 
-const START: usize = ETHERNET_BYTES as usize;
+/// Where the IP header of a frame begins.
+const FRAME: usize = ETHERNET_BYTES as usize;
 
 /// Reads the headers of a frame; `None` for what is left to [`super::any`], which would read the same of
 /// this one.
 #[inline(always)]
 pub(crate) fn frame(buffer: Buffer) -> Option<Packet> {
     let (start, end) = ends(buffer);
-    if start + START + (IPV4_BYTES + UDP_BYTES) as usize > end {
+    if start + FRAME + (IPV4_BYTES + UDP_BYTES) as usize > end {
         return None;
     }
     // SAFETY: inside the packet by the check above.
-    let kind = unsafe { word::<u16>(start + 12) };
-    match u16::from_be(kind) {
-        TYPE_IPV4 => ipv4::<START>(start, end).map(Packet::Ipv4),
-        TYPE_IPV6 => ipv6::<START>(start, end).map(Packet::Ipv6),
-        _ => None,
+    let ether_type: u16 = unsafe { word(start + 12) };
+    // The constants are swapped, at compile time, and not the type.
+    if ether_type == TYPE_IPV4.to_be() {
+        ipv4::<FRAME>(buffer).map(Packet::Ipv4)
+    } else if ether_type == TYPE_IPV6.to_be() {
+        // Its code goes behind that of IPv4.
+        cold_path();
+        ipv6::<FRAME>(buffer).map(Packet::Ipv6)
+    } else {
+        None
+    }
+}
+
+/// Reads the headers of what a socket receives: as [`frame`].
+#[inline(always)]
+pub(crate) fn of_socket(buffer: Buffer) -> Option<Packet> {
+    match super::version_for_socket(buffer)? {
+        Version::Ipv4 => ipv4::<0>(buffer).map(Packet::Ipv4),
+        Version::Ipv6 => ipv6::<0>(buffer).map(Packet::Ipv6),
     }
 }
 
 /// Where the buffer's linear part begins and ends.
 #[inline(always)]
-pub(super) fn ends(buffer: Buffer) -> (usize, usize) {
+fn ends(buffer: Buffer) -> (usize, usize) {
     // SAFETY: the buffer is valid for the whole run of the program.
     unsafe { ((*buffer).data as usize, (*buffer).data_end as usize) }
 }
 
-/// Reads a packet whose IPv4 header begins `OFFSET` bytes behind `start`.
+/// Reads a packet whose IPv4 header begins `OFFSET` bytes behind the start of the buffer.
 #[inline(always)]
-pub(super) fn ipv4<const OFFSET: usize>(start: usize, end: usize) -> Option<Headers<u32>> {
+fn ipv4<const OFFSET: usize>(buffer: Buffer) -> Option<Headers<Address4>> {
+    let (start, end) = ends(buffer);
     let transport = start + OFFSET + IPV4_BYTES as usize;
     if transport + UDP_BYTES as usize > end {
         return None;
     }
     let start = start + OFFSET;
     // SAFETY: inside the packet by the check above.
-    let (first, fragment, protocol) = unsafe {
-        (
-            word::<u8>(start),
-            word::<u16>(start + 6),
-            word::<u8>(start + 9),
-        )
-    };
-    if first != 0x45 || u16::from_be(fragment) & 0x1fff != 0 {
-        return None;
+    unsafe {
+        if word::<u8>(start) != 0x45 || u16::from_be(word(start + 6)) & 0x1fff != 0 {
+            return None;
+        }
+        let protocol = word(start + 9);
+        let header_bytes = IPV4_BYTES + plain_transport(protocol, transport, end)?;
+        let addresses = [word(start + 12), word(start + 16)];
+        let ports = u32::from_be(word(transport));
+        let stated_bytes = u16::from_be(word(start + 2)).into();
+        Some(headers::<OFFSET, _>(
+            addresses,
+            protocol,
+            ports,
+            header_bytes,
+            stated_bytes,
+        ))
     }
-    let transport_bytes = plain_transport(protocol, transport, end)?;
-    // SAFETY: as above.
-    let (source, destination, total_bytes, ports) = unsafe {
-        (
-            word(start + 12),
-            word(start + 16),
-            word::<u16>(start + 2),
-            u32::from_be(word(transport)),
-        )
-    };
-    Some(Headers {
-        source,
-        destination,
-        protocol,
-        source_port: (ports >> 16) as u16,
-        destination_port: ports as u16,
-        layer2_bytes: OFFSET as u32,
-        header_bytes: IPV4_BYTES + transport_bytes,
-        stated_bytes: u16::from_be(total_bytes).into(),
-        is_unfinished: false,
-    })
 }
 
-/// Reads a packet whose IPv6 header begins `OFFSET` bytes behind `start`.
+/// Reads a packet whose IPv6 header begins `OFFSET` bytes behind the start of the buffer.
 #[inline(always)]
-pub(super) fn ipv6<const OFFSET: usize>(start: usize, end: usize) -> Option<Headers<[u64; 2]>> {
+fn ipv6<const OFFSET: usize>(buffer: Buffer) -> Option<Headers<Address6>> {
+    let (start, end) = ends(buffer);
     let transport = start + OFFSET + IPV6_BYTES as usize;
     if transport + UDP_BYTES as usize > end {
         return None;
     }
     let start = start + OFFSET;
     // SAFETY: inside the packet by the check above.
-    let (first, protocol) = unsafe { (word::<u8>(start), word::<u8>(start + 6)) };
-    if first >> 4 != 6 {
-        return None;
+    unsafe {
+        if word::<u8>(start) >> 4 != 6 {
+            return None;
+        }
+        let protocol = word(start + 6);
+        let header_bytes = IPV6_BYTES + plain_transport(protocol, transport, end)?;
+        let source = [word(start + 8), word(start + 16)];
+        let destination = [word(start + 24), word(start + 32)];
+        let ports = u32::from_be(word(transport));
+        let stated_bytes = stated_by_ipv6(word(start + 4));
+        Some(headers::<OFFSET, _>(
+            [source, destination],
+            protocol,
+            ports,
+            header_bytes,
+            stated_bytes,
+        ))
     }
-    let transport_bytes = plain_transport(protocol, transport, end)?;
-    // SAFETY: as above.
-    let (source, destination, payload_bytes, ports) = unsafe {
-        (
-            [word(start + 8), word(start + 16)],
-            [word(start + 24), word(start + 32)],
-            word::<u16>(start + 4),
-            u32::from_be(word(transport)),
-        )
-    };
-    Some(Headers {
+}
+
+/// With the source's port above the destination's.
+#[inline(always)]
+fn headers<const OFFSET: usize, A>(
+    [source, destination]: [A; 2],
+    protocol: u8,
+    ports: u32,
+    header_bytes: u32,
+    stated_bytes: u32,
+) -> Headers<A> {
+    Headers {
         source,
         destination,
         protocol,
         source_port: (ports >> 16) as u16,
         destination_port: ports as u16,
         layer2_bytes: OFFSET as u32,
-        header_bytes: IPV6_BYTES + transport_bytes,
-        stated_bytes: stated_by_ipv6(payload_bytes),
+        header_bytes,
+        stated_bytes,
         is_unfinished: false,
-    })
+    }
 }
 
 /// Bytes of a header of TCP or UDP; the first 8 are known to be there.

@@ -170,6 +170,7 @@ impl Kernel {
     /// # Errors
     /// When a map cannot be read; nothing is lost then, the next call reads the same set again.
     pub fn drain(&mut self) -> Result<Drain> {
+        self.write_filter();
         let Drained {
             mut drain,
             captured,
@@ -183,7 +184,14 @@ impl Kernel {
     pub fn set_translated(&mut self, translated: Translated) {
         let Translated { node, services } = &translated;
         self.filter.set(node.union(services));
+        self.write_filter();
         self.translator.set_addresses(translated);
+    }
+
+    fn write_filter(&mut self) {
+        if let Err(error) = self.filter.write() {
+            tracing::warn!("tried again at the next drain: {error:#}");
+        }
     }
 
     /// Lookups in the connection table so far.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
 use aya::{
-    Ebpf,
+    Ebpf, Pod,
     maps::{Array, Map, MapData, PerCpuArray},
 };
 use zonemeter_common::{Control, Count, Uplinks, names};
@@ -13,6 +13,7 @@ use super::{
     batch::BatchMap,
     conntrack::filter::AddressFilter,
     mapped::Mapped,
+    pins::{self, Pins},
     sets::Set,
     tables::{self, Tables},
 };
@@ -40,6 +41,38 @@ pub(super) struct Written {
     pub(super) sets: [Set; 2],
 }
 
+/// What the agent has told the programs so far.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) control: Control,
+    pub(super) uplinks: Uplinks,
+}
+
+impl Told {
+    /// As it is in the pinned maps, where there are any: aya writes a global's first value also to a map
+    /// that is there already, whose programs run.
+    pub(super) fn read(pins: Option<&Pins>) -> Result<Self> {
+        Ok(Self {
+            control: pinned(pins, names::MAP_CONTROL)?.unwrap_or(Control::NONE),
+            uplinks: pinned(pins, names::MAP_UPLINKS)?.unwrap_or(Uplinks::NONE),
+        })
+    }
+}
+
+fn pinned<V: Pod>(pins: Option<&Pins>, name: &str) -> Result<Option<V>> {
+    let Some(path) = pins.map(|pins| pins.map(name)) else {
+        return Ok(None);
+    };
+    let read = || -> Result<Option<V>> {
+        if !path.try_exists()? {
+            return Ok(None);
+        }
+        let map = Array::try_from(Map::from_map_data(MapData::from_pin(&path)?)?)?;
+        Ok(Some(map.get(&0, 0)?))
+    };
+    read().with_context(|| path.display().to_string())
+}
+
 /// The maps of an earlier process that do not fit.
 pub(super) struct Leftover {
     pub(super) written: Written,
@@ -59,7 +92,7 @@ impl Maps {
             skipped: take(names::MAP_SKIPPED)?.try_into()?,
             uplink_skipped: take(names::MAP_UPLINK_SKIPPED)?.try_into()?,
             uplinks: take(names::MAP_UPLINKS)?.try_into()?,
-            filter: AddressFilter::new(Mapped::new(array(take(names::MAP_FILTER)?)?)?),
+            filter: AddressFilter::new(take(names::MAP_FILTER)?.try_into()?),
         })
     }
 }
@@ -85,8 +118,8 @@ impl Leftover {
     /// Opens the maps that are pinned in `folder`.
     pub(super) fn open(folder: PathBuf) -> Result<Self> {
         let mut maps = BTreeMap::new();
-        for name in super::pins::map_names() {
-            let path = folder.join(name);
+        for name in pins::map_names() {
+            let path = folder.join(pins::file_name(name));
             let data = MapData::from_pin(&path).with_context(|| path.display().to_string())?;
             maps.insert(name, Map::from_map_data(data)?);
         }

@@ -23,7 +23,7 @@ use super::{
     conntrack::offsets,
     explain,
     facts::Facts,
-    maps::{Leftover, Maps},
+    maps::{Leftover, Maps, Told},
     memory::Plan,
     pins::{self, Pins},
     translate::Methods,
@@ -95,7 +95,8 @@ fn load_bytes(
         None => (Vec::new(), BTreeSet::new()),
     };
     let conntrack = conntrack_offsets(settings.methods);
-    let mut ebpf = create(settings, bytes, pins.as_deref(), &conntrack)
+    let told = Told::read(pins.as_deref())?;
+    let mut ebpf = create(settings, bytes, pins.as_deref(), &told, &conntrack)
         .map_err(|error| explain("creating the maps", error.into(), &settings.plan))?;
     let warnings = Warnings::new(&mut ebpf)?;
     let maps = Maps::take(&mut ebpf)?;
@@ -331,22 +332,28 @@ fn create(
     settings: &Settings,
     bytes: &[u8],
     pins: Option<&Pins>,
+    told: &Told,
     conntrack: &ConntrackOffsets,
 ) -> Result<Ebpf, aya::EbpfError> {
     let capacity = &settings.plan.capacity;
+    let random = || RandomState::new().hash_one(Instant::now());
     let constants = Constants {
         slots: capacity.slots,
         buckets: capacity.buckets(),
         ephemeral_ports: settings.ephemeral_ports,
         fold_ports: settings.fold_ports.into(),
-        // Another one each time: a flow that is already there has two slots once.
-        seed: [(); SEEDS].map(|()| RandomState::new().hash_one(Instant::now())),
+        // Others each time: a flow that is already there has two slots once.
+        finish: [random(), random() | 1],
+        seeds: [(); SEEDS].map(|()| [random() as u32, random() as u32]),
         kernel_cgroups: settings.has_cgroup2.into(),
         flow_entries: capacity.entries,
         conntrack: *conntrack,
     };
     let mut loader = EbpfLoader::new();
-    loader.override_global(names::GLOBAL_CONSTANTS, &constants, true);
+    loader
+        .override_global(names::GLOBAL_CONSTANTS, &constants, true)
+        .override_global(names::GLOBAL_CONTROL, &told.control, true)
+        .override_global(names::GLOBAL_UPLINKS, &told.uplinks, true);
     for name in pins::map_names() {
         if let Some(entries) = capacity.entries(name) {
             loader.map_max_entries(name, entries);

@@ -114,7 +114,7 @@ impl Pins {
             for entry in fs::read_dir(&layout).with_context(|| refusal(&layout))? {
                 let path = entry.with_context(|| refusal(&layout))?.path();
                 // No map where the folder is of another kind, or its process died early.
-                let map = MapInfo::from_pin(path.join(names::MAP_CONTROL));
+                let map = MapInfo::from_pin(path.join(file_name(names::MAP_CONTROL)));
                 numbers.extend(map.map(|map| map.id()));
             }
         }
@@ -128,7 +128,7 @@ impl Pins {
 
     /// Where a map is pinned.
     pub(super) fn map(&self, name: &str) -> PathBuf {
-        self.folder("maps").join(name)
+        self.folder("maps").join(file_name(name))
     }
 
     /// Where the link of a program on an interface is pinned.
@@ -207,7 +207,7 @@ impl Pins {
             if !is_leftover(&folder) {
                 continue;
             }
-            match map_names().all(|name| folder.join(name).exists()) {
+            match map_names().all(|name| folder.join(file_name(name)).exists()) {
                 true => folders.push(folder),
                 // Its numbers are safe: a process died while it removed it.
                 false => remove_leftover(&folder)?,
@@ -324,6 +324,11 @@ pub(super) fn map_names() -> impl Iterator<Item = &'static str> {
         names::MAP_UPLINK_RECEIVED,
     ];
     alone.into_iter().chain(sets.into_iter().flatten())
+}
+
+/// That of a map's pin: the bpf file system has no names with dots (`bpf_lookup` in `kernel/bpf/inode.c`).
+pub(super) fn file_name(map: &str) -> &str {
+    map.strip_prefix(names::SECTION).unwrap_or(map)
 }
 
 fn entries(folder: &Path) -> usize {

@@ -9,6 +9,7 @@ mod host_cost;
 mod map_memory;
 mod plans;
 mod preemption;
+mod restart;
 mod tables;
 mod without_types;
 mod yardstick;
@@ -50,9 +51,8 @@ impl Bench {
         Self::with(|_| {})
     }
 
-    /// Programs and maps of its own; dropped, it leaves nothing behind.
-    fn with(adjust: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = Settings {
+    fn settings() -> Settings {
+        Settings {
             plan: of_flows(64),
             fold_ports: true,
             ephemeral_ports: [32768, 60999],
@@ -62,7 +62,12 @@ impl Bench {
             },
             has_cgroup2: true,
             pin_dir: None,
-        };
+        }
+    }
+
+    /// Programs and maps of its own; dropped, it leaves nothing behind.
+    fn with(adjust: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Self::settings();
         adjust(&mut settings);
         let (object, _warnings) =
             object::load(&settings, None).expect("the programs load: run as root");

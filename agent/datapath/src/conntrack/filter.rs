@@ -2,39 +2,53 @@
 
 use std::{array, net::IpAddr};
 
-use zonemeter_common::conntrack::{Address as _, FILTER_WORDS};
-
-use crate::mapped::Mapped;
+use anyhow::{Context as _, Result};
+use aya::maps::{Array, MapData};
+use zonemeter_common::conntrack::{Address as _, Filter};
 
 /// The map of the filter, which nobody else writes to.
-pub(crate) struct AddressFilter(Mapped<u64>);
+pub(crate) struct AddressFilter {
+    map: Array<MapData, Filter>,
+    /// Not yet written.
+    next: Option<Box<Filter>>,
+}
 
 impl AddressFilter {
-    /// Of a map of one [`zonemeter_common::conntrack::Filter`].
-    pub(crate) fn new(words: Mapped<u64>) -> Self {
-        Self(words)
+    /// Has no addresses.
+    pub(crate) fn new(map: Array<MapData, Filter>) -> Self {
+        Self { map, next: None }
     }
 
-    /// Makes it that of `addresses`, word by word: one that was there and stays is there at all times.
+    /// Makes it that of `addresses` by the next [`Self::write`].
     pub(crate) fn set<'a>(&mut self, addresses: impl Iterator<Item = &'a IpAddr>) {
-        for (index, word) in words(addresses).into_iter().enumerate() {
-            if self.0.get(index) != Some(word) {
-                self.0.set(index, word);
-            }
+        self.next = Some(filter(addresses));
+    }
+
+    /// Tells the programs. The kernel copies the bytes, so that a bit of both filters, and with it an
+    /// address that was there and stays, is there at all times.
+    ///
+    /// # Errors
+    /// When the kernel has no memory for it; the next call tries again.
+    pub(crate) fn write(&mut self) -> Result<()> {
+        if let Some(next) = &self.next {
+            let written = self.map.set(0, next.as_ref(), 0);
+            written.context("writing the filter of translated addresses")?;
+            self.next = None;
         }
+        Ok(())
     }
 }
 
-fn words<'a>(addresses: impl Iterator<Item = &'a IpAddr>) -> Vec<u64> {
-    let mut words = vec![0; FILTER_WORDS];
+fn filter<'a>(addresses: impl Iterator<Item = &'a IpAddr>) -> Box<Filter> {
+    let mut filter = Box::new(Filter::NONE);
     for address in addresses {
         let (word, bits) = match address {
             IpAddr::V4(address) => u32::from_ne_bytes(address.octets()).place(),
             IpAddr::V6(address) => in_memory(address.octets()).place(),
         };
-        words[word] |= bits;
+        filter.words[word] |= bits;
     }
-    words
+    filter
 }
 
 fn in_memory(octets: [u8; 16]) -> [u64; 2] {
@@ -58,7 +72,7 @@ mod tests {
                     halves.map(u64::to_be).place()
                 }
             };
-            let words = words([&address].into_iter());
+            let Filter { words } = *filter([&address].into_iter());
             assert_eq!(words[word], bits, "{text}");
             assert_eq!(words.iter().filter(|word| **word != 0).count(), 1);
         }

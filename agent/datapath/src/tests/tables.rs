@@ -86,6 +86,19 @@ async fn ports_that_tell_no_flows_apart_are_noted_and_that_there_were_others() {
             bench.run(Direction::Transmit, frame);
         }
         assert_eq!(bench.drain().flows, [flow(UDP, (0, 443), (400, 4))]);
+        // Connections by turns, and back, which differ in the ephemeral port only.
+        for client in [40000, 40001, 40000, 40001] {
+            let frame = Frame::ipv4(POD, PEER).udp(client, 443, 72);
+            bench.run(Direction::Transmit, &frame);
+            let back = Frame::ipv4(PEER, POD).udp(443, client, 52);
+            bench.run(Direction::Receive, &back);
+        }
+        let back = Flow {
+            direction: Direction::Receive,
+            ..flow(UDP, (0, 443), (320, 4))
+        };
+        let both = [flow(UDP, (0, 443), (400, 4)), back];
+        assert_eq!(sorted(bench.drain().flows), both);
         for port in [443, 80, 443] {
             bench.run(Direction::Transmit, &to(port));
         }
