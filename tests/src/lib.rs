@@ -61,7 +61,7 @@ pub use pod::Pod;
 pub use source::Source;
 pub use sweep::remove;
 pub use systemd::Systemd;
-pub use tool::{output, pipe};
+pub use tool::{closed_pipe, output, pipe};
 pub use truth::{Count, Record, Truth, Way, count};
 pub use wiring::SILENCE;
 pub mod control_plane;

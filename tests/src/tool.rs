@@ -2,13 +2,16 @@
 
 use std::{
     env,
-    io::Write,
-    os::unix::fs::PermissionsExt,
+    io::{self, PipeWriter, Write},
+    os::{fd::AsRawFd, unix::fs::PermissionsExt},
     path::PathBuf,
     process::{Command, Output, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
+
+use crate::until;
 
 /// Program and Debian package of everything that the lab runs.
 const REQUIRED: [(&str, &str); 7] = [
@@ -53,6 +56,27 @@ pub fn pipe(command: &mut Command, input: &[u8]) -> Result<Vec<u8>> {
     let (shown, output) = fed(command, input)?;
     check(&shown, &output)?;
     Ok(output.stdout)
+}
+
+/// The writing end of a pipe that nobody reads: who writes there gets SIGPIPE.
+///
+/// # Errors
+/// There are no pipes to be had, or another process goes on reading.
+pub fn closed_pipe() -> Result<PipeWriter> {
+    let (reader, writer) = io::pipe().context("a pipe")?;
+    drop(reader);
+    // A process that another thread starts at this moment has the reader, too, until its exec.
+    until(Duration::from_secs(20), "a pipe without a reader", || {
+        let mut pipe = libc::pollfd {
+            fd: writer.as_raw_fd(),
+            events: 0,
+            revents: 0,
+        };
+        // SAFETY: one entry, which outlives the call.
+        let found = unsafe { libc::poll(&raw mut pipe, 1, 0) };
+        (found == 1 && pipe.revents & libc::POLLERR != 0).then_some(())
+    })?;
+    Ok(writer)
 }
 
 /// What `command` is called and how it ended.

@@ -9,7 +9,7 @@
 mod terminal;
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     process::{Command, Output, Stdio},
     sync::{Arc, Mutex},
@@ -19,7 +19,7 @@ use std::{
 
 use serde_json::{Value, json};
 use terminal::Terminal;
-use zonemeter_lab::agent_binary;
+use zonemeter_lab::{agent_binary, closed_pipe};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -360,21 +360,10 @@ fn two_agents_that_see_one_pair_show_it_once() {
 #[test]
 fn a_pipe_that_closes_ends_it_quietly() {
     let agent = Answers::start(pairs());
-    let mut child = top(&agent.url())
-        .arg("--once")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
-    let status = child.wait().unwrap();
-    let mut said = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut said)
-        .unwrap();
-    assert_eq!((status.code(), &*said), (Some(128 + libc::SIGPIPE), ""));
+    let mut command = top(&agent.url());
+    command.arg("--once").stdout(closed_pipe().unwrap());
+    let ended = output(command.stderr(Stdio::piped()));
+    let said = String::from_utf8(ended.stderr).unwrap();
+    let code = ended.status.code();
+    assert_eq!((code, &*said), (Some(128 + libc::SIGPIPE), ""));
 }
