@@ -79,8 +79,8 @@ where
 }
 
 /// Counts any packet, by functions of their own: what nearly all packets run lies together in the CPU's
-/// cache then, and the stack (512 bytes) holds a program and only one of them. They are visible outside the object, as
-/// `zonemeter_extensions` of [`any`] is.
+/// cache then, and the stack (512 bytes) holds a program and only one of them. They are visible outside
+/// the object, as `zonemeter_extensions` of [`any`] is.
 #[inline(always)]
 fn add_unknown(buffer: Buffer, direction: Direction, part: u32) {
     let found = zonemeter_layer3(buffer);

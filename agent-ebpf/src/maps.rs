@@ -183,12 +183,12 @@ pub(crate) unsafe fn add_one(number: *mut u64, more: u64) {
     let _ = unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(number, more) };
 }
 
-/// A global that the agent writes.
+/// A global variable that the agent writes.
 ///
 /// # Safety
-/// Any bytes must be a `T`, and those that a caller reads a single word: the agent may write meanwhile.
+/// It has nothing but integers, of which each is read once: the agent may write meanwhile.
 #[inline(always)]
-unsafe fn told<T>(global: *const T) -> &'static T {
+unsafe fn global<T>(global: *const T) -> &'static T {
     // SAFETY: a global outlives the program; the rest is the caller's promise.
     unsafe { &*global }
 }
@@ -196,28 +196,28 @@ unsafe fn told<T>(global: *const T) -> &'static T {
 /// True for an interface by which packets leave the node.
 #[inline(always)]
 pub(crate) fn is_uplink(interface: u32) -> bool {
-    // SAFETY: words.
-    unsafe { told(&raw const UPLINKS) }.contains(interface)
+    // SAFETY: integers, each read once.
+    unsafe { global(&raw const UPLINKS) }.contains(interface)
 }
 
 /// True for an uplink with this Ethernet address.
 #[inline(always)]
 pub(crate) fn uplink_receives(interface: u32, address: u64) -> bool {
-    // SAFETY: words.
-    unsafe { told(&raw const UPLINKS) }.receives(interface, address)
+    // SAFETY: integers, each read once.
+    unsafe { global(&raw const UPLINKS) }.receives(interface, address)
 }
 
 /// The set, 0 or 1, that programs write to now.
 #[inline(always)]
 pub(crate) fn active_set() -> u32 {
-    // SAFETY: words.
-    unsafe { told(&raw const CONTROL) }.active_set() as u32
+    // SAFETY: integers, each read once.
+    unsafe { global(&raw const CONTROL) }.active_set() as u32
 }
 
 /// True for every address that the node translates, and for few others, which then have their ports
 /// in their keys: more flows, and the same bytes.
 #[inline(always)]
 pub(crate) fn is_translated<A: Address>(address: A) -> bool {
-    // SAFETY: words.
-    unsafe { told(&raw const FILTER) }.may_have(address)
+    // SAFETY: integers, each read once.
+    unsafe { global(&raw const FILTER) }.may_have(address)
 }

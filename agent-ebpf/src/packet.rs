@@ -80,23 +80,15 @@ pub(crate) enum Version {
     Ipv6,
 }
 
-impl Version {
-    /// By the type that an Ethernet header has for it, in network order.
-    #[inline(always)]
-    fn of(ether_type: u16) -> Option<Self> {
-        match u16::from_be(ether_type) {
-            TYPE_IPV4 => Some(Self::Ipv4),
-            TYPE_IPV6 => Some(Self::Ipv6),
-            _ => None,
-        }
-    }
-}
-
 /// That of what a socket receives, which begins with the IP header; `None` for what is no IP packet.
 #[inline(always)]
 fn version_for_socket(buffer: Buffer) -> Option<Version> {
     // SAFETY: the context is valid for the whole run of the program.
-    Version::of(unsafe { (*buffer).protocol } as u16)
+    match u16::from_be(unsafe { (*buffer).protocol } as u16) {
+        TYPE_IPV4 => Some(Version::Ipv4),
+        TYPE_IPV6 => Some(Version::Ipv6),
+        _ => None,
+    }
 }
 
 /// 0 states none: a jumbogram, or a super-packet that is too large for the field.

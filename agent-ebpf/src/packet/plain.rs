@@ -56,13 +56,8 @@ fn ends(buffer: Buffer) -> (usize, usize) {
 /// Reads a packet whose IPv4 header begins `OFFSET` bytes behind the start of the buffer.
 #[inline(always)]
 fn ipv4<const OFFSET: usize>(buffer: Buffer) -> Option<Headers<Address4>> {
-    let (start, end) = ends(buffer);
-    let transport = start + OFFSET + IPV4_BYTES as usize;
-    if transport + UDP_BYTES as usize > end {
-        return None;
-    }
-    let start = start + OFFSET;
-    // SAFETY: inside the packet by the check above.
+    let (start, transport, end) = bounds::<OFFSET>(buffer, IPV4_BYTES)?;
+    // SAFETY: inside the packet by the check of `bounds`.
     unsafe {
         if word::<u8>(start) != 0x45 || u16::from_be(word(start + 6)) & 0x1fff != 0 {
             return None;
@@ -85,13 +80,8 @@ fn ipv4<const OFFSET: usize>(buffer: Buffer) -> Option<Headers<Address4>> {
 /// Reads a packet whose IPv6 header begins `OFFSET` bytes behind the start of the buffer.
 #[inline(always)]
 fn ipv6<const OFFSET: usize>(buffer: Buffer) -> Option<Headers<Address6>> {
-    let (start, end) = ends(buffer);
-    let transport = start + OFFSET + IPV6_BYTES as usize;
-    if transport + UDP_BYTES as usize > end {
-        return None;
-    }
-    let start = start + OFFSET;
-    // SAFETY: inside the packet by the check above.
+    let (start, transport, end) = bounds::<OFFSET>(buffer, IPV6_BYTES)?;
+    // SAFETY: inside the packet by the check of `bounds`.
     unsafe {
         if word::<u8>(start) >> 4 != 6 {
             return None;
@@ -110,6 +100,15 @@ fn ipv6<const OFFSET: usize>(buffer: Buffer) -> Option<Headers<Address6>> {
             stated_bytes,
         ))
     }
+}
+
+/// Where the IP header begins, the transport header, and the end; `None` where the packet ends before the
+/// ports do.
+#[inline(always)]
+fn bounds<const OFFSET: usize>(buffer: Buffer, ip_bytes: u32) -> Option<(usize, usize, usize)> {
+    let (start, end) = ends(buffer);
+    let transport = start + OFFSET + ip_bytes as usize;
+    (transport + UDP_BYTES as usize <= end).then_some((start + OFFSET, transport, end))
 }
 
 /// With the source's port above the destination's.

@@ -41,14 +41,14 @@ pub(super) struct Written {
     pub(super) sets: [Set; 2],
 }
 
-/// What the agent has told the programs so far.
+/// Values of global variables that go on over restarts.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct Globals {
     pub(super) control: Control,
     pub(super) uplinks: Uplinks,
 }
 
-impl Told {
+impl Globals {
     /// As it is in the pinned maps, where there are any: aya writes a global's first value also to a map
     /// that is there already, whose programs run.
     pub(super) fn read(pins: Option<&Pins>) -> Result<Self> {

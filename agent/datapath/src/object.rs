@@ -23,7 +23,7 @@ use super::{
     conntrack::offsets,
     explain,
     facts::Facts,
-    maps::{Leftover, Maps, Told},
+    maps::{Globals, Leftover, Maps},
     memory::Plan,
     pins::{self, Pins},
     translate::Methods,
@@ -95,8 +95,8 @@ fn load_bytes(
         None => (Vec::new(), BTreeSet::new()),
     };
     let conntrack = conntrack_offsets(settings.methods);
-    let told = Told::read(pins.as_deref())?;
-    let mut ebpf = create(settings, bytes, pins.as_deref(), &told, &conntrack)
+    let globals = Globals::read(pins.as_deref())?;
+    let mut ebpf = create(settings, bytes, pins.as_deref(), &globals, &conntrack)
         .map_err(|error| explain("creating the maps", error.into(), &settings.plan))?;
     let warnings = Warnings::new(&mut ebpf)?;
     let maps = Maps::take(&mut ebpf)?;
@@ -332,7 +332,7 @@ fn create(
     settings: &Settings,
     bytes: &[u8],
     pins: Option<&Pins>,
-    told: &Told,
+    globals: &Globals,
     conntrack: &ConntrackOffsets,
 ) -> Result<Ebpf, aya::EbpfError> {
     let capacity = &settings.plan.capacity;
@@ -352,8 +352,8 @@ fn create(
     let mut loader = EbpfLoader::new();
     loader
         .override_global(names::GLOBAL_CONSTANTS, &constants, true)
-        .override_global(names::GLOBAL_CONTROL, &told.control, true)
-        .override_global(names::GLOBAL_UPLINKS, &told.uplinks, true);
+        .override_global(names::GLOBAL_CONTROL, &globals.control, true)
+        .override_global(names::GLOBAL_UPLINKS, &globals.uplinks, true);
     for name in pins::map_names() {
         if let Some(entries) = capacity.entries(name) {
             loader.map_max_entries(name, entries);

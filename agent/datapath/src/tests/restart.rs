@@ -1,4 +1,4 @@
-//! What programs of an earlier process were told stays so when the next one loads its own.
+//! What programs of an earlier process read in global variables stays when the next one loads its own.
 
 use std::{
     fs,
@@ -41,15 +41,15 @@ impl Drop for Directory {
     }
 }
 
-fn load(directory: &Directory, told: (u64, Uplinks)) -> Bench {
+fn load(directory: &Directory, expected: (u64, Uplinks)) -> Bench {
     let settings = Bench::settings();
     let pins = Some(Arc::new(directory.lock()));
     let (object, _warnings): (Object, _) =
         object::load(&settings, pins).expect("the programs load: run as root");
     let control = object.maps.written.control.get(&0, 0).expect("control");
     let uplinks = object.maps.uplinks.get(&0, 0).expect("uplinks");
-    assert_eq!(control.epoch, told.0);
-    assert!(uplinks == told.1, "{uplinks:?}");
+    assert_eq!(control.epoch, expected.0);
+    assert!(uplinks == expected.1, "{uplinks:?}");
     let loaded = Kernel::new(object, settings.methods, Instant::now());
     let (kernel, attachable): (Kernel, Attachable) = loaded.expect("maps");
     Bench { kernel, attachable }
@@ -64,7 +64,11 @@ async fn the_next_process_goes_on_in_the_same_epoch_and_with_the_same_uplinks() 
     assert!(uplinks.insert(UPLINK, 5));
 
     let mut first = load(&directory, (0, Uplinks::NONE));
-    first.attachable.uplinks.set(0, uplinks, 0).expect("told");
+    first
+        .attachable
+        .uplinks
+        .set(0, uplinks, 0)
+        .expect("uplinks");
     // An odd number of drains: programs write to the other set than at first.
     first.drain();
     first.run(Direction::Transmit, &frame);
